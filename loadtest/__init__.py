@@ -1,0 +1,1 @@
+"""Load testing and benchmarking for RabbitMQ (AMQP 0-9-1)."""

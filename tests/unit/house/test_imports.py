@@ -1,0 +1,154 @@
+"""
+The directions of imports: design section 2, and the layers that follow from it.
+
+Read from the source by AST, so that an import inside a function counts too.
+"""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+PACKAGE = ROOT / "loadtest"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+EARLIEST = {"errors", "clock"}
+PURE_ROOMS = {"scenario", "measure", "result", "report"}
+# What each room may import, besides itself. The doors, which may import anything, are not here.
+ROOMS: dict[str, set[str]] = {
+    "errors": set(),
+    "clock": set(),
+    "scenario": EARLIEST,
+    "measure": EARLIEST | {"scenario"},
+    "result": EARLIEST | {"scenario", "measure"},
+    "report": EARLIEST | {"scenario", "measure", "result"},
+    "broker": EARLIEST | {"scenario"},
+    "wire": EARLIEST | {"scenario", "broker"},
+    "traffic": EARLIEST | {"scenario", "broker", "wire", "measure"},
+    "session": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic"},
+    "dashboard": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "session"},
+    "locust_run": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "dashboard", "session"},
+}
+DOORS = {"__init__", "__main__", "main", "cli", "command_run"}
+
+# Packages that are kept to the rooms that need them.
+KEPT: dict[str, set[str]] = {
+    "pika": {"broker", "wire", "traffic"},
+    "locust": {"traffic", "dashboard", "locust_run"},
+    "gevent": {"broker", "wire", "traffic", "session", "dashboard", "locust_run"},
+    "requests": {"broker", "dashboard"},
+    "hdrh": {"measure"},
+    "ruamel": {"scenario"},
+}
+# What a requirement is called when it is imported, where that differs.
+IMPORTED_AS = {"hdrhistogram": {"hdrh"}, "ruamel.yaml": {"ruamel"}, "pydantic": {"pydantic", "pydantic_core"}}
+
+
+def room_of(path: Path) -> str:
+    """Return the room that a file of the package belongs to: its folder, or its own name at the top."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports_of(path: Path) -> Iterator[tuple[int, str, ast.stmt]]:
+    """Yield line, dotted name and statement of every import in a file."""
+    for node in ast.walk(ast.parse(path.read_bytes())):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield node.lineno, alias.name, node
+        elif isinstance(node, ast.ImportFrom):
+            yield node.lineno, "." * node.level + (node.module or ""), node
+
+
+def test_rooms_are_known() -> None:
+    """Every folder and file at the top of the package has its place in the order of the rooms."""
+    found = {room_of(path) for path in MODULES}
+
+    assert found <= ROOMS.keys() | DOORS, "give the new room a line in ROOMS"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_imports_point_to_earlier_rooms(path: Path) -> None:
+    """A room imports itself and the rooms before it, by absolute names, and keeps to the packages that it may know."""
+    room = room_of(path)
+    faults = []
+    for line, name, node in imports_of(path):
+        top, _, rest = name.partition(".")
+        if isinstance(node, ast.ImportFrom) and name == "loadtest":
+            targets = {alias.name for alias in node.names}
+        else:
+            targets = {rest.partition(".")[0]} if top == "loadtest" and rest else set()
+        if name.startswith("."):
+            faults.append(f"line {line}: relative import; write it from loadtest")
+        if room in DOORS:
+            continue
+        faults += [
+            f"line {line}: {room} must not import loadtest.{target}"
+            for target in targets - ROOMS.get(room, set()) - {room}
+        ]
+        if room not in KEPT.get(top, {room}):
+            faults.append(f"line {line}: {room} must not import {top}, which is kept to {sorted(KEPT[top])}")
+
+    assert faults == []
+
+
+def test_every_package_imported_is_declared() -> None:
+    """What the code imports stands in pyproject.toml, not only in what some dependency happens to bring."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    names = [requirement.partition(">")[0] for requirement in project["dependencies"]]
+    declared = set().union(*(IMPORTED_AS.get(name, {name}) for name in names))
+    imported = {name.partition(".")[0] for path in MODULES for _, name, _ in imports_of(path)}
+
+    assert imported - sys.stdlib_module_names - {"loadtest", ""} <= declared
+
+
+def test_no_cycles() -> None:
+    """No chain of imports made while modules load leads back to its beginning."""
+    graph = {module_name(path): top_level_imports(path) for path in MODULES}
+    done: set[str] = set()
+
+    def visit(name: str, chain: tuple[str, ...]) -> None:
+        assert name not in chain, " -> ".join([*chain[chain.index(name) :], name])
+
+        if name not in done:
+            for target in sorted(graph.get(name, set())):
+                visit(target, (*chain, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+def module_name(path: Path) -> str:
+    """Return the dotted name of a file: ``loadtest.wire.stamp``, and the package's own for an ``__init__``."""
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def top_level_imports(path: Path) -> set[str]:
+    """Return the modules of ours that a file imports as it loads; `from package import module` means the module."""
+    names = {module_name(other) for other in MODULES}
+    found = set()
+    for node in ast.parse(path.read_bytes()).body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (inner & names) or {node.module or ""}
+    return (found & names) - {module_name(path)}
+
+
+def test_pure_rooms_load_without_the_network() -> None:
+    """The pure rooms can be imported with no gevent, Locust or pika in the process, so they are tested without."""
+    pure = [module_name(path) for path in MODULES if room_of(path) in PURE_ROOMS]
+    program = "import importlib, sys\nfor name in sys.argv[1:]: importlib.import_module(name)\nprint(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program, *pure], cwd=ROOT, check=False, capture_output=True, text=True)
+
+    assert run.returncode == 0, run.stderr
+    assert {"gevent", "locust", "pika", "requests"} & set(run.stdout.split()) == set()
