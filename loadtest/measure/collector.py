@@ -1,0 +1,248 @@
+"""
+The collector: what all workers saw, merged record by record; the same code live and from a journal.
+
+Knows no thresholds and no verdict: `loadtest.result` makes those from what is here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from loadtest.clock import NS_PER_S
+from loadtest.errors import ResultsError
+from loadtest.measure.histogram import Histogram
+from loadtest.measure.intervals import Intervals
+from loadtest.measure.ledger import Ledger
+from loadtest.measure.losses import Losses, find_losses
+from loadtest.measure.records import FORMAT, Record
+from loadtest.measure.runs import Run, extend_runs
+from loadtest.measure.timeline import Timeline
+from loadtest.measure.window import GroupWindow, Window
+
+# A series of more runs than this no longer shows anything; the journal has all of it.
+_SERIES_RUNS: Final = 10_000
+
+
+@dataclass(slots=True)
+class GroupTotals:
+    """
+    What one group did, over all workers.
+
+    Attributes:
+        kind: publisher, consumer or getter.
+        model: open or closed.
+        totals: Counters over the whole run.
+        measured: Counters over the windows of the measured phase.
+        active: When the group had work to do.
+        measured_active: The same, in the measured phase.
+        latencies: By name; of messages intended at or after the end of warm-up, but `connect` and `declare` of the
+            whole run.
+        warm_up: By name; of messages intended before.
+        series: `message_counts` by sink, as runs [first, count, step] in order of arrival (of several workers: of
+            their windows).
+        series_left_out: By sink, how many values came after the series was full.
+    """
+
+    name: str
+    kind: str
+    model: str
+    totals: Counter[str] = field(default_factory=Counter)
+    measured: Counter[str] = field(default_factory=Counter)
+    active: Intervals = field(default_factory=Intervals)
+    measured_active: Intervals = field(default_factory=Intervals)
+    latencies: dict[str, Histogram] = field(default_factory=dict)
+    warm_up: dict[str, Histogram] = field(default_factory=dict)
+    series: dict[str, dict[str, list[Run]]] = field(default_factory=dict)
+    series_left_out: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def total_active_ns(self) -> int:
+        """How long the group had work to do."""
+        return self.active.length
+
+    @property
+    def measured_active_ns(self) -> int:
+        """How long the group had work to do in the measured phase."""
+        return self.measured_active.length
+
+    def rate(self, counter: str) -> float | None:
+        """Return *counter* a second of the measured time in which the group was active; None if it never was."""
+        active_ns = self.measured_active_ns
+        return self.measured[counter] * NS_PER_S / active_ns if active_ns else None
+
+    def take(self, window: GroupWindow, *, is_measured: bool) -> None:
+        """Add what the group did in one window of one worker."""
+        self.totals.update(window.counters)
+        for start, end in window.active:
+            self.active.add(start, end)
+            if is_measured:
+                self.measured_active.add(start, end)
+        if is_measured:
+            self.measured.update(window.counters)
+        for histograms, records in ((self.latencies, window.histograms), (self.warm_up, window.warm_up)):
+            for name, record in records.items():
+                histogram = Histogram.from_record(record)
+                if name in histograms:
+                    histograms[name].add(histogram)
+                else:
+                    histograms[name] = histogram
+        for name, by_sink in window.series.items():
+            for sink, runs in by_sink.items():
+                known = self.series.setdefault(name, {}).setdefault(sink, [])
+                self.series_left_out[sink] += extend_runs(known, runs, _SERIES_RUNS)
+
+
+class _Attendance:
+    """The windows of one worker that have come, by index."""
+
+    __slots__ = ("ahead", "next")
+
+    def __init__(self) -> None:
+        self.next = 0
+        self.ahead: set[int] = set()
+
+    def note(self, index: int) -> bool:
+        """Return whether the window *index* is new, and remember it."""
+        if index < self.next or index in self.ahead:
+            return False
+        self.ahead.add(index)
+        while self.next in self.ahead:
+            self.ahead.remove(self.next)
+            self.next += 1
+        return True
+
+    @property
+    def missing(self) -> int:
+        """How many windows before the newest have not come."""
+        return max(self.ahead, default=self.next - 1) + 1 - self.next - len(self.ahead)
+
+
+class Collector:
+    """
+    A run, merged from its records.
+
+    The `run` record comes first. The windows of workers may come in any order; one that comes twice counts once.
+
+    Attributes:
+        run: The run record; empty before it came.
+        phases, events: Those records, in order.
+        left: Messages left in a sink's queue after the drain.
+        end: The end record; None while the run goes on, or if it was cut off.
+    """
+
+    def __init__(self) -> None:
+        self.run: Record = {}
+        self.phases: list[Record] = []
+        self.events: list[Record] = []
+        self.left: dict[str, int] = {}
+        self.end: Record | None = None
+        self.groups: dict[str, GroupTotals] = {}
+        self.ledger = Ledger({})
+        self.timeline = Timeline(0)
+        self.last_ns = 0
+        self._workers: dict[str, _Attendance] = {}
+        self._takers: dict[str, Callable[[Record], None]] = {
+            "run": self._take_run,
+            "phase": self.phases.append,
+            "window": self._take_window,
+            "event": self.events.append,
+            "queue": self._take_queue,
+            "end": self._take_end,
+        }
+
+    def take(self, record: Record) -> None:
+        """
+        Merge one record; its types and fields are in `loadtest.measure.records`.
+
+        Raises:
+            ResultsError: If it is of an unknown type or format, malformed, or comes before the run's.
+        """
+        kind = record.get("type")
+        taker = self._takers.get(kind) if isinstance(kind, str) else None
+        if taker is None:
+            raise ResultsError(f"a record has the type {kind!r}; known are {', '.join(self._takers)}")
+        if not self.run and kind != "run":
+            raise ResultsError(f"the first record is {kind!r}; a journal begins with 'run'")
+        try:
+            taker(record)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ResultsError(f"a record of type {kind!r} is malformed: {error!r}") from error
+
+    @property
+    def start_ns(self) -> int:
+        """The instant that the timeline counts from; 0 before the run's record."""
+        return int(self.run.get("start_ns", 0))
+
+    @property
+    def complete(self) -> bool:
+        """Whether the run came to its end, and every window arrived."""
+        return self.end is not None and self.end["complete"] is True and not self.missing_windows
+
+    @property
+    def missing_windows(self) -> int:
+        """How many windows are known to be missing: later ones of the same worker have come."""
+        return sum(attendance.missing for attendance in self._workers.values())
+
+    @property
+    def workers(self) -> list[str]:
+        """The workers of which a window has come."""
+        return sorted(self._workers)
+
+    @property
+    def measured_ns(self) -> int:
+        """How long the measured phase took, or has taken so far; 0 if there was none."""
+        began = None
+        for record in self.phases:
+            if record["phase"] == "measured":
+                began = record["at_ns"]
+            elif began is not None:
+                return int(record["at_ns"] - began)
+        ended = self.last_ns if self.end is None else self.end["at_ns"]
+        return 0 if began is None else max(int(ended - began), 0)
+
+    def losses(self) -> Losses:
+        """Return what is missing now; the last word on it only after the drain, with the `queue` records."""
+        return find_losses(self.ledger, self.left)
+
+    def latest(self) -> dict[str, Any] | None:
+        """Return the newest whole row of the timeline, for live views."""
+        return self.timeline.latest()
+
+    def _take_run(self, record: Record) -> None:
+        if self.run:
+            raise ResultsError("a second 'run' record; a journal holds one run")
+        if record.get("format") != FORMAT:
+            raise ResultsError(f"the journal has the format {record.get('format')!r}; this version reads {FORMAT!r}")
+        self.groups = {
+            name: GroupTotals(name=name, kind=group["kind"], model=group["model"])
+            for name, group in record["groups"].items()
+        }
+        self.ledger = Ledger(
+            {
+                publisher["id"]: None if publisher["routes"] is None else tuple(map(tuple, publisher["routes"]))
+                for publisher in record["publishers"]
+            }
+        )
+        self.timeline = Timeline(record["start_ns"])
+        self.run = record
+
+    def _take_window(self, record: Record) -> None:
+        window = Window.from_record(record)
+        if not self._workers.setdefault(window.worker, _Attendance()).note(window.index):
+            return
+        self.last_ns = max(self.last_ns, window.end_ns)
+        for name, group in window.groups.items():
+            self.groups[name].take(group, is_measured=window.phase == "measured")
+        self.ledger.take(window.ledger)
+        self.timeline.take(window)
+
+    def _take_queue(self, record: Record) -> None:
+        self.left[record["sink"]] = record["left"]
+
+    def _take_end(self, record: Record) -> None:
+        if not isinstance(record["complete"], bool):
+            raise TypeError("complete is not a boolean")
+        self.end = record

@@ -1,0 +1,259 @@
+"""
+Recording of consumers and getters: what came, when, from whom, and whether in order.
+
+Latencies: `end_to_end` = delivery read - intended, `end_to_end_uncorrected` = delivery read - sent (intended +
+lateness), `get` = answer to a Basic.Get read - Get written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Final
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from loadtest.clock import NS_PER_US
+from loadtest.measure.arrival_order import ArrivalOrder
+from loadtest.measure.group_recorder import GroupRecorder, WarmUp
+from loadtest.measure.ledger_delta import PUBLISHER_BITS, PUBLISHER_MASK
+from loadtest.measure.pending import CAPACITY, Batch, PendingRuns
+from loadtest.measure.progressions import Progressions, of_arrivals, of_values, united
+from loadtest.measure.runs import runs_of
+
+Int64s = NDArray[np.int64]
+# A Get whose instant is not told is measured: later than any end of warm-up.
+_MEASURED: Final = (1 << 62) - 1
+
+
+class DeliveryGroup(GroupRecorder):
+    """
+    All consumers, or getters, of a group in one worker.
+
+    Ledger keys are `sink << 20 | publisher`, with the sink's place in the worker's list; those of the order `recorder
+    << 20 | publisher`.
+    """
+
+    def __init__(self, name: str, warm_up: WarmUp, *, counter: str) -> None:
+        super().__init__(name, warm_up)
+        self.counter = counter
+        self.pending = PendingRuns()
+        self.message_counts: dict[str, list[int]] = {}
+        self.foreign: Counter[str] = Counter()
+        self.redelivered: Counter[str] = Counter()
+        self.corrupted: list[tuple[int, Int64s]] = []
+        self.repeats: Counter[int] = Counter()
+        self.out_of_order: Counter[int] = Counter()
+        self._sink_of: list[int] = []
+        self._names: list[str] = []
+        self._order = ArrivalOrder()
+        self._pieces: list[Progressions] = []
+        self._received: Counter[int] = Counter()
+        self._gets: list[int] = []
+
+    def add_recorder(self, sink: str, sink_place: int) -> int:
+        """Return the number of a new recorder of what comes from *sink*, at *sink_place* in the worker's list."""
+        self._sink_of.append(sink_place)
+        self._names.append(sink)
+        return len(self._sink_of) - 1
+
+    def add_get(self, get_ns: int, read_ns: int | None) -> None:
+        """Record the latency of a Basic.Get."""
+        self._gets.extend((_MEASURED if read_ns is None else read_ns - get_ns, get_ns))
+        if len(self._gets) >= CAPACITY:
+            self._settle_gets()
+
+    def settle(self) -> None:
+        """Count what is pending."""
+        self.settle_deliveries()
+        self._settle_gets()
+
+    def settle_deliveries(self) -> None:
+        """Record latencies, order and seqs of the deliveries that came."""
+        if not self.pending.used:
+            return
+        batch = self.pending.take()
+        self.counters[self.counter] += len(batch.seqs)
+        latency = batch.instant - batch.intended
+        if batch.extra.any():
+            self.record(("end_to_end",), batch.intended, latency)
+            self.record(("end_to_end_uncorrected",), batch.intended, latency - batch.extra * NS_PER_US)
+        else:
+            self.record(("end_to_end", "end_to_end_uncorrected"), batch.intended, latency)
+        self._settle_seqs(batch)
+
+    def take_delivered(self) -> Progressions:
+        """Return the seqs that came since the last cut, and begin anew; settles first and counts the `repeats`."""
+        self.settle()
+        rows = united(self._pieces)
+        self._pieces.clear()
+        unique: Counter[int] = Counter()
+        for key, count in zip(rows.key.tolist(), rows.count.tolist(), strict=True):
+            unique[key] += count
+        self.repeats = self._received - unique
+        self._received.clear()
+        return rows
+
+    def take_corrupted(self) -> Progressions:
+        """Return the seqs that came corrupted since the last cut, and begin anew."""
+        if not self.corrupted:
+            return Progressions.empty()
+        keys = np.concatenate([np.full(len(seqs), key, dtype=np.int64) for key, seqs in self.corrupted])
+        rows = of_values(keys, np.concatenate([seqs for _, seqs in self.corrupted]))
+        self.corrupted.clear()
+        return rows
+
+    def forget_counts(self) -> None:
+        """Begin the window's counts for the ledger anew."""
+        for counts in (self.repeats, self.out_of_order, self.foreign, self.redelivered):
+            counts.clear()
+
+    def series(self) -> dict[str, dict[str, list[list[int]]]]:
+        """Return the message counts of the window's Get-Oks by sink."""
+        taken = {sink: runs_of(counts) for sink, counts in self.message_counts.items()}
+        self.message_counts.clear()
+        return {"message_counts": taken} if taken else {}
+
+    def _settle_gets(self) -> None:
+        if self._gets:
+            gets = np.array(self._gets, dtype=np.int64).reshape(-1, 2)
+            self._gets.clear()
+            self.record(("get",), gets[:, 0], gets[:, 1])
+
+    def _settle_seqs(self, batch: Batch) -> None:
+        keys = batch.source << PUBLISHER_BITS | batch.publisher
+        seqs = batch.seqs.copy()  # the column is used again
+        if int(seqs.min()) < 0:
+            keys, seqs = self._without_damaged(keys, seqs)
+            if not len(seqs):
+                return
+        if (keys[1:] < keys[:-1]).any():
+            arrived = np.argsort(keys, kind="stable")
+            keys, seqs = keys[arrived], seqs[arrived]
+        late = self._order.late(keys, seqs)
+        sinks = np.array(self._sink_of, dtype=np.int64)
+        keys = sinks[keys >> PUBLISHER_BITS] << PUBLISHER_BITS | keys & PUBLISHER_MASK
+        if late is not None:
+            self.out_of_order.update(keys[late].tolist())
+        found, counts = np.unique(keys, return_counts=True)
+        for key, count in zip(found.tolist(), counts.tolist(), strict=True):
+            self._received[key] += count
+        self._pieces.append(of_arrivals(keys, seqs))
+
+    def _without_damaged(self, keys: Int64s, seqs: Int64s) -> tuple[Int64s, Int64s]:
+        """Count seqs that no publisher reaches (2^63 and more, negative here) as foreign: their stamps are damaged."""
+        damaged = seqs < 0
+        for source in (keys[damaged] >> PUBLISHER_BITS).tolist():
+            self.counters["foreign"] += 1
+            self.foreign[self._names[source]] += 1
+        return keys[~damaged], seqs[~damaged]
+
+
+class DeliveryRecorder:
+    """
+    Records what comes to one consumer or getter from one sink; a call a run of messages.
+
+    Out of order is judged by what *this* recorder sees, in the order of its calls: one for each consumer (see
+    `arrival_order`). Arrays are copied: they may be views on a buffer that is used again. Never yields to another
+    greenlet.
+    """
+
+    __slots__ = ("_group", "_number", "_sink_place", "sink")
+
+    def __init__(self, group: DeliveryGroup, sink: str, sink_place: int) -> None:
+        self.sink = sink
+        self._group = group
+        self._sink_place = sink_place
+        self._number = group.add_recorder(sink, sink_place)
+
+    def delivered(
+        self,
+        publisher_ids: int | NDArray[np.integer],
+        seqs: ArrayLike,
+        intended_ns: ArrayLike,
+        lateness_us: ArrayLike,
+        read_ns: int,
+        n_bytes: int,
+        redelivered: int = 0,
+    ) -> None:
+        """
+        Record a run of stamped messages that were read at *read_ns*, in order of arrival.
+
+        Args:
+            publisher_ids: Of all of them, or one each.
+            seqs: One a message; it gives the length of the run.
+            intended_ns: When each was intended to be sent.
+            lateness_us: How much later each was sent.
+            read_ns: When the run was read from the socket.
+            n_bytes: Bytes of all bodies.
+            redelivered: How many of them had the redelivered flag.
+        """
+        group = self._group
+        group.counters["bytes_delivered"] += n_bytes
+        if redelivered:
+            self._count_redelivered(redelivered)
+        if group.pending.append(
+            self._number,
+            publisher_ids,
+            read_ns,
+            seqs,
+            intended_ns,
+            lateness_us,
+            len(seqs),  # type: ignore[arg-type]
+        ):
+            group.settle_deliveries()
+
+    def got(  # noqa: PLR0913 -- what `delivered` takes, and what a Get-Ok says besides
+        self,
+        publisher_ids: int | NDArray[np.integer],
+        seqs: ArrayLike,
+        intended_ns: ArrayLike,
+        lateness_us: ArrayLike,
+        read_ns: int,
+        n_bytes: int,
+        redelivered: int = 0,
+        *,
+        message_counts: int,
+        get_ns: int,
+    ) -> None:
+        """Record a Get-Ok of a stamped message: as `delivered`, and what it says is left, and its Get's latency."""
+        self.delivered(publisher_ids, seqs, intended_ns, lateness_us, read_ns, n_bytes, redelivered)
+        self._group.message_counts.setdefault(self.sink, []).append(message_counts)
+        self._group.add_get(get_ns, read_ns)
+
+    def get_empty(self, get_ns: int, read_ns: int | None = None) -> None:
+        """Record a Get-Empty; without *read_ns* its latency counts as measured, warm-up or not."""
+        self._group.counters["get_empty"] += 1
+        self._group.add_get(get_ns, read_ns)
+
+    def foreign(
+        self,
+        n: int,
+        n_bytes: int,
+        *,
+        redelivered: int = 0,
+        message_counts: int | None = None,
+        get_ns: int | None = None,
+    ) -> None:
+        """Record *n* messages without a stamp of this run; of a Get-Ok also what is left, and its Get's latency."""
+        group = self._group
+        group.counters[group.counter] += n
+        group.counters["foreign"] += n
+        group.counters["bytes_delivered"] += n_bytes
+        group.foreign[self.sink] += n
+        if redelivered:
+            self._count_redelivered(redelivered)
+        if message_counts is not None:
+            group.message_counts.setdefault(self.sink, []).append(message_counts)
+        if get_ns is not None:
+            group.add_get(get_ns, None)
+
+    def corrupted(self, publisher_id: int, seqs: ArrayLike) -> None:
+        """Record that the bodies of *seqs* were not as sent; `delivered` or `got` records the same messages besides."""
+        copied = np.array(seqs, dtype=np.int64).reshape(-1)
+        self._group.counters["corrupted"] += len(copied)
+        self._group.corrupted.append((self._sink_place << PUBLISHER_BITS | publisher_id, copied))
+
+    def _count_redelivered(self, count: int) -> None:
+        self._group.counters["redelivered"] += count
+        self._group.redelivered[self.sink] += count

@@ -1,0 +1,84 @@
+"""
+The journal: every record of a run appended to `windows.jsonl` as it comes, so that a killed run still has a report.
+
+One JSON object a line, flushed with each: what was written survives the process, and at worst the last line is cut off.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+from loadtest.errors import ResultsError
+
+
+class Journal:
+    """
+    Appends records to a file.
+
+    Opening fails loudly, before the run. A failure to write does not end the run that it was to record: `failed` says
+    what happened, nothing more is written, and `dropped` counts the records that are not in the file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.failed: str | None = None
+        self.dropped = 0
+        try:
+            self._file: BinaryIO = path.open("ab")
+        except OSError as error:
+            raise ResultsError(f"{path}: cannot be written: {error.strerror}") from error
+
+    def append(self, record: Mapping[str, Any]) -> None:
+        """Write one record; once that failed, only count it."""
+        if self.failed is None:
+            line = json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
+            try:
+                self._file.write(line)
+                self._file.flush()
+            except OSError as error:
+                self._fail(error)
+        if self.failed is not None:
+            self.dropped += 1
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        try:
+            self._file.close()
+        except OSError as error:
+            self._fail(error)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _fail(self, error: OSError) -> None:
+        if self.failed is None:
+            self.failed = f"{self.path}: cannot be written: {error.strerror or error}"
+
+
+def read_journal(path: Path) -> Iterator[dict[str, Any]]:
+    """
+    Yield the records of a journal in the order in which they were written; a last line that was cut off is left out.
+
+    Raises:
+        ResultsError: If the file cannot be read, or another line than a cut last one is not a record.
+    """
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    record = json.loads(line)
+                except ValueError as error:
+                    if not line.endswith(b"\n"):
+                        return
+                    raise ResultsError(f"{path}:{number}: not a record of a run: {error}") from error
+                if not isinstance(record, dict) or "type" not in record:
+                    raise ResultsError(f"{path}:{number}: not a record of a run: it has no type")
+                yield record
+    except OSError as error:
+        raise ResultsError(f"{path}: cannot be read: {error.strerror}") from error

@@ -1,0 +1,95 @@
+"""
+The records of a run: one JSON object a line in `windows.jsonl`, and the messages between workers and the collector.
+
+Every record has a `type`. In the order in which they usually come:
+
+`run` (first, once)
+    `format` "loadtest.windows/1" · `start_ns` instant (CLOCK_MONOTONIC) that the timeline counts from · `started_at`
+    UTC, ISO 8601 ·
+    `scenario` any mapping (name, hash, text, overrides …) · `groups` {name: {`kind`: publisher|consumer|getter,
+    `model`: open|closed,
+    `users`: int, …}} · `publishers` [{`id`, `group`, `confirms`: bool, `routes`: [[sink, …], …] or null}] · `sinks`
+    [consumed sinks].
+    `routes[seq % len(routes)]` are the consumed sinks that message *seq* must reach; null where that cannot be known.
+    Other keys (broker, generator, fingerprint …) are kept as they are.
+`phase`
+    `phase` connecting|warm_up|measured|drain|done · `at_ns` instant at which it began.
+`window`
+    What one worker saw in about a second: see `loadtest.measure.window`.
+`event`
+    `at_ns` · `code` (connection_lost, blocked, journal_failed …) · `text`, a sentence · anything else that helps.
+`queue`
+    `sink` · `left`: messages still in that sink's queue after the drain, read from the broker.
+`end` (last, once)
+    `at_ns` · `ended_at` UTC, ISO 8601 · `complete`: false where the run was cut short · `reason`: a sentence, or null.
+
+Knows nothing of who writes or reads them. History of the format: 1 = the first.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+FORMAT: Final = "loadtest.windows/1"
+
+GroupKind = Literal["publisher", "consumer", "getter"]
+Model = Literal["open", "closed"]
+Phase = Literal["connecting", "warm_up", "measured", "drain", "done"]
+Record = dict[str, Any]
+
+
+def run_record(
+    *,
+    start_ns: int,
+    started_at: str,
+    scenario: Mapping[str, Any],
+    groups: Mapping[str, Mapping[str, Any]],
+    publishers: Iterable[Mapping[str, Any]],
+    sinks: Iterable[str],
+    **extra: Any,
+) -> Record:
+    """Return the record that opens a run; its fields are in the module's docstring."""
+    return {
+        "type": "run",
+        "format": FORMAT,
+        "start_ns": start_ns,
+        "started_at": started_at,
+        "scenario": dict(scenario),
+        "groups": {name: dict(group) for name, group in groups.items()},
+        "publishers": [dict(publisher) for publisher in publishers],
+        "sinks": list(sinks),
+        **extra,
+    }
+
+
+def publisher_entry(publisher_id: int, group: str, *, confirms: bool, routes: Sequence[Sequence[str]] | None) -> Record:
+    """Return one entry of the `publishers` of a run record."""
+    return {
+        "id": publisher_id,
+        "group": group,
+        "confirms": confirms,
+        "routes": None if routes is None else [list(sinks) for sinks in routes],
+    }
+
+
+def phase_record(phase: Phase, at_ns: int) -> Record:
+    """Return the record that says that *phase* began."""
+    return {"type": "phase", "phase": phase, "at_ns": at_ns}
+
+
+def event_record(at_ns: int, code: str, text: str, **extra: Any) -> Record:
+    """Return the record of something that happened to the run, such as a lost connection."""
+    return {"type": "event", "at_ns": at_ns, "code": code, "text": text, **extra}
+
+
+def queue_record(sink: str, left: int) -> Record:
+    """Return the record of the messages left in a sink's queue after the drain."""
+    return {"type": "queue", "sink": sink, "left": left}
+
+
+def end_record(at_ns: int, ended_at: str, *, complete: bool, reason: str | None = None) -> Record:
+    """Return the record that closes a run; a journal without one is of a run that was cut off."""
+    return {"type": "end", "at_ns": at_ns, "ended_at": ended_at, "complete": complete, "reason": reason}
