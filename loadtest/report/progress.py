@@ -1,0 +1,106 @@
+"""
+What is shown while a run goes on: a line a few seconds where the output is a file or a pipe, a live line on a terminal.
+
+Fed with windows as they are cut; knows nothing of who cuts them. Shows the last windows only, so it costs the same
+after a day as at the start.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from typing import TYPE_CHECKING, Final, Self, TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from loadtest.clock import NS_PER_S
+from loadtest.result.units import rate_text, time_text
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from loadtest.measure.window import Window
+
+# Short enough to show that something moves, long enough that an hour's log of a CI run can still be read.
+PLAIN_INTERVAL_NS: Final = 5 * NS_PER_S
+# Rates over about this long: a second of a bursty run jumps, three can be read.
+SHOWN_WINDOWS: Final = 3
+COUNTED: Final = ("published", "confirmed", "delivered", "got")
+LATENCIES: Final = ("confirm", "end_to_end", "get")
+PHASES: Final = {"warm_up": "warm-up", "measured": "measured", "drain": "drain"}
+
+
+class Progress:
+    """
+    Shows a run as it goes on; a context manager, so that a live line is taken away again.
+
+    Args:
+        file: Where to write; the live line appears where that is a terminal.
+        planned_s: How long warm-up and measured part are to take together; None where messages decide.
+    """
+
+    def __init__(self, file: TextIO, *, planned_s: float | None = None) -> None:
+        self._console = Console(file=file, highlight=False, emoji=False, markup=False)
+        self._live = (
+            Live(console=self._console, auto_refresh=False, transient=True) if self._console.is_terminal else None
+        )
+        self.planned_s = planned_s
+        self._begin_ns: int | None = None
+        self._last: deque[Window] = deque(maxlen=SHOWN_WINDOWS)
+        self._shown_ns = 0
+
+    def __enter__(self) -> Self:
+        """Begin to show."""
+        if self._live is not None:
+            self._live.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Take the live line away."""
+        if self._live is not None:
+            self._live.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line that stays."""
+        self._console.print(Text(text), soft_wrap=True)
+
+    def take(self, window: Window) -> None:
+        """Show what *window* adds, if it is time to."""
+        if window.phase not in PHASES:
+            return
+        if self._begin_ns is None:
+            self._begin_ns = self._shown_ns = window.start_ns
+        self._last.append(window)
+        if self._live is not None:
+            self._live.update(Text(self.line()), refresh=True)
+        elif window.end_ns - self._shown_ns >= PLAIN_INTERVAL_NS:
+            self._shown_ns = window.end_ns
+            self.say(self.line())
+
+    def line(self) -> str:
+        """Return what the last windows say, in a line."""
+        window = self._last[-1]
+        elapsed_s = (window.end_ns - (self._begin_ns or window.start_ns)) / NS_PER_S
+        of = f" of {self.planned_s:.0f}" if self.planned_s is not None else ""
+        parts = [f"{elapsed_s:.0f}{of} s", PHASES[window.phase], *self._rates(), *self._latencies()]
+        return " · ".join(parts)
+
+    def _rates(self) -> list[str]:
+        counts: Counter[str] = Counter()
+        for window in self._last:
+            for group in window.groups.values():
+                counts.update({name: group.counters.get(name, 0) for name in COUNTED})
+        length_s = sum(window.end_ns - window.start_ns for window in self._last) / NS_PER_S
+        return [f"{name} {rate_text(count / length_s)}" for name, count in counts.items() if count and length_s]
+
+    def _latencies(self) -> list[str]:
+        """Return the p99 of each latency in the newest window, the slowest group's where several have it."""
+        slowest: dict[str, int] = {}
+        for group in self._last[-1].groups.values():
+            for name in LATENCIES:
+                if name in group.histograms and (p99_ns := group.histogram(name).percentile(99)) is not None:
+                    slowest[name] = max(slowest.get(name, 0), p99_ns)
+        return [f"{name} p99 {time_text(p99_ns)}" for name, p99_ns in slowest.items()]

@@ -1,0 +1,84 @@
+"""
+All files of a run, written at its end or made again from its journal.
+
+`write_results` and `regenerate` go one way: records -> Collector -> result -> files. The journal itself,
+`windows.jsonl`, is written while the run goes on, and only read here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from loadtest.errors import ResultsError
+from loadtest.measure.collector import Collector
+from loadtest.measure.journal import read_journal
+from loadtest.report import json_file, scenario_file, windows_csv
+from loadtest.report.folder import write_file
+from loadtest.report.hdr_files import IntervalLogs, percentile_files
+from loadtest.result.build import build_result
+from loadtest.result.document import RunResult
+from loadtest.result.sent_times import SentTimes
+
+JOURNAL_NAME: Final = "windows.jsonl"
+
+
+def write_results(folder: Path, collector: Collector) -> RunResult:
+    """
+    Write every file of the run that *collector* holds into *folder* and return its result.
+
+    The journal in *folder* gives the interval logs and the times of lost messages; without one they are left out.
+
+    Raises:
+        ResultsError: If files could not be written, or the journal not read; all that could be written is there then.
+            `build_result` still gives the result.
+    """
+    faults: list[str] = []
+    result = build_result(collector)
+    logs = IntervalLogs(datetime.fromisoformat(result.started_at), collector.start_ns)
+    sent_times = SentTimes(result)
+    journal = folder / JOURNAL_NAME
+    try:
+        for record in read_journal(journal) if journal.exists() else ():
+            logs.take(record)
+            sent_times.take(record)
+    except ResultsError as error:
+        faults.append(str(error))
+    result = sent_times.dated()
+    for name, content in (*_files(result), *logs.files()):
+        try:
+            write_file(folder, name, content)
+        except ResultsError as error:
+            faults.append(str(error))
+    if faults:
+        raise ResultsError("\n".join(faults))
+    return result
+
+
+def regenerate(folder: Path) -> RunResult:
+    """
+    Make every file of *folder* again from its journal and return the result.
+
+    A run whose journal has no end record, because it was killed, gives a result that is marked incomplete.
+
+    Raises:
+        ResultsError: If there is no journal of a run, or files could not be written.
+    """
+    journal = folder / JOURNAL_NAME
+    if not journal.is_file():
+        raise ResultsError(f"{folder}: not the results of a run: it has no {JOURNAL_NAME}")
+    collector = Collector()
+    for record in read_journal(journal):
+        collector.take(record)
+    if not collector.run:
+        raise ResultsError(f"{journal}: not the journal of a run: it has no run record")
+    return write_results(folder, collector)
+
+
+def _files(result: RunResult) -> Iterator[tuple[str, str]]:
+    yield json_file.FILE_NAME, json_file.result_json(result)
+    yield scenario_file.FILE_NAME, scenario_file.scenario_yaml(result.scenario)
+    yield windows_csv.FILE_NAME, windows_csv.windows_csv(result)
+    yield from percentile_files(result)

@@ -1,0 +1,1 @@
+"""What a run means: document, thresholds, findings, verdict. Pure: no broker, no files."""

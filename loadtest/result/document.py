@@ -1,0 +1,262 @@
+"""
+`result.json`: what a run was, what came of it and what that means, as one frozen document.
+
+Knows nothing of how the figures came about (`build`) nor of how they are shown (`report`). The document is an
+interface: fields are added, never renamed, and a change of meaning gives a new `schema`. Units are in the names; a
+field that has no value is null, never 0. Every field is explained in `docs/results.md`.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+SCHEMA: Final = "loadtest.result/1"
+"""
+Version of the document. History:
+
+1: first version.
+"""
+
+Outcome: TypeAlias = Literal["pass", "fail", "error", "nothing-measured", "inconclusive"]
+LoadModel: TypeAlias = Literal["open", "closed"]
+GroupKind: TypeAlias = Literal["publisher", "consumer", "getter"]
+
+
+class Part(BaseModel):
+    """A part of the document: frozen, exact types, no field that is not declared."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+
+class ScenarioPart(Part):
+    """What was asked."""
+
+    name: str
+    description: str
+    hash: str = Field(description="SHA-256 of `text`, hexadecimal.")
+    text: str = Field(description="The scenario as it ran, YAML, variables and overrides put in, secrets replaced.")
+    overrides: tuple[str, ...] = Field(description="The `--set` arguments, in order.")
+
+
+class CheckPart(Part):
+    """A threshold of the scenario, judged."""
+
+    check: str = Field(description="The threshold as written in the scenario.")
+    value: str | None = Field(description="What came, with its unit; null where it cannot be told.")
+    limit: str = Field(description="What was asked for, with its unit.")
+    ok: bool
+    note: str | None = Field(description="Why it could not be evaluated, or what weakens it.")
+
+
+class FindingPart(Part):
+    """Something that a reader of the figures has to know."""
+
+    code: str = Field(description="One of the closed set in docs/results.md.")
+    group: str | None = Field(description="The group it is about; null for the run.")
+    text: str = Field(description="The observation with its number and limit, then the next step.")
+    value: float | None = Field(description="The number observed, in `unit`.")
+    limit: float | None = Field(description="The number from which on it is a finding, in `unit`.")
+    unit: str
+    next_step: str
+
+
+class VerdictPart(Part):
+    """What the run means."""
+
+    outcome: Outcome
+    exit_code: int = Field(description="Exit code of the process: 0, 1, 3, 4, 5 or 130.")
+    reason: str = Field(description="One sentence that explains the outcome.")
+    checks: tuple[CheckPart, ...]
+    findings: tuple[FindingPart, ...]
+
+
+class TotalsPart(Part):
+    """Messages over the whole run, warm-up and drain included; from the ledger."""
+
+    published: int
+    confirmed: int
+    nacked: int
+    returned: int
+    in_doubt: int
+    delivered: int
+    got: int
+    get_empty: int
+    duplicates: int
+    redelivered: int
+    out_of_order: int
+    corrupted: int
+    foreign: int
+    lost: int
+    offered: int
+    returned_only: int
+    unconfirmed: int
+    remaining: int
+    undelivered: int
+    vanished: int
+    unexpected: int
+    unpublished: int
+
+
+class RatesPart(Part):
+    """Rates over the time in which the group was active in the measured part; null where it was not."""
+
+    active_s: float = Field(description="The time the rates are over, in s.")
+    offered_per_s: float | None = Field(description="What the schedule asked; null in a closed model.")
+    published_per_s: float | None
+    confirmed_per_s: float | None
+    delivered_per_s: float | None
+    got_per_s: float | None
+    bytes_per_s: float | None = Field(description="Bodies published, or taken, a second.")
+
+
+class LatencyPart(Part):
+    """A latency over the measured part. Percentiles are null where there is no value."""
+
+    count: int
+    min_ns: int | None
+    mean_ns: float | None
+    p50_ns: int | None
+    p90_ns: int | None
+    p95_ns: int | None
+    p99_ns: int | None
+    p99_9_ns: int | None
+    p99_99_ns: int | None
+    max_ns: int | None
+    model: LoadModel = Field(description="open: from the intended time of a schedule; closed: intended = sent.")
+    saturated: int = Field(description="Values beyond the histogram's range: in `count`, ranked above all others.")
+    negative: int = Field(description="Values below zero (clocks apart): in `count`, ranked below all others.")
+    hdr: str = Field(description="The histogram: HdrHistogram V2, compressed, base64.")
+
+
+class StretchPart(Part):
+    """A stretch of a series of integers: first, first + step, …; *count* values."""
+
+    first: int
+    count: int
+    step: int
+
+
+class SeriesPart(Part):
+    """The `message_count` of each Get-Ok from a sink, in the order in which they came."""
+
+    count: int
+    first: int
+    last: int
+    stretches: tuple[StretchPart, ...] = Field(description="10,000 at most; `count` and `left_out` tell whether all.")
+    left_out: int = Field(description="Values that came after the stretches were full; the journal has them.")
+
+
+class GroupPart(Part):
+    """A group of users of the scenario."""
+
+    kind: GroupKind
+    model: LoadModel
+    users: int | None
+    totals: dict[str, int] = Field(description="Those of the run's totals that apply to the group and can be told.")
+    rates: RatesPart
+    latency: dict[str, LatencyPart]
+    message_counts: dict[str, SeriesPart] = Field(description="By sink; of getters.")
+
+
+class LostPart(Part):
+    """A lost message, as an example."""
+
+    publisher: int
+    seq: int
+    sink: str | None = Field(description="Where it did not come; null: nowhere, and where it should have is not known.")
+    sent_from_s: float | None = Field(description="Sent between this, in s after `started_at`, ...")
+    sent_to_s: float | None = Field(description="... and this; null where the journal does not tell.")
+
+
+class PublisherPart(Part):
+    """The books of one publisher; with confirms, published = confirmed + nacked + returned_only + in_doubt."""
+
+    publisher: int
+    group: str
+    published: int
+    confirmed: int
+    nacked: int
+    returned: int
+    returned_only: int
+    in_doubt: int
+    unconfirmed: int
+    lost: int
+
+
+class LedgerPart(Part):
+    """The ledger closed: whether the books balance, by publisher, with examples of what was lost."""
+
+    balanced: bool | None = Field(description="Null where the run was cut off: then nobody can tell.")
+    imbalances: tuple[str, ...] = Field(description="A sentence for each book that does not balance.")
+    publishers: tuple[PublisherPart, ...]
+    lost_examples: tuple[LostPart, ...] = Field(description="The first lost messages, by publisher and seq.")
+    left: dict[str, int] = Field(description="Messages in each sink's queue after the drain, as the broker said.")
+
+
+class PhasePart(Part):
+    """A phase of the run, in s after `started_at`."""
+
+    name: str
+    start_s: float
+    end_s: float
+
+
+class EventPart(Part):
+    """Something that happened once: a connection lost, a broker blocked."""
+
+    t_s: float = Field(description="When, in s after `started_at`.")
+    code: str
+    text: str
+
+
+class PointLatencyPart(Part):
+    """A latency in one second; percentiles are null where a worker's part came too late for them."""
+
+    p50_ns: int | None = None
+    p99_ns: int | None = None
+    max_ns: int | None = None
+
+
+class PointGroupPart(Part):
+    """What a group did in one second."""
+
+    rates: dict[str, float] = Field(description="`published_per_s` and so on; those that are 0 are left out.")
+    latency: dict[str, PointLatencyPart] = Field(description="Corrected latencies, warm-up included.")
+
+
+class PointPart(Part):
+    """One second of the run."""
+
+    t_s: int = Field(description="Its begin, in s after `started_at`.")
+    phase: str
+    groups: dict[str, PointGroupPart]
+    gauges: dict[str, float] = Field(description="Of several workers the sum (messages) or the highest.")
+
+
+class RunResult(Part):
+    """The whole document."""
+
+    version: Literal["loadtest.result/1"] = Field(default=SCHEMA, alias="schema")
+    complete: bool = Field(description="False where the run was cut off: its journal has no end record.")
+    interrupted: bool
+    scenario: ScenarioPart
+    broker: dict[str, JsonValue] = Field(description="The fingerprint: product, version, nodes, plugins, address.")
+    generator: dict[str, JsonValue] = Field(description="The fingerprint: host, cores, versions, workers.")
+    started_at: str = Field(description="ISO 8601, UTC.")
+    ended_at: str = Field(description="ISO 8601, UTC; of a run that was cut off the end of its last window.")
+    measured_s: float = Field(description="Length of the measured part: after the warm-up, before the drain.")
+    verdict: VerdictPart
+    totals: TotalsPart
+    groups: dict[str, GroupPart]
+    ledger: LedgerPart
+    phases: tuple[PhasePart, ...]
+    events: tuple[EventPart, ...]
+    timeline: tuple[PointPart, ...]
+
+
+def result_schema() -> dict[str, JsonValue]:
+    """Return the JSON Schema of `result.json`, for `loadtest schema result`."""
+    schema: dict[str, JsonValue] = RunResult.model_json_schema(by_alias=True, mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

@@ -1,0 +1,63 @@
+"""
+What a run left to judge it by: the parts of the document that thresholds, findings and the verdict look at.
+
+Knows no judgement. It can be had from a Collector (`build`) and from a document written long ago alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from loadtest.result.document import EventPart, GroupPart, LedgerPart, PointPart, TotalsPart
+
+MEASURED: Final = "measured"
+"""Name of the phase whose rates and latencies count."""
+
+CONNECTION_LOST: Final = "connection-lost"
+CONNECTION_BLOCKED: Final = "connection-blocked"
+RUN_FAILED: Final = "run-failed"
+INTERRUPTED: Final = "interrupted"
+JOURNAL_FAILED: Final = "journal-failed"
+"""Codes of events that change what a run means; others are only shown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """
+    A run, before it is judged.
+
+    Attributes:
+        measured_messages: Messages published, delivered or got in the measured part, foreign ones included.
+        has_end: Whether the journal has an end record; without one the run was cut off at some unknown point.
+        missing_windows: Windows of workers that never arrived though later ones did.
+        is_whole: Whether the end record says that the run did all that was asked.
+        end_reason: What the end record says about why it ended; None if as planned.
+    """
+
+    totals: TotalsPart
+    groups: Mapping[str, GroupPart]
+    ledger: LedgerPart
+    events: Sequence[EventPart]
+    timeline: Sequence[PointPart]
+    measured_s: float
+    measured_messages: int
+    has_end: bool
+    missing_windows: int
+    is_whole: bool
+    end_reason: str | None
+
+    def first_event(self, *codes: str) -> EventPart | None:
+        """Return the first event with one of *codes*."""
+        return next((event for event in self.events if event.code in codes), None)
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether a person or a signal ended the run early: an event says so, or the end record's reason."""
+        return self.end_reason == INTERRUPTED or self.first_event(INTERRUPTED) is not None
+
+    @property
+    def broker_failure(self) -> EventPart | None:
+        """The event by which the broker went away for good; None if it did not."""
+        return self.first_event(RUN_FAILED, CONNECTION_LOST)

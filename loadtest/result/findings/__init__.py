@@ -1,0 +1,42 @@
+"""
+Findings: what a reader has to know before believing a figure. A closed set; docs/results.md lists it.
+
+Each is an observation with its number, the limit from which on it is one, and the next step. Findings never change the
+verdict: they say what it rests on. Knows no way of showing them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from loadtest.result.document import FindingPart
+from loadtest.result.evidence import Evidence
+from loadtest.result.findings import figures, messages
+from loadtest.result.findings.finding import CODES
+
+__all__ = ["CODES", "find"]
+
+# In the order of CODES.
+_FINDERS: Final[tuple[Callable[[Evidence], Iterator[FindingPart]], ...]] = (
+    figures.generator_bound,
+    figures.lateness_high,
+    figures.offered_not_achieved,
+    figures.too_few_samples,
+    figures.beyond_histogram,
+    figures.negative_latency,
+    messages.backlog_growing,
+    messages.messages_remaining,
+    messages.broker_blocked_publishers,
+    messages.connection_lost,
+    messages.in_doubt,
+    messages.books_unbalanced,
+    messages.undelivered,
+    messages.unexpected_deliveries,
+    messages.foreign_messages,
+)
+
+
+def find(evidence: Evidence) -> tuple[FindingPart, ...]:
+    """Return what was found, in the order of `CODES`."""
+    return tuple(found for finder in _FINDERS for found in finder(evidence))

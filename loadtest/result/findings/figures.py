@@ -1,0 +1,139 @@
+"""Findings about the figures: was it the generator, was it what was asked, do percentiles have enough values."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import fmean
+from typing import Final
+
+from loadtest.result.document import FindingPart, GroupPart, LatencyPart
+from loadtest.result.evidence import MEASURED, Evidence
+from loadtest.result.findings.finding import finding
+from loadtest.result.samples import ONCE_A_CONNECTION, PERCENTILES, is_few, needed_values
+from loadtest.result.units import count_text, rate_text, share_text, time_text, values_text
+
+CPU_LIMIT: Final = 0.95
+"""Cores. A worker is one process on one core: above this it has no time left, and what it measures is itself."""
+
+LATENESS_P99_LIMIT_NS: Final = 2_000_000
+"""Twice what pacing without timerfd gives on an idle machine (p99 1.08 ms, design section 3); with it: 0.12 ms."""
+
+OFFERED_TOLERANCE: Final = 0.01
+"""Share of the offered rate. The goal is 0.1 % (design section 10); ten times that is no longer the load asked for."""
+
+SHOWN: Final = 3
+"""Latencies named in one finding; the rest are counted."""
+
+
+def generator_bound(evidence: Evidence) -> Iterator[FindingPart]:
+    """Average the CPU of each second's busiest worker over the measured part."""
+    used = [point.gauges["cpu"] for point in evidence.timeline if point.phase == MEASURED and "cpu" in point.gauges]
+    cores = fmean(used) if used else 0.0
+    if cores >= CPU_LIMIT:
+        yield finding(
+            "generator-bound",
+            f"the generator used {share_text(cores)} of a core in the measured part (its busiest process; limit "
+            f"{share_text(CPU_LIMIT)}): the rates are its own limit, not the broker's",
+            "Spread the users over more processes (--processes), or lower the rate",
+            value=cores,
+            limit=CPU_LIMIT,
+            unit="cores",
+        )
+
+
+def lateness_high(evidence: Evidence) -> Iterator[FindingPart]:
+    """Look at open models: in a closed one lateness is 0 by definition."""
+    for name, group in evidence.groups.items():
+        late_ns = group.latency["lateness"].p99_ns if "lateness" in group.latency else None
+        if group.model == "open" and late_ns is not None and late_ns > LATENESS_P99_LIMIT_NS:
+            yield finding(
+                "lateness-high",
+                f"{name} sent late: lateness p99 {time_text(late_ns)} (limit {time_text(LATENESS_P99_LIMIT_NS)}), "
+                "which is part of every latency of its messages",
+                "See whether its confirm window was full or the generator busy; compare with the uncorrected latency",
+                value=late_ns,
+                limit=LATENESS_P99_LIMIT_NS,
+                unit="ns",
+                group=name,
+            )
+
+
+def offered_not_achieved(evidence: Evidence) -> Iterator[FindingPart]:
+    """Compare what each schedule asked with what its publishers sent."""
+    for name, group in evidence.groups.items():
+        offered, published = group.rates.offered_per_s, group.rates.published_per_s
+        if group.kind != "publisher" or not offered or published is None:
+            continue
+        share = published / offered
+        if abs(share - 1) > OFFERED_TOLERANCE:
+            yield finding(
+                "offered-not-achieved",
+                f"{name} was asked for {rate_text(offered)} and published {rate_text(published)}, "
+                f"{share_text(share)} of it (limit {share_text(1 - OFFERED_TOLERANCE)})",
+                "Lower the rate until it is reached, or widen confirm_window and add users",
+                value=share,
+                limit=1 - OFFERED_TOLERANCE,
+                unit="share of offered",
+                group=name,
+            )
+
+
+def too_few_samples(evidence: Evidence) -> Iterator[FindingPart]:
+    """Look at p99 and p99.9 of the headline latencies; one finding for all, since one run is the cause."""
+    weak: list[tuple[int, str]] = []
+    for group_name, group in evidence.groups.items():
+        for name, latency in _headline(group):
+            short = [percentile for percentile in PERCENTILES[3:5] if is_few(percentile.percent, latency.count)]
+            if short:
+                names = " and ".join(percentile.name for percentile in short)
+                weak.append((latency.count, f"{names} of {group_name}.{name} ({values_text(latency.count)})"))
+    if not weak:
+        return
+    least = min(count for count, _ in weak)
+    texts = [text for _, text in weak[:SHOWN]]
+    if len(weak) > SHOWN:
+        texts.append(f"{len(weak) - SHOWN} more")
+    yield finding(
+        "too-few-samples",
+        f"too few values for {', '.join(texts)}: p99 needs {count_text(needed_values(99.0))}, "
+        f"p99.9 {count_text(needed_values(99.9))}",
+        "Read them as the largest values seen, or run longer",
+        value=least,
+        limit=needed_values(99.9),
+        unit="values",
+    )
+
+
+def _headline(group: GroupPart) -> Iterator[tuple[str, LatencyPart]]:
+    for name, latency in group.latency.items():
+        is_told_apart = name != "lateness" or group.model == "open"
+        if latency.count and name not in ONCE_A_CONNECTION and not name.endswith("_uncorrected") and is_told_apart:
+            yield name, latency
+
+
+def beyond_histogram(evidence: Evidence) -> Iterator[FindingPart]:
+    """Count values beyond the range, of all latencies."""
+    count = sum(part.saturated for group in evidence.groups.values() for part in group.latency.values())
+    if count:
+        yield finding(
+            "beyond-histogram",
+            f"{values_text(count)} of latencies lay beyond the histogram's range (limit 0); they rank above all others",
+            "Look for what stood still for over an hour",
+            value=count,
+            limit=0,
+            unit="values",
+        )
+
+
+def negative_latency(evidence: Evidence) -> Iterator[FindingPart]:
+    """Count values below zero, of all latencies."""
+    count = sum(part.negative for group in evidence.groups.values() for part in group.latency.values())
+    if count:
+        yield finding(
+            "negative-latency",
+            f"{values_text(count)} of latencies were below zero (limit 0): the clocks of the hosts differ",
+            "Run publishers and consumers on one host, or read end-to-end latencies with that error",
+            value=count,
+            limit=0,
+            unit="values",
+        )

@@ -1,0 +1,52 @@
+"""
+A finding: its code, of a closed set, its observation and its next step. Knows no run.
+
+docs/results.md lists the codes.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal, TypeAlias, get_args
+
+from loadtest.result.document import FindingPart
+
+Code: TypeAlias = Literal[
+    "generator-bound",
+    "lateness-high",
+    "offered-not-achieved",
+    "too-few-samples",
+    "beyond-histogram",
+    "negative-latency",
+    "backlog-growing",
+    "messages-remaining",
+    "broker-blocked-publishers",
+    "connection-lost",
+    "in-doubt",
+    "books-unbalanced",
+    "undelivered",
+    "unexpected-deliveries",
+    "foreign-messages",
+]
+CODES: Final[tuple[Code, ...]] = get_args(Code)
+
+
+def finding(
+    code: Code,
+    observation: str,
+    next_step: str,
+    *,
+    value: float,
+    limit: float,
+    unit: str = "messages",
+    group: str | None = None,
+) -> FindingPart:
+    """Return the finding; *observation* and *next_step* are sentences without their full stops."""
+    return FindingPart(
+        code=code,
+        group=group,
+        text=f"{observation}. {next_step}.",
+        value=value,
+        limit=limit,
+        unit=unit,
+        next_step=next_step,
+    )

@@ -1,0 +1,129 @@
+"""
+The verdict: one outcome, one exit code, one sentence.
+
+Rules, the first that applies wins (exit codes: design section 7):
+
+1. interrupted: 130. What was in flight had no full drain, so nothing may be said about losses.
+2. the journal has no end record, or windows of workers are missing: 4. The same.
+3. messages lost or corrupted: 1, also where the run lost the broker: a loss is what such a test looks for.
+4. the books do not balance: 1. A figure that cannot be right is no ground to pass.
+5. the run lost the broker: 3.
+6. the run did not do all that was asked, or its journal could not be written: 4.
+7. nothing was measured: 4. Thresholds that hold for want of messages prove nothing.
+8. a threshold failed: 1.
+9. otherwise it passed: 0.
+
+Knows nothing of how checks and findings were made; findings never change the outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from loadtest.errors import EXIT_BROKER, EXIT_FAILED, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_PASSED
+from loadtest.result.document import CheckPart, FindingPart, Outcome, VerdictPart
+from loadtest.result.evidence import JOURNAL_FAILED, Evidence
+from loadtest.result.units import count_text, messages_text
+
+CUT_OFF: Final = "the run was cut off: its journal has no end record, and what was in flight cannot be accounted for"
+
+
+def judge(evidence: Evidence, checks: Sequence[CheckPart], findings: Sequence[FindingPart]) -> VerdictPart:
+    """Return what the run means."""
+    outcome, exit_code, reason = _ruling(evidence, checks)
+    return VerdictPart(
+        outcome=outcome, exit_code=exit_code, reason=reason, checks=tuple(checks), findings=tuple(findings)
+    )
+
+
+def _ruling(evidence: Evidence, checks: Sequence[CheckPart]) -> tuple[Outcome, int, str]:
+    for reason_of, outcome, exit_code in _RULES:
+        reason = reason_of(evidence, checks)
+        if reason is not None:
+            return outcome, exit_code, reason
+    return "pass", EXIT_PASSED, _success(evidence, len(checks))
+
+
+def _interruption(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
+    return "the run was interrupted; the figures are of the part that ran" if evidence.is_interrupted else None
+
+
+def _cut(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
+    if not evidence.has_end:
+        return CUT_OFF
+    missing = evidence.missing_windows
+    return (
+        f"{count_text(missing)} of the workers' windows never arrived; what was in them is unknown" if missing else None
+    )
+
+
+def _loss(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
+    totals = evidence.totals
+    parts = []
+    if totals.lost:
+        parts.append(f"{messages_text(totals.lost)} confirmed by the broker and never delivered")
+    if totals.corrupted:
+        parts.append(f"{messages_text(totals.corrupted)} delivered with another body than was sent")
+    failure = evidence.broker_failure
+    after = f", and the run lost the broker: {failure.text}" if failure else ""
+    return " and ".join(parts) + after if parts else None
+
+
+def _imbalance(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
+    ledger = evidence.ledger
+    return None if not ledger.imbalances else f"the ledger's books do not balance: {ledger.imbalances[0]}"
+
+
+def _broker_gone(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
+    failure = evidence.broker_failure
+    return f"the run lost the broker: {failure.text}" if failure else None
+
+
+def _shortfall(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
+    journal = evidence.first_event(JOURNAL_FAILED)
+    if journal is not None:
+        return f"the journal is incomplete: {journal.text}"
+    return None if evidence.is_whole else f"the run is incomplete: {evidence.end_reason or 'no reason was given'}"
+
+
+def _nothing(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
+    totals = evidence.totals
+    if evidence.measured_messages:
+        return None
+    if totals.published or totals.delivered or totals.got:
+        return "no message fell into the measured part; all were in the warm-up or the drain"
+    empties = f"; {count_text(totals.get_empty)} Get-Empty" if totals.get_empty else ""
+    return f"no message was published, delivered or got{empties}"
+
+
+def _failures(_: Evidence, checks: Sequence[CheckPart]) -> str | None:
+    failed = [check for check in checks if not check.ok]
+    if not failed:
+        return None
+    first = failed[0]
+    what = f"{first.check} came to {first.value}" if first.value is not None else f"{first.check} {first.note}"
+    return f"{len(failed)} of {len(checks)} threshold{'' if len(checks) == 1 else 's'} failed: {what}"
+
+
+def _success(evidence: Evidence, count: int) -> str:
+    totals = evidence.totals
+    moved = {"published": totals.published, "delivered": totals.delivered, "got": totals.got}
+    messages = ", ".join(f"{count_text(moved[name])} {name}" for name in moved if moved[name])
+    if not count:
+        held = "no thresholds were set"
+    else:
+        held = f"{count} of {count} threshold{' holds' if count == 1 else 's hold'}"
+    return f"{held}; {messages or f'{count_text(totals.foreign)} foreign messages taken'}, 0 lost"
+
+
+_RULES: Final[tuple[tuple[Callable[[Evidence, Sequence[CheckPart]], str | None], Outcome, int], ...]] = (
+    (_interruption, "inconclusive", EXIT_INTERRUPTED),
+    (_cut, "inconclusive", EXIT_INCOMPLETE),
+    (_loss, "fail", EXIT_FAILED),
+    (_imbalance, "fail", EXIT_FAILED),
+    (_broker_gone, "error", EXIT_BROKER),
+    (_shortfall, "inconclusive", EXIT_INCOMPLETE),
+    (_nothing, "nothing-measured", EXIT_INCOMPLETE),
+    (_failures, "fail", EXIT_FAILED),
+)
