@@ -1,0 +1,77 @@
+"""
+The catalogue: the scenarios that come with the tool, each with the question it answers.
+
+They are at the top of a checkout and inside of an installed package; either way they are plain files.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Final
+
+import loadtest
+from loadtest.errors import ScenarioError
+from loadtest.scenario.fault import listed, near_miss, shown
+
+# Where pyproject.toml's force-include puts the folder `scenarios` into the wheel.
+_PACKAGED: Final = "_scenarios"
+_CHECKOUT: Final = "scenarios"
+_SUFFIXES: Final = (".yaml", ".yml")
+_EDITOR_COMMENT: Final = "yaml-language-server:"
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogueEntry:
+    """A scenario of the catalogue; `question` is its opening comment on one line."""
+
+    name: str
+    question: str
+    path: FilePath
+
+
+def catalogue_folder() -> FilePath:
+    """Return the folder of the scenarios that come with the tool."""
+    package = FilePath(loadtest.__file__).parent
+    packaged = package / _PACKAGED
+    return packaged if packaged.is_dir() else package.parent / _CHECKOUT
+
+
+def catalogue() -> list[CatalogueEntry]:
+    """Return all scenarios that come with the tool, by name."""
+    paths = sorted(path for path in catalogue_folder().glob("*.yaml") if path.is_file())
+    return [CatalogueEntry(path.stem, _question(path.read_text(encoding="utf-8")), path) for path in paths]
+
+
+def find_scenario(source: str | FilePath) -> FilePath:
+    """
+    Return the file that a name of the catalogue, or a path, means; a file of that path comes first.
+
+    Raises:
+        ScenarioError: If there is neither.
+    """
+    path = FilePath(source)
+    try:
+        if path.is_file():
+            return path
+    except (OSError, ValueError) as error:  # a name too long, or a NUL in it
+        raise ScenarioError(f"scenario: found {shown(str(source))}; allowed a path or a name") from error
+    if path.suffix in _SUFFIXES or len(path.parts) != 1:
+        raise ScenarioError(
+            f"scenario: found no file {shown(str(source))}; allowed a path to a YAML file, or a name of the catalogue"
+        )
+    names = [entry.name for entry in catalogue()]
+    if str(source) not in names:
+        meant = near_miss(str(source), names)
+        hint = f"; did you mean {meant}?" if meant is not None else ""
+        raise ScenarioError(f"scenario: found {shown(str(source))}; allowed a file, or {listed(names, most=30)}{hint}")
+    return catalogue_folder() / f"{source}.yaml"
+
+
+def _question(text: str) -> str:
+    lines = []
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.lstrip("#").strip())
+    return " ".join(line for line in lines if line and not line.startswith(_EDITOR_COMMENT))

@@ -1,0 +1,152 @@
+"""Whether groups fit the topology and each other: queues that exist, an order that begins, a run that ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from loadtest.scenario.check_topology import exchange_faults, queue_faults
+from loadtest.scenario.fault import Fault, Path, listed, near_miss, shown
+from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Group, Paced, PublisherGroup
+from loadtest.scenario.model import Scenario
+from loadtest.scenario.names import KINDS, Names
+from loadtest.scenario.plan import MAX_PUBLISHERS
+from loadtest.scenario.sequence import NUMBER, is_member
+from loadtest.scenario.topology import Queue, Topology
+
+_SECTIONS = {kind: section for section, kind in KINDS.items()}
+
+
+def group_faults(scenario: Scenario, names: Names) -> Iterator[Fault]:
+    """Yield what is wrong with groups, each for itself and as they follow each other."""
+    for name, sections in names.groups.items():
+        for section in sections[1:]:
+            yield Fault((section, name), f"the name of a group in {sections[0]}", "a name that no other group has")
+    for name, publisher in scenario.publishers.items():
+        yield from _publisher_faults(publisher, ("publishers", name), scenario.topology, names)
+    for name, consumer in scenario.consumers.items():
+        yield from _consumer_faults(consumer, ("consumers", name), scenario.topology, names)
+    for name, getter in scenario.getters.items():
+        yield from _getter_faults(getter, ("getters", name), scenario.topology, names)
+    for name, group in scenario.groups.items():
+        yield from _start_faults(scenario, name, group, names)
+
+
+def end_faults(scenario: Scenario) -> Iterator[Fault]:
+    """Yield what keeps a scenario from doing anything, or from ever coming to its end."""
+    if not scenario.groups:
+        yield Fault((), "no group", "a group of publishers, consumers or getters")
+    total = sum(group.users for group in scenario.groups.values())
+    if total > MAX_PUBLISHERS:
+        yield Fault((), f"{total} users", f"at most {MAX_PUBLISHERS} in all")
+    if scenario.run.duration_ns is not None:
+        return
+    for section, groups in (("publishers", scenario.publishers), ("getters", scenario.getters)):
+        until = "until: empty, " if section == "getters" else ""
+        for name, group in groups.items():
+            if not finishes(group):
+                yield Fault((section, name), "no end", f"{until}messages, a rate in stages, or run.duration")
+    if not scenario.publishers and not scenario.getters:
+        for name, consumer in scenario.consumers.items():
+            if not finishes(consumer):
+                yield Fault(("consumers", name), "no end", "messages, or run.duration: nothing else ends the run")
+
+
+def finishes(group: Group) -> bool:
+    """Return whether a group is done some time, whatever the run's duration."""
+    if isinstance(group, GetterGroup) and group.until is not None:
+        return True
+    if isinstance(group, Paced):
+        return group.messages is not None or isinstance(group.rate, tuple)
+    return isinstance(group, ConsumerGroup) and group.messages is not None
+
+
+def _publisher_faults(group: PublisherGroup, path: Path, topology: Topology, names: Names) -> Iterator[Fault]:
+    yield from exchange_faults(group.exchange, (*path, "exchange"), names)
+    exchange = topology.exchanges.get(group.exchange)
+    if exchange is not None and exchange.internal:
+        yield Fault(
+            (*path, "exchange"),
+            f"the internal exchange {shown(group.exchange)}",
+            "an exchange that clients may publish to",
+        )
+
+
+def _consumer_faults(group: ConsumerGroup, path: Path, topology: Topology, names: Names) -> Iterator[Fault]:
+    yield from _taker_faults(group.queue, path, topology, names)
+    queue = _queue(group.queue, topology)
+    if queue is None:
+        return
+    queues = (queue.count or 1) if NUMBER in group.queue else 1
+    if group.exclusive and group.users > queues:
+        yield Fault(
+            (*path, "exclusive"), f"true with {group.users} users of {queues} queues", "a user for each queue at most"
+        )
+    if queue.type == "stream":
+        # RabbitMQ's rabbit_stream_queue.erl refuses both: 406 and 540.
+        if group.prefetch == 0:
+            yield Fault((*path, "prefetch"), "0 on a stream", "1 or more")
+        if group.ack.mode == "auto":
+            yield Fault((*path, "ack"), "auto on a stream", "every N")
+
+
+def _getter_faults(group: GetterGroup, path: Path, topology: Topology, names: Names) -> Iterator[Fault]:
+    yield from _taker_faults(group.queue, path, topology, names)
+    queue = _queue(group.queue, topology)
+    if queue is not None and queue.type == "stream":
+        yield Fault(
+            (*path, "queue"), f"the stream {shown(group.queue)}", "a classic or quorum queue: streams have no Basic.Get"
+        )
+
+
+def _taker_faults(name: str, path: Path, topology: Topology, names: Names) -> Iterator[Fault]:
+    yield from queue_faults(name, (*path, "queue"), names)
+    queue = _queue(name, topology)
+    if queue is not None and queue.exclusive:
+        allowed = "a queue that is not: only the connection that declares an exclusive one may take from it"
+        yield Fault((*path, "queue"), f"the exclusive queue {shown(name)}", allowed)
+
+
+def _queue(name: str, topology: Topology) -> Queue | None:
+    if name in topology.queues:
+        return topology.queues[name]
+    return next((queue for key, queue in topology.queues.items() if is_member(name, key, queue.count)), None)
+
+
+def _start_faults(scenario: Scenario, name: str, group: Group, names: Names) -> Iterator[Fault]:
+    path: Path = (_SECTIONS[scenario.kinds[name]], name)
+    if group.after is None:
+        duration_ns = scenario.run.duration_ns
+        if duration_ns is not None and group.start_at_ns >= scenario.run.warm_up_ns + duration_ns:
+            yield Fault(
+                (*path, "start_at"), "a time after the run's end", "less than run.warm_up and run.duration together"
+            )
+        return
+    path = (*path, "after")
+    if group.after not in names.groups:
+        others = [other for other in names.groups if other != name]
+        yield Fault(
+            path,
+            f"the unknown group {shown(group.after)}",
+            listed(others) or "none: there is no other",
+            near_miss(group.after, others),
+        )
+        return
+    circle = _circle(scenario, name)
+    if circle:
+        yield Fault(path, f"a circle: {' after '.join(circle)}", "an order in which every group begins")
+    elif group.after in scenario.groups and not finishes(scenario.groups[group.after]):
+        allowed = "a group with messages, a rate in stages, or until: empty"
+        yield Fault(path, f"{shown(group.after)}, which is never done before the run's end", allowed)
+
+
+def _circle(scenario: Scenario, name: str) -> list[str]:
+    """Return the names from a group back to itself by `after`; empty where there is no way back to it."""
+    chain, groups = [name], scenario.groups
+    while chain[-1] in groups:
+        following = groups[chain[-1]].after
+        if following is None or (following in chain and following != name):
+            return []
+        chain.append(following)
+        if following == name:
+            return chain
+    return []

@@ -1,0 +1,232 @@
+"""
+The grammar of groups: publishers, consumers and getters as the author writes them.
+
+A group is a number of users that do the same. Rates and message counts are those of the whole group.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
+
+from loadtest.scenario.body import STAMP_BYTES, Body
+from loadtest.scenario.fault import Fault, fault_error, faults_error, shown
+from loadtest.scenario.leaf import (
+    AckRule,
+    EntityName,
+    EntityOrDefault,
+    Flag,
+    GroupName,
+    Messages,
+    Milliseconds,
+    Nanoseconds,
+    PerSecond,
+    ShortText,
+    SomeNanoseconds,
+    Table,
+    Users,
+    as_tuple,
+    one_of,
+    whole,
+)
+from loadtest.scenario.part import Part
+from loadtest.scenario.plan import Ack, Client, Stamp
+from loadtest.scenario.zipf import Zipf
+
+DEFAULT_CONFIRM_WINDOW: Final = 256
+# pika's BlockingChannel waits for each confirm.
+BLOCKING_CONFIRM_WINDOW: Final = 1
+DEFAULT_BODY: Final = "1KB"
+
+
+class Stage(Part):
+    """A stretch of a schedule: at `rate`, or in a straight line `from` … `to`; what is left out is the rate before."""
+
+    for_ns: SomeNanoseconds = Field(alias="for", description="how long the stage lasts, such as 10s")
+    rate_per_s: PerSecond | None = Field(None, alias="rate", description="the same rate throughout")
+    from_per_s: PerSecond | None = Field(
+        None, alias="from", description="the rate at its begin; left out: the last one"
+    )
+    to_per_s: PerSecond | None = Field(
+        None, alias="to", description="the rate at its end; left out: the one at its begin"
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Self:
+        if self.rate_per_s is not None and not self.from_per_s is self.to_per_s is None:
+            raise fault_error("rate beside from or to", "rate, or from and to")
+        return self
+
+
+def _rate_tag(value: object) -> str:
+    return "<stages>" if isinstance(value, list | tuple) else "<rate>"
+
+
+def _key_tag(value: object) -> str:
+    if isinstance(value, list | tuple):
+        return "<keys>"
+    return "<zipf>" if isinstance(value, dict | ZipfKeys) else "<key>"
+
+
+class ZipfKeys(Part):
+    """Routing keys by a Zipf distribution."""
+
+    zipf: Zipf = Field(description="a mapping of keys and s")
+
+
+def _arrives(rate: Any) -> Any:
+    stages = rate if isinstance(rate, tuple) else ()
+    if not any(stage.rate_per_s or stage.from_per_s or stage.to_per_s for stage in stages) and not (
+        rate and not stages
+    ):
+        raise fault_error("a schedule without any arrival", "a rate above 0/s")
+    return rate
+
+
+Rate = Annotated[
+    Annotated[PerSecond, Tag("<rate>")] | Annotated[tuple[Stage, ...], as_tuple, Tag("<stages>")],
+    Discriminator(_rate_tag),
+    AfterValidator(_arrives),
+]
+RoutingKey = Annotated[
+    Annotated[ShortText, Tag("<key>")]
+    | Annotated[tuple[ShortText, ...], as_tuple, Tag("<keys>")]
+    | Annotated[ZipfKeys, Tag("<zipf>")],
+    Discriminator(_key_tag),
+]
+
+
+class Group(Part):
+    """What all groups have."""
+
+    users: Users = Field(1, description="how many users, each with a connection and a channel of its own")
+    client: Annotated[Client, one_of("bulk", "blocking")] = Field(
+        "bulk", description="blocking: pika.BlockingConnection, one call a message, as an ordinary application has it"
+    )
+    start_at_ns: Nanoseconds = Field(
+        0, alias="start_at", description="after the run's begin, or after the group of `after`"
+    )
+    after: GroupName | None = Field(None, description="begin when that group is done")
+
+
+class Paced(Group):
+    """What groups have that act on a schedule."""
+
+    rate: Rate | None = Field(None, description="of the whole group; left out: the closed model, as fast as it goes")
+    arrival: Annotated[Literal["constant", "poisson"], one_of("constant", "poisson")] = "constant"
+    messages: Messages | None = Field(None, description="of the whole group")
+
+    @model_validator(mode="after")
+    def _schedule(self) -> Self:
+        if self.rate is None and self.arrival == "poisson":
+            raise faults_error([Fault(("arrival",), '"poisson" without a rate', "arrival beside rate only")])
+        return self
+
+
+class Properties(Part):
+    """The properties of AMQP 0-9-1's class basic, by their names there."""
+
+    content_type: ShortText | None = None
+    content_encoding: ShortText | None = None
+    headers: Table | None = None
+    delivery_mode: Annotated[int, *whole(1, 2)] | None = Field(None, description="1 transient, 2 persistent")
+    priority: Annotated[int, *whole(0, 255)] | None = None
+    correlation_id: ShortText | None = None
+    reply_to: ShortText | None = None
+    expiration_ns: Milliseconds | None = Field(None, alias="expiration", description="time to live of each message")
+    message_id: ShortText | None = None
+    timestamp: Annotated[int, *whole(0, (1 << 63) - 1, "seconds since 1970")] | None = None
+    type: ShortText | None = None
+    user_id: ShortText | None = None
+    app_id: ShortText | None = None
+    cluster_id: ShortText | None = None
+
+
+class PublisherGroup(Paced):
+    """Users that publish."""
+
+    exchange: EntityOrDefault = Field("", description='left out or "": the default exchange')
+    routing_key: RoutingKey = Field("", description="a key, perhaps with %d; a list; or {zipf: {keys: 100, s: 1.1}}")
+    body: Body = Field(default_factory=lambda: Body.model_validate({"size": DEFAULT_BODY}))
+    properties: Properties = Field(default_factory=Properties)
+    mandatory: Flag = Field(default=True, description="the broker returns what it cannot route")
+    confirm_window: Annotated[int, *whole(0, 1_000_000, "messages")] = Field(
+        DEFAULT_CONFIRM_WINDOW,
+        description="most messages without a confirm, per user; 0: no confirms; 1 with client: blocking",
+    )
+    stamp: Annotated[Stamp, one_of("headers", "body", "none")] = "headers"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _window_of_client(cls, value: Any) -> Any:
+        if isinstance(value, dict) and value.get("client") == "blocking" and value.get("confirm_window") is None:
+            return {**value, "confirm_window": BLOCKING_CONFIRM_WINDOW}
+        return value
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        faults = [fault for fault in (self._window_fault(), self._stamp_fault(), self._key_fault()) if fault]
+        if faults:
+            raise faults_error(faults)
+        return self
+
+    def _window_fault(self) -> Fault | None:
+        if self.client == "bulk" or self.confirm_window <= BLOCKING_CONFIRM_WINDOW:
+            return None
+        return Fault(
+            ("confirm_window",), shown(self.confirm_window), "0 or 1 with client: blocking, which waits for each"
+        )
+
+    def _stamp_fault(self) -> Fault | None:
+        if self.stamp != "body":
+            return None
+        if not self.body.is_synthetic:
+            return Fault(
+                ("stamp",), '"body" with a body that means something', "headers or none, or a body with size or random"
+            )
+        if (self.body.smallest_bytes or 0) < STAMP_BYTES:
+            return Fault(
+                ("stamp",),
+                f'"body" with bodies of {self.body.smallest_bytes} bytes',
+                f"a body of {STAMP_BYTES}B or more",
+            )
+        return None
+
+    def _key_fault(self) -> Fault | None:
+        if self.routing_key == ():
+            return Fault(("routing_key",), "an empty list", "a routing key or more")
+        if self.exchange == "" and self.routing_key == "":
+            return Fault(("routing_key",), "nothing", "a queue's name, as the default exchange needs")
+        return None
+
+
+class ConsumerGroup(Group):
+    """Users that consume."""
+
+    queue: EntityName = Field(description="a queue's name, perhaps with %d")
+    prefetch: Annotated[int, *whole(0, 65_535, "messages")] = Field(
+        200, description="most deliveries without ack; 0: no limit"
+    )
+    ack: AckRule = Field(Ack(), description="auto (by the broker), every N, or none")
+    processing_time_ns: Nanoseconds = Field(0, alias="processing_time", description="work pretended on each delivery")
+    messages: Messages | None = Field(None, description="of the whole group; it is done when it has taken them")
+    arguments: Table = Field(default_factory=dict, description="of Basic.Consume, such as x-stream-offset")
+    exclusive: Flag = False
+
+    @model_validator(mode="after")
+    def _acks_in_reach(self) -> Self:
+        if self.ack.mode == "every" and 0 < self.prefetch < self.ack.every:
+            allowed = f"at most every {self.prefetch}: with prefetch {self.prefetch} no more come before an ack"
+            raise faults_error([Fault(("ack",), f'"{self.ack}"', allowed)])
+        return self
+
+
+class GetterGroup(Paced):
+    """Users that take messages one by one with Basic.Get."""
+
+    queue: EntityName = Field(description="a queue's name, perhaps with %d")
+    ack: AckRule = Field(Ack(), description="auto (by the broker), every N, or none")
+    until: Annotated[Literal["empty"], one_of("empty")] | None = Field(
+        None, description="a queue is done with at its first Get-Empty"
+    )

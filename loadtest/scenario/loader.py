@@ -1,0 +1,137 @@
+"""
+The loader: from a file, or a name of the catalogue, to a checked scenario, or to all that is wrong with it at once.
+
+The order: YAML, `--set`, variables, the grammar part by part, and how the parts fit together. A later step looks at
+whatever the earlier ones could make sense of, so that the user sees every fault in one go, sorted by line.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from loadtest.errors import ScenarioError
+from loadtest.scenario.catalogue import find_scenario
+from loadtest.scenario.check_groups import end_faults, group_faults
+from loadtest.scenario.check_thresholds import threshold_faults
+from loadtest.scenario.check_topology import topology_faults
+from loadtest.scenario.document import Place, read_document
+from loadtest.scenario.dump import dump_scenario
+from loadtest.scenario.fault import Fault, shown
+from loadtest.scenario.model import Scenario
+from loadtest.scenario.names import Names
+from loadtest.scenario.override import SET, apply_overrides
+from loadtest.scenario.salvage import Salvage
+from loadtest.scenario.variables import Substitution
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedScenario:
+    """
+    A scenario and where it came from.
+
+    Attributes:
+        text: As resolved: YAML with overrides and variables put in and every default written out; it loads as
+            `scenario`.
+        source: As it was asked for: a name of the catalogue or a path.
+        hash: SHA-256 of `text`, in hex: alike for scenarios that do the same, whatever their files look like.
+    """
+
+    scenario: Scenario
+    text: str
+    source: str
+    overrides: tuple[str, ...]
+    hash: str
+
+
+def load_scenario(source: str | FilePath, *, overrides: Sequence[str] = (), text: str | None = None) -> LoadedScenario:
+    """
+    Return the scenario of a file, or of the catalogue.
+
+    Args:
+        source: A path, or a name of the catalogue. With *text*, only its name in errors and the place that body files
+            are
+            relative to.
+        overrides: As given to `--set`, each `PATH=VALUE`; later ones win.
+        text: The YAML, where it has been read already.
+
+    Raises:
+        ScenarioError: With every fault, one a line.
+    """
+    path = FilePath(source) if text is not None else find_scenario(source)
+    content = _read(path) if text is None else text
+    label = path.name if text is None and str(path) != str(source) else str(source)
+    scenario = _parse(content, label, path.parent, overrides)
+    resolved = dump_scenario(scenario)
+    digest = hashlib.sha256(resolved.encode()).hexdigest()
+    return LoadedScenario(scenario, resolved, str(source), tuple(overrides), digest)
+
+
+def _read(path: FilePath) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise ScenarioError(
+            f"{path}:1: scenario: found no readable file ({error.strerror}); allowed a YAML file"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise ScenarioError(
+            f"{path}:1: scenario: found no UTF-8 (at byte {error.start}); allowed a text in UTF-8"
+        ) from error
+
+
+def _parse(content: str, label: str, folder: FilePath, overrides: Sequence[str]) -> Scenario:
+    document = read_document(content, label)
+    faults = list(document.faults)
+    if document.value is None and faults:
+        raise _error(faults)
+    faults += apply_overrides(document, overrides)
+    values = {} if document.value is None else document.value
+    if not isinstance(values, dict):
+        raise _error(
+            [*faults, (document.place(()), Fault((), shown(values), "a mapping: name, topology, publishers, …"))]
+        )
+    substitution = Substitution(values.pop("variables", None))
+    values = substitution.resolve(values)
+    scenario, found = _validate(values, folder, substitution.faults)
+    faults += [(document.place(fault.path), fault) for fault in (*substitution.faults, *found)]
+    if scenario is None or faults:
+        raise _error(faults)
+    return scenario
+
+
+def _validate(values: dict[str, Any], folder: FilePath, known: Sequence[Fault]) -> tuple[Scenario | None, list[Fault]]:
+    """
+    Return the scenario, as far as there is one, and every fault of its parts and of how they fit.
+
+    Args:
+        values: With variables put in.
+        folder: What paths of body files are relative to.
+        known: Faults that are reported already; what follows from them is not.
+    """
+    context = {"folder": folder}
+    salvage = Salvage(values, context)
+    scenario, faults = salvage.scenario(known)
+    if scenario is None:
+        return None, faults
+    names = Names.of(values)
+    crossed = [
+        *topology_faults(scenario.topology, names),
+        *group_faults(scenario, names),
+        *threshold_faults(scenario, names),
+    ]
+    if not faults and not known:
+        crossed += end_faults(scenario)
+    return scenario, [*faults, *(salvage.placed(fault) for fault in crossed)]
+
+
+def _error(faults: Iterable[tuple[Place, Fault]]) -> ScenarioError:
+    def in_file_order(entry: tuple[Place, Fault]) -> tuple[bool, int, str]:
+        place, fault = entry
+        return place.source == SET, place.line, str(fault.path)
+
+    lines = [fault.line(str(place)) for place, fault in sorted(faults, key=in_file_order)]
+    return ScenarioError("\n".join(dict.fromkeys(lines)))

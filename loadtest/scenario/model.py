@@ -1,0 +1,69 @@
+"""
+The scenario: the frozen model of the whole grammar (design section 5).
+
+Made by `loadtest.scenario.loader.load_scenario`, which also checks that its parts fit together.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import Annotated, Final
+
+from pydantic import Field, PlainValidator
+
+from loadtest.scenario.fault import fault_error, shown
+from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Group, PublisherGroup
+from loadtest.scenario.leaf import GroupName, Nanoseconds, SomeNanoseconds, SomePerSecond, Text, as_tuple, whole
+from loadtest.scenario.part import Part
+from loadtest.scenario.quantity import NS_PER_S
+from loadtest.scenario.threshold import GroupKind, ThresholdText
+from loadtest.scenario.topology import Topology
+
+NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str) or not re.fullmatch(NAME_PATTERN, value, re.ASCII):
+        raise fault_error(shown(value), "a name of at most 64 letters, digits, ., _ and -")
+    return value
+
+
+class Run(Part):
+    """How long a run lasts and how it begins and ends."""
+
+    duration_ns: SomeNanoseconds | None = Field(None, alias="duration", description="of the measured part")
+    warm_up_ns: Nanoseconds = Field(
+        0, alias="warm_up", description="before the duration; latencies in it are not reported"
+    )
+    drain_ns: Nanoseconds = Field(30 * NS_PER_S, alias="drain", description="longest wait for what is still under way")
+    seed: Annotated[int, *whole(0, (1 << 63) - 1)] = Field(1, description="of everything random")
+    connect_rate_per_s: SomePerSecond = Field(
+        Fraction(250), alias="connect_rate", description="connections opened at most"
+    )
+
+
+class Scenario(Part):
+    """A whole scenario, valid in each part. Group names are unique over publishers, consumers and getters."""
+
+    name: Annotated[str, PlainValidator(_name)] = Field(description="a name of at most 64 letters, digits, ., _ and -")
+    description: Text = ""
+    topology: Topology = Field(default_factory=Topology)
+    publishers: dict[GroupName, PublisherGroup] = Field(default_factory=dict)
+    consumers: dict[GroupName, ConsumerGroup] = Field(default_factory=dict)
+    getters: dict[GroupName, GetterGroup] = Field(default_factory=dict)
+    run: Run = Field(default_factory=Run)
+    thresholds: Annotated[tuple[ThresholdText, ...], as_tuple] = ()
+
+    @property
+    def groups(self) -> dict[str, Group]:
+        """All groups by name: publishers, consumers, getters."""
+        return {**self.publishers, **self.consumers, **self.getters}
+
+    @property
+    def kinds(self) -> dict[str, GroupKind]:
+        """The kind of each group, in the order of `groups`."""
+        kinds: dict[str, GroupKind] = dict.fromkeys(self.publishers, "publisher")
+        kinds |= dict.fromkeys(self.consumers, "consumer")
+        kinds |= dict.fromkeys(self.getters, "getter")
+        return kinds

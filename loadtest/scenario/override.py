@@ -1,0 +1,123 @@
+"""
+Overrides: `--set PATH=VALUE`, put into the values of a document before anything else is done with them.
+
+A path is written as errors name it: `publishers.shop.rate`, `topology.bindings[0].queue`,
+`topology.queues."a.b".type`. A value is YAML; null takes an option away. What is not there can be added, but a thing
+of the author's naming (a group, a queue, a variable) is not made up by a path that goes through it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+
+from loadtest.scenario.document import Document, Place, read_document
+from loadtest.scenario.fault import Fault, Path, listed, near_miss, shown
+
+SET: Final = "--set"
+_STEP: Final = re.compile(r'\.?(?:([A-Za-z0-9_%*#/-]+)|("(?:[^"\\]|\\.)*")|\[([0-9]{1,6})\])')
+_ALLOWED: Final = "PATH=VALUE, such as run.duration=10s"
+_NAMED: Final[tuple[Path, ...]] = (
+    ("publishers",),
+    ("consumers",),
+    ("getters",),
+    ("topology", "exchanges"),
+    ("topology", "queues"),
+    ("variables",),
+)
+
+
+def apply_overrides(document: Document, overrides: Sequence[str]) -> list[tuple[Place, Fault]]:
+    """Put overrides into a document, in their order; return what cannot be put in, each with its place."""
+    faults: list[tuple[Place, Fault]] = []
+    for number, text in enumerate(overrides, start=1):
+        place = Place(SET, number)
+        try:
+            _apply(document, text, place)
+        except _RefusedError as refused:
+            faults += [(place, fault) for fault in refused.faults]
+    return faults
+
+
+class _RefusedError(Exception):
+    def __init__(self, *faults: Fault) -> None:
+        super().__init__(faults)
+        self.faults = faults
+
+
+def _apply(document: Document, text: str, place: Place) -> None:
+    raw_path, equals, raw_value = _split(text)
+    path = _parse_path(raw_path) if equals else None
+    if path is None:
+        raise _RefusedError(Fault((), shown(text), _ALLOWED))
+    new = read_document(raw_value, SET)
+    if new.faults:
+        raise _RefusedError(*(Fault((*path, *fault.path), fault.found, fault.allowed) for _, fault in new.faults))
+    if document.value is None:
+        document.value = {}
+    _put(document.value, path, new.value)
+    for known in [known for known in document.places if known[: len(path)] == path]:
+        del document.places[known]
+    document.places[path] = place
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    """Return path, equals sign and value; an equals sign in a quoted key does not count."""
+    match = re.match(r'((?:[^"=]|"(?:[^"\\]|\\.)*")*)(=)(.*)', text, re.DOTALL)
+    return (match.group(1).strip(), "=", match.group(3)) if match else (text, "", "")
+
+
+def _parse_path(text: str) -> Path | None:
+    steps: list[str | int] = []
+    at = 0
+    while at < len(text):
+        match = _STEP.match(text, at)
+        if match is None or (text[at] == ".") != (at > 0 and match.group(3) is None):
+            return None
+        plain, quoted, index = match.groups()
+        try:
+            steps.append(int(index) if index is not None else plain if plain is not None else json.loads(quoted))
+        except ValueError:
+            return None
+        at = match.end()
+    return tuple(steps) or None
+
+
+def _put(root: Any, path: Path, value: Any) -> None:
+    node = root
+    for depth, step in enumerate(path):
+        is_last = depth == len(path) - 1
+        if isinstance(node, list):
+            node = _put_into_list(node, path[: depth + 1], value, is_last=is_last)
+        elif isinstance(node, dict):
+            node = _put_into_mapping(node, path[: depth + 1], value, is_last=is_last)
+        else:
+            raise _RefusedError(Fault(path[:depth], shown(node), f"a mapping, to have {step} in it"))
+
+
+def _put_into_list(items: list[Any], path: Path, value: Any, *, is_last: bool) -> Any:
+    step = path[-1]
+    index = step if isinstance(step, int) else int(step) if step.isdecimal() and len(step) < 6 else -1  # noqa: PLR2004
+    if not 0 <= index < len(items):
+        raise _RefusedError(
+            Fault(path, "no such item", f"a position from 0 to {len(items) - 1}" if items else "none: it is empty")
+        )
+    if is_last:
+        items[index] = value
+    return items[index]
+
+
+def _put_into_mapping(node: dict[str, Any], path: Path, value: Any, *, is_last: bool) -> Any:
+    step = path[-1]
+    if not isinstance(step, str):
+        raise _RefusedError(Fault(path, "a position in a mapping", f"a key: {listed(node) or 'none is there'}"))
+    is_made_up = path[:-1] in _NAMED and step not in node and not (is_last and isinstance(value, dict | None))
+    if is_made_up:
+        raise _RefusedError(Fault(path, "nothing of that name", listed(node) or "none is there", near_miss(step, node)))
+    if is_last:
+        node[step] = value
+    elif node.get(step) is None:
+        node[step] = {}
+    return node[step]

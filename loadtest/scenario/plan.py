@@ -1,0 +1,203 @@
+"""
+The plan: every user of a run with all that it needs, resolved from a scenario.
+
+Plain frozen data, made by `loadtest.scenario.planner.build_plan`. It knows nothing of connections, processes or clocks:
+instants in it count from the run's begin, names in it are as the broker knows them.
+
+A *sink* is where exactly one copy of each routed message should arrive: a queue's name, or for a stream
+`queue#group/user`, because each consumer of a stream gets its own copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from loadtest.scenario.arrivals import Arrivals
+    from loadtest.scenario.model import Scenario
+
+# The stamp has 20 bits for the publisher's number (design section 4).
+MAX_PUBLISHERS: Final = 1 << 20
+
+Client = Literal["bulk", "blocking"]
+Stamp = Literal["headers", "body", "none"]
+AckMode = Literal["auto", "every", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """When a user begins: `at_ns` after the run's begin, or after the group `after` is done."""
+
+    at_ns: int = 0
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """How deliveries are acknowledged: by the broker (`auto`), `every` so many with multiple set, or `none` at all."""
+
+    mode: AckMode = "auto"
+    every: int = 1
+
+    def __str__(self) -> str:
+        return f"every {self.every}" if self.mode == "every" else self.mode
+
+
+@dataclass(frozen=True, slots=True)
+class PublisherPlan:
+    """
+    One publishing connection.
+
+    Message *seq* (from 0) carries `routing_keys[seq % len(routing_keys)]` and `bodies[seq % len(bodies)]`.
+
+    Attributes:
+        user: Number within the group, from 0.
+        publisher_id: Number within the run, from 0, below `MAX_PUBLISHERS`.
+        properties: AMQP property names and values; `expiration` is text in ms.
+        confirm_window: Most messages published and not yet confirmed; 0 without confirms.
+        messages: This user's share of the group's messages (may be 0); None without a limit.
+        arrivals: None in the closed model.
+        routes: By routing key of the cycle, the sinks this run consumes that a message reaches; None where that
+            cannot be known (plugin exchange, exchange that the scenario does not declare).
+    """
+
+    group: str
+    user: int
+    publisher_id: int
+    exchange: str
+    routing_keys: tuple[str, ...]
+    bodies: tuple[bytes, ...]
+    properties: Mapping[str, object]
+    mandatory: bool
+    confirm_window: int
+    messages: int | None
+    arrivals: Arrivals | None
+    stamp: Stamp
+    start: Start
+    client: Client
+    routes: tuple[tuple[str, ...], ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ConsumerPlan:
+    """
+    One consuming connection; it consumes from each of its queues.
+
+    Attributes:
+        user: Number within the group, from 0.
+        sinks: The sink that each of `queues` stands for, in the same order.
+        prefetch: Most deliveries without an ack; 0 is unlimited.
+        arguments: Of Basic.Consume, such as x-stream-offset.
+    """
+
+    group: str
+    user: int
+    queues: tuple[str, ...]
+    sinks: tuple[str, ...]
+    prefetch: int
+    ack: Ack
+    processing_time_ns: int
+    messages: int | None
+    start: Start
+    client: Client
+    arguments: Mapping[str, object]
+    exclusive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class GetterPlan:
+    """
+    One connection that takes messages one by one with Basic.Get, from each of its queues in turn.
+
+    Attributes:
+        user: Number within the group, from 0.
+        sinks: The sink that each of `queues` stands for, in the same order.
+        arrivals: When each Get is due; None gets again as soon as the last one is answered.
+        until_empty: Whether a queue is done with when it answers Get-Empty.
+        messages: This user's share of the messages to get; None without a limit.
+    """
+
+    group: str
+    user: int
+    queues: tuple[str, ...]
+    sinks: tuple[str, ...]
+    ack: Ack
+    arrivals: Arrivals | None
+    until_empty: bool
+    messages: int | None
+    start: Start
+    client: Client
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeSpec:
+    """An exchange as declared; a passive one is only checked to exist. An alternate exchange is among the arguments."""
+
+    name: str
+    type: str
+    durable: bool
+    auto_delete: bool
+    internal: bool
+    arguments: Mapping[str, object]
+    passive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueueSpec:
+    """A queue as declared; a passive one is only checked to exist. A type that the scenario names is `x-queue-type`."""
+
+    name: str
+    durable: bool
+    exclusive: bool
+    auto_delete: bool
+    arguments: Mapping[str, object]
+    passive: bool
+
+
+@dataclass(frozen=True, slots=True)
+class BindingSpec:
+    """A binding of a queue, or of an exchange, to the exchange `source`."""
+
+    source: str
+    destination: str
+    destination_kind: Literal["queue", "exchange"]
+    routing_key: str
+    arguments: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredTopology:
+    """
+    What is declared before the run, with every `%d` written out, in an order in which it can be declared.
+
+    Attributes:
+        vhost: None where the scenario names none: the one of the endpoint.
+        keep: Whether all of it stays after the run.
+    """
+
+    vhost: str | None
+    keep: bool
+    exchanges: tuple[ExchangeSpec, ...]
+    queues: tuple[QueueSpec, ...]
+    bindings: tuple[BindingSpec, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    A scenario resolved for a number of users.
+
+    Attributes:
+        users: By group, in the scenario's order.
+        consumed_sinks: The sinks that some consumer or getter takes from, sorted.
+    """
+
+    scenario: Scenario
+    topology: DeclaredTopology
+    publishers: tuple[PublisherPlan, ...]
+    consumers: tuple[ConsumerPlan, ...]
+    getters: tuple[GetterPlan, ...]
+    users: Mapping[str, int]
+    consumed_sinks: tuple[str, ...]

@@ -1,0 +1,241 @@
+"""
+The planner: from a scenario and a number of users to the plan of each of them.
+
+Pure, but for reading the files that bodies come from. Two calls with the same scenario give equal plans, in any
+process.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+from loadtest.errors import ScenarioError
+from loadtest.scenario.arrivals import Arrivals, arrivals_of_users
+from loadtest.scenario.body import make_bodies
+from loadtest.scenario.declared import declared_topology
+from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Group, Paced, Properties, PublisherGroup, ZipfKeys
+from loadtest.scenario.model import Scenario
+from loadtest.scenario.plan import (
+    MAX_PUBLISHERS,
+    ConsumerPlan,
+    DeclaredTopology,
+    GetterPlan,
+    Plan,
+    PublisherPlan,
+    Start,
+)
+from loadtest.scenario.routing import Routes
+from loadtest.scenario.sequence import NUMBER, is_member, numbered, numbers_of_user
+from loadtest.scenario.sharing import share_messages, share_users
+from loadtest.scenario.zipf import zipf_keys
+
+
+def build_plan(scenario: Scenario, *, users: int | None = None) -> Plan:
+    """
+    Return everything that each user of a run needs.
+
+    Args:
+        scenario: As loaded: its names fit together.
+        users: In all (`-u`), shared over the groups in proportion; None takes the scenario's own.
+
+    Raises:
+        ScenarioError: If there are fewer users than groups, more publishers than a stamp can number, or a body's file
+            has changed.
+    """
+    shares = share_users({name: group.users for name, group in scenario.groups.items()}, users)
+    publishers = sum(shares[name] for name in scenario.publishers)
+    if publishers > MAX_PUBLISHERS:
+        raise ScenarioError(f"publishers: found {publishers} users in all; allowed {MAX_PUBLISHERS}")
+    return _Planner(scenario, shares).plan()
+
+
+@dataclass(frozen=True)
+class _Planner:
+    scenario: Scenario
+    users: dict[str, int]
+
+    @cached_property
+    def topology(self) -> DeclaredTopology:
+        return declared_topology(self.scenario.topology)
+
+    @cached_property
+    def routes(self) -> Routes:
+        return Routes(self.topology)
+
+    @cached_property
+    def consumers(self) -> tuple[ConsumerPlan, ...]:
+        return tuple(plan for name, group in self.scenario.consumers.items() for plan in self._consumers(name, group))
+
+    @cached_property
+    def getters(self) -> tuple[GetterPlan, ...]:
+        return tuple(plan for name, group in self.scenario.getters.items() for plan in self._getters(name, group))
+
+    @cached_property
+    def sinks(self) -> dict[str, tuple[str, ...]]:
+        """By queue, the sinks that this run takes from."""
+        found: dict[str, dict[str, None]] = defaultdict(dict)
+        takers: list[ConsumerPlan | GetterPlan] = [*self.consumers, *self.getters]
+        for plan in takers:
+            for queue, sink in zip(plan.queues, plan.sinks, strict=True):
+                found[queue][sink] = None
+        return {queue: tuple(sinks) for queue, sinks in found.items()}
+
+    def plan(self) -> Plan:
+        groups = self.scenario.publishers.items()
+        publishers = (plan for name, group in groups for plan in self._publishers(name, group))
+        return Plan(
+            scenario=self.scenario,
+            topology=self.topology,
+            publishers=tuple(publishers),
+            consumers=self.consumers,
+            getters=self.getters,
+            users=self.users,
+            consumed_sinks=tuple(sorted(sink for sinks in self.sinks.values() for sink in sinks)),
+        )
+
+    def _publishers(self, name: str, group: PublisherGroup) -> Iterator[PublisherPlan]:
+        users = self.users[name]
+        first = sum(self.users[before] for before in list(self.scenario.publishers)[: self._position(name)])
+        properties = _amqp_properties(group.properties)
+        bodies = make_bodies(group.body, self.scenario.run.seed, name)
+        arrivals = self._arrivals(name, group)
+        cycles: dict[tuple[str, ...], tuple[tuple[str, ...], ...] | None] = {}
+        for user in range(users):
+            keys = self._routing_keys(name, group, user)
+            if keys not in cycles:
+                cycles[keys] = self._routes(group, keys)
+            yield PublisherPlan(
+                group=name,
+                user=user,
+                publisher_id=first + user,
+                exchange=group.exchange,
+                routing_keys=keys,
+                bodies=bodies,
+                properties=properties,
+                mandatory=group.mandatory,
+                confirm_window=group.confirm_window,
+                messages=share_messages(group.messages, user, users),
+                arrivals=arrivals[user],
+                stamp=group.stamp,
+                start=_start(group),
+                client=group.client,
+                routes=cycles[keys],
+            )
+
+    def _position(self, name: str) -> int:
+        return list(self.scenario.publishers).index(name)
+
+    def _consumers(self, name: str, group: ConsumerGroup) -> Iterator[ConsumerPlan]:
+        for user in range(self.users[name]):
+            queues = self._queues(group.queue, user, self.users[name])
+            yield ConsumerPlan(
+                group=name,
+                user=user,
+                queues=queues,
+                sinks=self._own_sinks(group.queue, queues, name, user),
+                prefetch=group.prefetch,
+                ack=group.ack,
+                processing_time_ns=group.processing_time_ns,
+                messages=share_messages(group.messages, user, self.users[name]),
+                start=_start(group),
+                client=group.client,
+                arguments=group.arguments,
+                exclusive=group.exclusive,
+            )
+
+    def _getters(self, name: str, group: GetterGroup) -> Iterator[GetterPlan]:
+        arrivals = self._arrivals(name, group)
+        for user in range(self.users[name]):
+            queues = self._queues(group.queue, user, self.users[name])
+            yield GetterPlan(
+                group=name,
+                user=user,
+                queues=queues,
+                sinks=queues,
+                ack=group.ack,
+                arrivals=arrivals[user],
+                until_empty=group.until == "empty",
+                messages=share_messages(group.messages, user, self.users[name]),
+                start=_start(group),
+                client=group.client,
+            )
+
+    def _arrivals(self, name: str, group: Paced) -> tuple[Arrivals | None, ...]:
+        users = self.users[name]
+        if group.rate is None:
+            return (None,) * users
+        return arrivals_of_users(group.rate, group.arrival, users=users, seed=self.scenario.run.seed, group=name)
+
+    def _queues(self, name: str, user: int, users: int) -> tuple[str, ...]:
+        if NUMBER not in name:
+            return (name,)
+        count = self.scenario.topology.queues[name].count or 1
+        return tuple(numbered(name, number) for number in numbers_of_user(user, users, count))
+
+    def _own_sinks(self, name: str, queues: tuple[str, ...], group: str, user: int) -> tuple[str, ...]:
+        declared = self.scenario.topology.queues
+        if name in declared:
+            queue = declared[name]
+        else:  # one queue of a sequence, by its own name
+            queue = next(each for key, each in declared.items() if is_member(name, key, each.count))
+        return tuple(f"{each}#{group}/{user}" for each in queues) if queue.type == "stream" else queues
+
+    def _routing_keys(self, name: str, group: PublisherGroup, user: int) -> tuple[str, ...]:
+        key = group.routing_key
+        if isinstance(key, ZipfKeys):
+            return self._zipf[name]
+        keys = (key,) if isinstance(key, str) else key
+        return tuple(
+            text for each in keys for text in self._numbered_keys(group.exchange, each, user, self.users[name])
+        )
+
+    @cached_property
+    def _zipf(self) -> dict[str, tuple[str, ...]]:
+        seed = self.scenario.run.seed
+        return {
+            name: zipf_keys(group.routing_key.zipf, seed, name)
+            for name, group in self.scenario.publishers.items()
+            if isinstance(group.routing_key, ZipfKeys)
+        }
+
+    def _numbered_keys(self, exchange: str, key: str, user: int, users: int) -> Iterator[str]:
+        if NUMBER not in key:
+            yield key
+            return
+        count = self._key_count(exchange, key) or users
+        yield from (numbered(key, number) for number in numbers_of_user(user, users, count))
+
+    def _key_count(self, exchange: str, key: str) -> int | None:
+        """Return how many keys a pattern stands for: as many as queues are bound by it; None where none is."""
+        queues = self.scenario.topology.queues
+        if exchange == "":
+            return queues[key].count if key in queues else None
+        for binding in self.scenario.topology.bindings:
+            if binding.exchange == exchange and binding.routing_key == key and binding.queue in queues:
+                return queues[binding.queue].count
+        return None
+
+    def _routes(self, group: PublisherGroup, keys: tuple[str, ...]) -> tuple[tuple[str, ...], ...] | None:
+        headers = group.properties.headers or {}
+        by_key: dict[str, tuple[str, ...]] = {}
+        for key in dict.fromkeys(keys):
+            queues = self.routes.queues(group.exchange, key, headers)
+            if queues is None:
+                return None
+            by_key[key] = tuple(sink for queue in sorted(queues) for sink in self.sinks.get(queue, ()))
+        return tuple(by_key[key] for key in keys)
+
+
+def _start(group: Group) -> Start:
+    return Start(at_ns=group.start_at_ns, after=group.after)
+
+
+def _amqp_properties(properties: Properties) -> dict[str, object]:
+    """Return the properties by their AMQP names, as pika's BasicProperties takes them."""
+    given = properties.model_dump(by_alias=True, exclude_none=True, exclude={"expiration_ns"})
+    if properties.expiration_ns is not None:
+        given["expiration"] = str(properties.expiration_ns // 1_000_000)  # a text in ms: RabbitMQ, "Per-Message TTL"
+    return given

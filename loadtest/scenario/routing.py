@@ -1,0 +1,138 @@
+"""
+Where a message goes: the broker's routing, followed through the bindings of a scenario.
+
+A pure simulation of direct, fanout, topic and headers exchanges, of exchange-to-exchange bindings, alternate
+exchanges, the default exchange and the CC and BCC headers. It knows the exchanges that the scenario declares, and the
+broker's own; what an exchange of a plugin does, or one that was there before, it cannot know and says so with None.
+
+Source: AMQP 0-9-1, 3.1.3; RabbitMQ's rabbit_exchange.erl, rabbit_exchange_type_topic.erl and
+    rabbit_exchange_type_headers.erl.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from loadtest.scenario.plan import BindingSpec, DeclaredTopology
+from loadtest.scenario.topology import ALTERNATE_EXCHANGE, BUILTIN_EXCHANGES, EXCHANGE_TYPES
+
+_WILDCARDS: Final = {"*", "#"}
+_X_MATCH_ANY: Final = {"any", "any-with-x"}
+_WITH_X: Final = {"all-with-x", "any-with-x"}
+_SENDER_SELECTED: Final = ("CC", "BCC")
+
+
+def topic_words(key: str) -> list[str]:
+    """Return the words of a topic key; the empty key has none."""
+    return key.split(".") if key else []
+
+
+def topic_matches(pattern: list[str], words: list[str]) -> bool:
+    """Return whether words match a topic pattern, where `*` stands for one word and `#` for any number of them."""
+    # reached[i]: the pattern so far matches the first i words.
+    reached = [True] + [False] * len(words)
+    for part in pattern:
+        if part == "#":
+            first = reached.index(True) if True in reached else len(reached)
+            reached = [at >= first for at in range(len(reached))]
+        else:
+            steps = (was and part in ("*", word) for was, word in zip(reached, words, strict=False))
+            reached = [False, *steps]
+    return reached[-1]
+
+
+def headers_match(arguments: Mapping[str, object], headers: Mapping[str, object]) -> bool:
+    """
+    Return whether a message's headers match a binding's arguments.
+
+    A value of null in the binding asks for the header to be there, whatever its value. Names that begin with `x-`
+    count only with `all-with-x` and `any-with-x`; `x-match` itself never does.
+    """
+    mode = arguments.get("x-match", "all")
+    asked = {
+        name: value
+        for name, value in arguments.items()
+        if name != "x-match" and (mode in _WITH_X or not name.startswith("x-"))
+    }
+    matches = (name in headers and (value is None or _same(value, headers[name])) for name, value in asked.items())
+    return any(matches) if mode in _X_MATCH_ANY else all(matches)
+
+
+def _same(left: object, right: object) -> bool:
+    """Return whether two field values are equal and of one class: true is not 1, and 1 is not 1.0."""
+    return type(left) is type(right) and left == right
+
+
+class Routes:
+    """The routing of one topology. Immutable, but for a memory of what was asked."""
+
+    def __init__(self, topology: DeclaredTopology) -> None:
+        self._queues = frozenset(queue.name for queue in topology.queues)
+        self._types = dict(BUILTIN_EXCHANGES) | {each.name: each.type for each in topology.exchanges}
+        self._unknown = {
+            each.name for each in topology.exchanges if each.passive and each.name not in BUILTIN_EXCHANGES
+        }
+        self._alternates = {each.name: each.arguments.get(ALTERNATE_EXCHANGE) for each in topology.exchanges}
+        self._by_key: dict[str, dict[str, list[BindingSpec]]] = defaultdict(lambda: defaultdict(list))
+        self._by_pattern: dict[str, list[tuple[list[str], BindingSpec]]] = defaultdict(list)
+        self._all: dict[str, list[BindingSpec]] = defaultdict(list)
+        for binding in topology.bindings:
+            self._add(binding)
+
+    def _add(self, binding: BindingSpec) -> None:
+        self._all[binding.source].append(binding)
+        words = topic_words(binding.routing_key)
+        if self._types.get(binding.source) == "topic" and _WILDCARDS.intersection(words):
+            self._by_pattern[binding.source].append((words, binding))
+        else:
+            self._by_key[binding.source][binding.routing_key].append(binding)
+
+    def queues(self, exchange: str, routing_key: str, headers: Mapping[str, object]) -> frozenset[str] | None:
+        """Return the queues that get a copy of a message, one each; None where that cannot be known."""
+        keys = [routing_key, *(key for name in _SENDER_SELECTED for key in _texts(headers.get(name)))]
+        found: set[str] = set()
+        seen, waiting = {exchange}, [exchange]
+        while waiting:
+            name = waiting.pop()
+            if not self._is_known(name):
+                return None
+            queues, exchanges = self._next(name, keys, headers)
+            found |= queues
+            waiting += exchanges - seen
+            seen |= exchanges
+        return frozenset(found)
+
+    def _is_known(self, exchange: str) -> bool:
+        return exchange not in self._unknown and self._types.get(exchange, "direct") in EXCHANGE_TYPES
+
+    def _next(self, exchange: str, keys: list[str], headers: Mapping[str, object]) -> tuple[set[str], set[str]]:
+        """Return the queues and exchanges that an exchange hands a message to; its alternate if there are none."""
+        if exchange == "":
+            return set(self._queues.intersection(keys)), set()
+        taken = list(self._taken(exchange, keys, headers))
+        queues = {binding.destination for binding in taken if binding.destination_kind == "queue"}
+        exchanges = {binding.destination for binding in taken if binding.destination_kind == "exchange"}
+        alternate = self._alternates.get(exchange)
+        if not taken and isinstance(alternate, str):
+            exchanges = {alternate}
+        return queues, exchanges
+
+    def _taken(self, exchange: str, keys: list[str], headers: Mapping[str, object]) -> Iterable[BindingSpec]:
+        kind = self._types.get(exchange, "direct")
+        if kind == "fanout":
+            yield from self._all[exchange]
+        elif kind == "headers":
+            yield from (binding for binding in self._all[exchange] if headers_match(binding.arguments, headers))
+        else:
+            for key in keys:
+                yield from self._by_key[exchange].get(key, ())
+        if kind == "topic":
+            for key in keys:
+                words = topic_words(key)
+                yield from (binding for pattern, binding in self._by_pattern[exchange] if topic_matches(pattern, words))
+
+
+def _texts(value: object) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
