@@ -89,8 +89,9 @@ class PendingRuns:
         lengths = np.diff(runs[:, 0], prepend=0)
         publisher = np.repeat(runs[:, 2], lengths)
         if len(self._publishers):
-            mixed = publisher == MIXED
-            publisher[mixed] = self._publishers[:end][mixed]
+            # By place: the column of publishers may be shorter than the others, which grew after its last run.
+            mixed = np.flatnonzero(publisher == MIXED)
+            publisher[mixed] = self._publishers[mixed]
         return Batch(
             source=np.repeat(runs[:, 1], lengths),
             publisher=publisher,

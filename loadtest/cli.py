@@ -1,0 +1,216 @@
+"""
+The `loadtest` command.
+
+Each command reads its arguments, calls a room and prints; none does the work itself. Rooms are imported where they are
+needed, so that `loadtest list` does not wait for gevent and Locust.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loadtest.errors import EXIT_INTERRUPTED, LoadTestError, UsageError
+
+app = typer.Typer(
+    name="loadtest",
+    help="Load testing and benchmarking for RabbitMQ (AMQP 0-9-1).",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+broker_app = typer.Typer(help="Start, stop and look at private RabbitMQ nodes.", no_args_is_help=True)
+app.add_typer(broker_app, name="broker")
+
+Scenario = Annotated[str, typer.Argument(help="Name of a scenario of the catalogue, or a file.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a value of the scenario; repeatable.")
+]
+Broker = Annotated[
+    list[str] | None,
+    typer.Option("--broker", metavar="URL", help="AMQP URL of a node; repeatable. Default: a private node."),
+]
+Server = Annotated[
+    Path | None, typer.Option(help="RabbitMQ installation for the private node.", envvar="LOADTEST_RABBITMQ_SERVER")
+]
+Config = Annotated[Path | None, typer.Option(help="rabbitmq.conf for the private node.")]
+Plugin = Annotated[list[str] | None, typer.Option("--plugin", help="Plugin for the private node; repeatable.")]
+Name = Annotated[str, typer.Option(help="Name of the node.")]
+
+
+def main() -> None:
+    """Run the command line; every expected error is one message on stderr and an exit code of design section 7."""
+    try:
+        app()
+    except LoadTestError as error:
+        typer.echo(f"loadtest: {error}", err=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+
+
+@app.callback(invoke_without_command=True)
+def root(show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:  # noqa: FBT002
+    """Load testing and benchmarking for RabbitMQ (AMQP 0-9-1)."""
+    if show_version:
+        typer.echo(f"loadtest {version('loadtest')}")
+        raise typer.Exit
+
+
+@app.command("list")
+def list_scenarios() -> None:
+    """List the catalogue of scenarios, each with the question it answers."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from loadtest.scenario import catalogue
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for entry in catalogue():
+        table.add_row(Text(entry.name, style="bold"), Text(entry.question))
+    Console(markup=False, highlight=False).print(table)
+
+
+@app.command()
+def show(scenario: Scenario, overrides: Set = None) -> None:
+    """Print a scenario as resolved: variables and overrides put in, defaults written out."""
+    from loadtest.scenario import dump_scenario, load_scenario
+
+    typer.echo(dump_scenario(load_scenario(scenario, overrides=overrides or ()).scenario), nl=False)
+
+
+@app.command()
+def validate(files: Annotated[list[str], typer.Argument(metavar="FILE...")]) -> None:
+    """Check scenario files; every fault of every file is reported at once."""
+    from loadtest.scenario import build_plan, load_scenario
+
+    faults = []
+    for file in files:
+        try:
+            build_plan(load_scenario(file).scenario)
+        except LoadTestError as error:
+            faults.append(error)
+            typer.echo(str(error), err=True)
+        else:
+            typer.echo(f"{file}: valid")
+    if faults:
+        raise typer.Exit(faults[0].exit_code)
+
+
+@app.command()
+def schema(document: Annotated[str, typer.Argument(help="scenario or result")] = "scenario") -> None:
+    """Print the JSON Schema of scenario files, or of result.json."""
+    from loadtest.result.document import result_schema
+    from loadtest.scenario import scenario_schema
+
+    schemas = {"scenario": scenario_schema, "result": result_schema}
+    if document not in schemas:
+        raise UsageError(f"there is no schema of {document!r}; there is one of: {', '.join(schemas)}")
+    typer.echo(json.dumps(schemas[document](), indent=2))
+
+
+@app.command()
+def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
+    scenario: Scenario,
+    overrides: Set = None,
+    broker: Broker = None,
+    users: Annotated[int | None, typer.Option("--users", "-u", help="Users in all, shared over the groups.")] = None,
+    connect_rate: Annotated[
+        float | None, typer.Option("--connect-rate", "-r", help="Most users that connect in a second.")
+    ] = None,
+    run_time: Annotated[
+        str | None, typer.Option("--run-time", "-t", help="Most time to publish, such as 30s or 2m.")
+    ] = None,
+    results: Annotated[Path, typer.Option(help="Folder that the results go to.")] = Path("results"),
+    server: Server = None,
+    config: Config = None,
+    plugin: Plugin = None,
+) -> None:
+    """Run a scenario and judge it; the exit code is the verdict."""
+    from loadtest.command_run import run_scenario
+    from loadtest.session import Request
+
+    request = Request(
+        scenario=scenario,
+        overrides=tuple(overrides or ()),
+        brokers=tuple(broker or ()),
+        users=users,
+        connect_rate_per_s=connect_rate,
+        run_time_s=_seconds(run_time) if run_time is not None else None,
+        results=results,
+        server=server,
+        config=config,
+        plugins=tuple(plugin or ()),
+    )
+    raise typer.Exit(run_scenario(request))
+
+
+@app.command()
+def report(folder: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
+    """Make every output of a run again from its journal, windows.jsonl, and print the summary."""
+    from loadtest.report.terminal import print_summary
+    from loadtest.report.write import regenerate
+
+    result = regenerate(folder)
+    print_summary(result, folder=folder)
+    raise typer.Exit(result.verdict.exit_code)
+
+
+@broker_app.command("start")
+def broker_start(name: Name = "default", config: Config = None, plugin: Plugin = None, server: Server = None) -> None:
+    """Start a node that stays until it is stopped, and print its URL."""
+    from loadtest.broker.detached import start_detached
+
+    node = start_detached(name, config=config, plugins=plugin, server=server, progress=_say)
+    typer.echo(node.endpoint.url)
+
+
+@broker_app.command("stop")
+def broker_stop(name: Name = "default") -> None:
+    """Stop a node and remove all it has stored."""
+    from loadtest.broker.detached import stop_detached
+
+    stop_detached(name)
+    typer.echo(f"stopped {name}")
+
+
+@broker_app.command("status")
+def broker_status() -> None:
+    """Show the nodes that were started, and whether they live."""
+    from loadtest.broker.detached import running_nodes
+
+    nodes = running_nodes()
+    for node in nodes:
+        state = f"running, pid {node.pid}" if node.is_running else "ended"
+        typer.echo(f"{node.name}: RabbitMQ {node.version}, {state}, {node.url}")
+    if not nodes:
+        typer.echo("no node is started; `loadtest broker start` starts one")
+
+
+@broker_app.command("logs")
+def broker_logs(name: Name = "default", lines: Annotated[int, typer.Option(help="How many lines.")] = 50) -> None:
+    """Print the end of a node's log."""
+    from loadtest.broker.detached import tail_logs
+
+    typer.echo(tail_logs(name, lines))
+
+
+def _say(text: str) -> None:
+    typer.echo(text, err=True)
+
+
+def _seconds(text: str) -> float:
+    from loadtest.clock import NS_PER_S
+    from loadtest.scenario.quantity import QuantityError, parse_duration
+
+    try:
+        return parse_duration(text) / NS_PER_S
+    except QuantityError as error:
+        raise UsageError(f"--run-time {text}: {error}") from error

@@ -1,0 +1,76 @@
+"""
+`loadtest run`: the same run as `locust -f loadtest/main.py --headless`, with Locust as a library.
+
+Locust spawns the users and keeps its statistics; nothing of its command line or web page is there.
+"""
+
+from __future__ import annotations
+
+import locust  # first: it patches the standard library through gevent  # isort: skip
+
+import logging
+import signal
+import sys
+from typing import TYPE_CHECKING, Final
+
+import gevent
+from locust.env import Environment
+
+from loadtest.errors import EXIT_INTERRUPTED
+from loadtest.report.progress import Progress
+from loadtest.report.terminal import print_summary
+from loadtest.session import Request, Session
+from loadtest.traffic.users import user_classes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+__all__ = ["locust", "run_scenario"]
+
+
+def run_scenario(request: Request) -> int:
+    """
+    Run a scenario to its end, print its summary and return the exit code.
+
+    The first Ctrl-C or SIGTERM ends the run in order, with results; a second one ends the process.
+
+    Raises:
+        LoadTestError: If the scenario or the broker cannot be used.
+    """
+    logging.getLogger("locust.runners").setLevel(logging.ERROR)
+    with Progress(sys.stderr) as progress:
+        session = Session.prepare(request, progress.say)
+        progress.planned_s = session.planned_s
+        session.on_window.append(progress.take)
+        handlers = [gevent.signal_handler(number, _once(session.interrupt)) for number in SIGNALS]
+        users = sum(session.run.users.values())
+        runner = Environment(user_classes=user_classes(session.run)).create_local_runner()
+        runner.start(users, spawn_rate=users)
+        try:
+            session.conduct()
+            result = session.close()
+        except BaseException:
+            session.discard()
+            raise
+        finally:
+            runner.quit()
+            for handler in handlers:
+                handler.cancel()
+    print_summary(result, folder=session.folder)
+    return result.verdict.exit_code
+
+
+def _once(interrupt: Callable[[], None]) -> Callable[[], None]:
+    """Return a handler that interrupts the run the first time, and ends the process the second."""
+    asked = False
+
+    def handle() -> None:
+        nonlocal asked
+        if asked:
+            sys.exit(EXIT_INTERRUPTED)
+        asked = True
+        interrupt()
+
+    return handle

@@ -1,0 +1,219 @@
+"""
+A run driven by Locust: its arguments, its users, its end.
+
+Listeners for `main.py`. Headless the run is prepared before Locust starts users, ends by itself and sets the exit code;
+with the web page it is prepared when somebody presses start.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import gevent
+from locust.util.timespan import parse_timespan
+
+from loadtest.dashboard.start_form import install_start_form
+from loadtest.errors import EXIT_INCOMPLETE, LoadTestError, UsageError
+from loadtest.report.progress import Progress
+from loadtest.report.terminal import print_summary
+from loadtest.scenario import catalogue
+from loadtest.session import RESULTS, Request, Session
+from loadtest.traffic.locust_stats import feed, show_fractions
+from loadtest.traffic.users import user_classes
+
+if TYPE_CHECKING:
+    from locust.argument_parser import LocustArgumentParser
+    from locust.env import Environment
+    from locust.web import WebUI
+
+DEFAULT_SCENARIO: Final = "flood-1000-direct"
+# An interrupted run closes its ledger and writes its results within this; past it something is stuck.
+INTERRUPT_TIMEOUT_S: Final = 30.0
+
+
+def add_arguments(parser: LocustArgumentParser) -> None:
+    """Add the arguments of a run to Locust's, and the defaults under which its own output does not drown ours."""
+    parser.set_defaults(web_host="127.0.0.1", only_summary=True, loglevel="WARNING")
+    parser.add_argument(
+        "--scenario",
+        env_var="LOADTEST_SCENARIO",
+        default=DEFAULT_SCENARIO,
+        choices=ScenarioNames(),
+        help="Name of a scenario of the catalogue, or a file.",
+    )
+    parser.add_argument(
+        "--overrides", default="", env_var="LOADTEST_OVERRIDES", help="Overrides in one text: PATH=VALUE; PATH=VALUE."
+    )
+    for flag, metavar, text in (
+        ("--set", "PATH=VALUE", "Override a value of the scenario; repeatable."),
+        (
+            "--broker",
+            "URL",
+            "AMQP URL of a node; repeatable. Default: LOADTEST_BROKER, AMQP_URL, a private node.",
+        ),
+    ):
+        parser.add_argument(flag, action="append", default=[], metavar=metavar, include_in_web_ui=False, help=text)
+    for flag, default, text in (
+        ("--results", str(RESULTS), "Folder that the results go to."),
+        ("--server", None, "RabbitMQ installation for the private node."),
+        ("--node-config", None, "rabbitmq.conf for the private node; --config is Locust's own."),
+    ):
+        parser.add_argument(flag, default=default, include_in_web_ui=False, help=text)
+
+
+class ScenarioNames(list[str]):
+    """
+    The catalogue as choices of the start form, which do not refuse a file.
+
+    Locust parses the command line again whenever its page is loaded and ends the process on a choice it does not know.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(entry.name for entry in catalogue())
+
+    def __contains__(self, name: object) -> bool:
+        """Accept any name: the loader says what is wrong with it."""
+        return True
+
+
+def check_command_line(options: argparse.Namespace) -> None:
+    """
+    End the process with a clear line where the command line cannot be served.
+
+    Called at the end of the locustfile, before Locust forks workers or waits for them: an error in a listener would
+    leave them behind.
+    """
+    try:
+        if options.processes or options.master or options.worker:
+            raise UsageError(
+                "runs over several processes or machines are not supported yet; "
+                "leave out --processes, --master and --worker"
+            )
+        if options.headless:
+            request_of(options).load()
+    except LoadTestError as error:
+        sys.stderr.write(f"loadtest: {error}\n")
+        sys.exit(error.exit_code)
+
+
+def request_of(options: argparse.Namespace) -> Request:
+    """Return what Locust's options ask for; `-u`, `-r` and `-t` left out are the scenario's business."""
+    written = (text.strip() for text in options.overrides.split(";"))
+    return Request(
+        scenario=options.scenario,
+        overrides=(*options.set, *filter(None, written)),
+        brokers=tuple(options.broker),
+        users=options.num_users,
+        connect_rate_per_s=options.spawn_rate,
+        run_time_s=_seconds(options.run_time),
+        results=Path(options.results),
+        server=Path(options.server) if options.server else None,
+        config=Path(options.node_config) if options.node_config else None,
+    )
+
+
+def _seconds(run_time: str | int | None) -> float | None:
+    """Return Locust's `-t` in seconds; its parser has made a number of it, the start form has not."""
+    if run_time is None:
+        return None
+    try:
+        return float(parse_timespan(str(run_time)))
+    except ValueError:
+        raise UsageError(f"run time {run_time!r}: write 20, 20s, 3m, 2h or 1h20m") from None
+
+
+class LocustRun:
+    """
+    What this process runs under Locust: at most one session at a time.
+
+    Headless there is one session, and the process ends with its verdict. With the web page each start is a session. Its
+    `on_…` methods are listeners for Locust's events.
+    """
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+        self._progress = Progress(sys.stderr)
+        self._conducting: gevent.Greenlet | None = None
+        self._is_stopping = False  # Locust is ending the users already, and waits for us
+
+    def on_init(self, environment: Environment, web_ui: WebUI | None = None, **_: Any) -> None:
+        """Prepare the run: headless at once, with the web page when somebody presses start."""
+        show_fractions()
+        # Locust's own closing tables repeat, coarsely, what our summary says.
+        logging.getLogger("locust.stats_logger").disabled = True
+        # It warns of a spawn rate above 100/s; users come up at our own pace.
+        logging.getLogger("locust.runners").setLevel(logging.ERROR)
+        if web_ui is not None:
+            install_start_form(web_ui, lambda form: self._arm(environment, request_of(form)))
+            return
+        options: Any = environment.parsed_options
+        try:
+            options.num_users = options.spawn_rate = self._arm(environment, request_of(options))
+        except LoadTestError as error:
+            sys.stderr.write(f"loadtest: {error}\n")
+            sys.exit(error.exit_code)
+        # Ours: it bounds the publishing, and the drain comes after it. Locust's would cut the run off.
+        options.run_time = None
+
+    def on_test_start(self, environment: Environment, **_: Any) -> None:
+        """Lead the run while Locust spawns its users."""
+        self._is_stopping = False
+        self._conducting = gevent.spawn(self._conduct, environment)
+
+    def on_test_stopping(self, environment: Environment, **_: Any) -> None:
+        """Take the page's stop button, before Locust ends the users: the run drains, and its results are written."""
+        if environment.web_ui is not None:
+            self._is_stopping = True
+            self._interrupt()
+
+    def on_quitting(self, environment: Environment, **_: Any) -> None:
+        """Take Ctrl-C or SIGTERM in the middle of a run: end it in order, and let the exit code say so."""
+        if self._session is not None and self._conducting is None:
+            self._conducting = gevent.spawn(self._conduct, environment)
+        self._interrupt()
+
+    def _arm(self, environment: Environment, request: Request) -> int:
+        """
+        Prepare a session and give Locust its users; returns how many to spawn.
+
+        Raises:
+            LoadTestError: If the scenario or the broker cannot be used.
+        """
+        session = self._session = Session.prepare(request, self._progress.say)
+        self._progress = Progress(sys.stderr, planned_s=session.planned_s)
+        session.on_window += [self._progress.take, lambda window: feed(environment.stats, window)]
+        environment.user_classes = user_classes(session.run)
+        return sum(session.run.users.values())
+
+    def _interrupt(self) -> None:
+        """End the session under way, if there is one, and wait until its results are written."""
+        if self._session is not None and self._session.result is None and self._conducting is not None:
+            self._session.interrupt()
+            self._conducting.join(INTERRUPT_TIMEOUT_S)
+
+    def _conduct(self, environment: Environment) -> None:
+        session = self._session
+        assert session is not None, "armed before started"
+        try:
+            with self._progress:
+                session.conduct()
+            result = session.close()
+            print_summary(result, folder=session.folder)
+            environment.process_exit_code = result.verdict.exit_code
+        except Exception:  # noqa: BLE001  # whatever it is
+            # A fault of ours: the process must end, and must not look as if the broker had passed.
+            environment.process_exit_code = EXIT_INCOMPLETE
+            self._progress.say(traceback.format_exc())
+            self._session = None
+            session.discard()
+        runner = environment.runner
+        assert runner is not None, "a test was started by it"
+        if environment.web_ui is None:
+            runner.quit()
+        elif not self._is_stopping:
+            runner.stop()

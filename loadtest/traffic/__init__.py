@@ -1,0 +1,1 @@
+"""Who makes the load: publishers, consumers and getters, the Locust users around them, and the conductor of a run."""

@@ -1,0 +1,201 @@
+"""
+Consumers: deliveries are taken in runs, as wire reads them, and acknowledged as the scenario says.
+
+Knows queues, prefetch and acks; what a message is worth is decided by intake.py.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+import numpy as np
+from gevent.event import Event
+
+from loadtest.clock import monotonic_ns
+from loadtest.traffic.acknowledging import AckEvery
+from loadtest.traffic.intake import Intake
+from loadtest.traffic.member import WireMember
+from loadtest.wire.ack_frames import encode_acks
+
+if TYPE_CHECKING:
+    import pika
+    from numpy.typing import NDArray
+
+    from loadtest.scenario import ConsumerPlan
+    from loadtest.traffic.run import Run
+    from loadtest.wire.channel import Channel
+    from loadtest.wire.connection import Connection
+
+
+class Consumer(WireMember["ConsumerPlan"]):
+    """
+    One consumer: a connection, a channel, a subscription to each of its queues.
+
+    Works until the run has drained; one with `messages` is done when it has taken that many.
+    """
+
+    role = "consumer"
+
+    def __init__(self, run: Run, seat: ConsumerPlan) -> None:
+        super().__init__(run, seat)
+        self._channel: Channel | None = None
+        self._taken = 0
+        self._enough = Event()
+        self._acks = AckEvery(seat.ack.every) if seat.ack.mode == "every" else None
+        self._unprocessed: deque[NDArray[np.uint64]] = deque()
+        self._arrived = Event()
+
+    def prepare(self, connection: Connection, channel: Channel) -> None:  # noqa: ARG002
+        """Set the prefetch; deliveries begin only at the group's start."""
+        self._channel = channel
+        channel.on_cancelled = self._cancelled
+        if self._seat.prefetch and self._seat.ack.mode != "auto":
+            channel.basic_qos(prefetch_count=self._seat.prefetch)
+
+    def work(self, start_ns: int) -> None:  # noqa: ARG002  # deliveries set the pace, not the clock
+        """Consume until enough is taken, or the run stops and has drained."""
+        channel = self._channel
+        assert channel is not None, "work follows prepare"
+        for queue, sink in zip(self._seat.queues, self._seat.sinks, strict=True):
+            channel.basic_consume(
+                queue,
+                Subscription(self, Intake(self._run, self._run.recorder.delivery(self._seat.group, sink))),
+                auto_ack=self._seat.ack.mode == "auto",
+                exclusive=self._seat.exclusive,
+                arguments=dict(self._seat.arguments),
+            )
+        if self._seat.processing_time_ns:
+            self._process()
+        else:
+            self._enough.wait()
+
+    def finish(self) -> None:
+        """Acknowledge what was taken since the last ack, as a consumer that shuts down in order does."""
+        if self._acks is not None and not self._closing:
+            self._ack_rest()
+        self._enough.set()
+        self._arrived.set()
+
+    @property
+    def read_ns(self) -> int:
+        """Return when the deliveries at hand were read from the socket."""
+        assert self._connection is not None, "deliveries come over the connection"
+        return self._connection.read_ns
+
+    def taken(self, tags: NDArray[np.uint64]) -> None:
+        """Count deliveries of the channel and acknowledge those that are due (called on the hub: never blocks)."""
+        self._taken += len(tags)
+        self._run.last_taken_ns[self._seat.group] = self.read_ns
+        if self._seat.processing_time_ns:
+            self._unprocessed.append(tags)
+            self._arrived.set()
+        else:
+            self._acknowledge(tags)
+        if self._seat.messages is not None and self._taken >= self._seat.messages:
+            self._enough.set()
+
+    def taken_one(self, tag: int) -> None:
+        """Count one delivery and acknowledge it if it is due (called on the hub: never blocks)."""
+        if self._seat.processing_time_ns or self._seat.messages is not None:
+            self.taken(np.array([tag], np.uint64))
+            return
+        self._taken += 1
+        self._run.last_taken_ns[self._seat.group] = self.read_ns
+        if self._acks is not None and self._acks.is_due(tag) and self._channel is not None:
+            self._channel.basic_ack(tag, multiple=self._seat.ack.every > 1)
+
+    def _acknowledge(self, tags: NDArray[np.uint64]) -> None:
+        if self._acks is None or self._channel is None:
+            return
+        due = self._acks.due(tags)
+        if len(due):
+            self._channel.write(encode_acks(self._channel.channel_number, due, multiple=self._seat.ack.every > 1))
+
+    def _ack_rest(self) -> None:
+        rest = self._acks.rest() if self._acks is not None else None
+        if rest is not None and self._channel is not None:
+            self._channel.basic_ack(rest, multiple=True)
+
+    def _process(self) -> None:
+        """Give each message its processing time, one after the other, and acknowledge it when that is over."""
+        each_ns = self._seat.processing_time_ns
+        free_ns = 0
+        while not self._enough.is_set():
+            if not self._unprocessed:
+                self._arrived.clear()
+                self._arrived.wait()
+                continue
+            tags = self._unprocessed.popleft()
+            free_ns = max(free_ns, monotonic_ns())
+            done = 0
+            while done < len(tags) and not self._enough.is_set():
+                self._run.pacer.sleep_until_ns(free_ns + each_ns)
+                finished = max(1, min(len(tags) - done, (monotonic_ns() - free_ns) // each_ns))
+                free_ns += finished * each_ns
+                self._acknowledge(tags[done : done + finished])
+                done += finished
+
+    def _cancelled(self, consumer_tag: str) -> None:
+        reason = f"the broker cancelled its subscription {consumer_tag} (the queue was deleted or moved)"
+        self._run.fail(f"{self.role} {self.name}: {reason}", code="consumer-cancelled")
+
+
+class Subscription:
+    """What wire hands one consumer's deliveries to: records them, then has them acknowledged."""
+
+    def __init__(self, consumer: Consumer, intake: Intake) -> None:
+        self._consumer = consumer
+        self._intake = intake
+
+    def on_run(  # a column each
+        self,
+        tags: NDArray[np.uint64],
+        publisher_words: NDArray[np.uint32],
+        lateness_us: NDArray[np.uint32],
+        seqs: NDArray[np.int64],
+        intended_ns: NDArray[np.int64],
+        n_bytes: int,
+        redelivered: bool,
+    ) -> None:
+        """Take a run of deliveries that differ only in their stamp and delivery tag."""
+        read_ns = self._consumer.read_ns
+        self._intake.take_run(
+            publisher_words, lateness_us, seqs, intended_ns, read_ns, n_bytes, len(tags) if redelivered else 0
+        )
+        self._consumer.taken(tags)
+
+    def on_one(  # a column each
+        self,
+        tag: int,
+        publisher_word: int,
+        lateness_us: int,
+        seq: int,
+        intended_ns: int,
+        n_bytes: int,
+        redelivered: bool,
+    ) -> None:
+        """Take one delivery of a known shape."""
+        self._intake.take_one(
+            publisher_word, lateness_us, seq, intended_ns, self._consumer.read_ns, n_bytes, redelivered
+        )
+        self._consumer.taken_one(tag)
+
+    def on_unstamped(self, tags: NDArray[np.uint64], n_bytes: int, redelivered: bool) -> None:  # noqa: ARG002
+        """Take deliveries without a stamp: foreign, whoever sent them."""
+        self._intake.recorder.foreign(len(tags), n_bytes)
+        self._consumer.taken(tags)
+
+    def on_message(  # a delivery has this many parts
+        self,
+        tag: int,
+        redelivered: bool,
+        properties: pika.BasicProperties,
+        body: bytes,
+        exchange: str,  # noqa: ARG002
+        routing_key: str,  # noqa: ARG002
+    ) -> bool:
+        """Take one delivery of any shape; returns whether its shape may be taken in runs from now on."""
+        whole = self._intake.take_message(properties, body, self._consumer.read_ns, len(body), redelivered)
+        self._consumer.taken_one(tag)
+        return whole

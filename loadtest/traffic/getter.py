@@ -1,0 +1,117 @@
+"""
+Getters: `basic.get`, one message a call.
+
+Every Get-Ok's message_count is recorded as a series, every Get-Empty is counted. The loop is the same for every client;
+what differs is how a Get is asked and an ack is sent.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from itertools import cycle
+from typing import TYPE_CHECKING
+
+from loadtest.clock import monotonic_ns
+from loadtest.traffic.intake import Intake
+from loadtest.traffic.member import Member, WireMember
+
+if TYPE_CHECKING:
+    from loadtest.scenario import GetterPlan
+    from loadtest.traffic.run import Run
+    from loadtest.wire.channel import Channel
+    from loadtest.wire.connection import Connection
+    from loadtest.wire.gets import GetOk
+
+
+class GetLoop(Member["GetterPlan"]):
+    """A getter of any client: asks its queues in turn, waits for each answer, acknowledges as the scenario says."""
+
+    role = "getter"
+
+    def __init__(self, run: Run, seat: GetterPlan) -> None:
+        super().__init__(run, seat)
+        self._unacked_tag: int | None = None
+        self._since_ack = 0
+
+    @abstractmethod
+    def ask(self, queue: str) -> GetOk | None:
+        """Send Basic.Get and return the answer, None for Get-Empty."""
+
+    @abstractmethod
+    def acknowledge(self, delivery_tag: int, *, multiple: bool) -> None:
+        """Send Basic.Ack."""
+
+    def work(self, start_ns: int) -> None:
+        """Get until the queues are empty (`until: empty`), enough was got, or the run is over."""
+        seat, run = self._seat, self._run
+        intakes = {
+            queue: Intake(run, run.recorder.delivery(seat.group, sink))
+            for queue, sink in zip(seat.queues, seat.sinks, strict=True)
+        }
+        calls = got = 0
+        for queue in cycle(seat.queues):
+            if not intakes or got == seat.messages or run.over.is_set():
+                break
+            if queue not in intakes:
+                continue
+            if not self._wait_turn(calls, start_ns):
+                break
+            calls += 1
+            if self._get(queue, intakes[queue]):
+                got += 1
+            elif seat.until_empty:
+                del intakes[queue]
+        self._ack_rest()
+
+    def finish(self) -> None:
+        """Acknowledge what was got since the last ack."""
+        if not self._closing:
+            self._ack_rest()
+
+    def _wait_turn(self, calls: int, start_ns: int) -> bool:
+        """Sleep until the next call is due; returns whether there is one."""
+        arrivals = self._seat.arrivals
+        if arrivals is None:
+            return True
+        if arrivals.total is not None and calls >= arrivals.total:
+            return False
+        self._run.pacer.sleep_until_ns(start_ns + arrivals.intended_ns(calls))
+        return not self._run.over.is_set()
+
+    def _get(self, queue: str, intake: Intake) -> bool:
+        asked_ns = monotonic_ns()
+        answer = self.ask(queue)
+        read_ns = monotonic_ns()
+        if answer is None:
+            intake.recorder.get_empty(read_ns - asked_ns, read_ns)
+            return False
+        intake.take_got(answer, read_ns, read_ns - asked_ns)
+        self._run.last_taken_ns[self._seat.group] = read_ns
+        if self._seat.ack.mode == "every":
+            self._unacked_tag = answer.delivery_tag
+            self._since_ack += 1
+            if self._since_ack == self._seat.ack.every:
+                self._ack_rest()
+        return True
+
+    def _ack_rest(self) -> None:
+        if self._unacked_tag is not None:
+            self.acknowledge(self._unacked_tag, multiple=self._since_ack > 1)
+        self._unacked_tag = None
+        self._since_ack = 0
+
+
+class Getter(GetLoop, WireMember["GetterPlan"]):
+    """A getter on a connection of our own wire."""
+
+    def prepare(self, connection: Connection, channel: Channel) -> None:  # noqa: ARG002  # the same for every role
+        """Keep the channel; a getter needs nothing set up."""
+        self._channel = channel
+
+    def ask(self, queue: str) -> GetOk | None:
+        """Send Basic.Get and return the answer, None for Get-Empty."""
+        return self._channel.basic_get(queue, auto_ack=self._seat.ack.mode == "auto")
+
+    def acknowledge(self, delivery_tag: int, *, multiple: bool) -> None:
+        """Send Basic.Ack."""
+        self._channel.basic_ack(delivery_tag, multiple=multiple)

@@ -1,0 +1,151 @@
+"""
+What arrives: whose message it is, whether it is whole, and where that is recorded.
+
+Knows the stamp and the bodies that this run publishes; not how messages are read (wire) nor when (consumer, getter).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loadtest.wire.stamp import MAX_PUBLISHER_ID, PUBLISHER_ID_BITS, STAMP_BYTES, Stamp, read_stamp
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pika
+    from numpy.typing import NDArray
+
+    from loadtest.measure.delivery_recorder import DeliveryRecorder
+    from loadtest.traffic.run import Run
+    from loadtest.wire.gets import GetOk
+
+
+class Intake:
+    """Sorts what one consumer or getter takes from one sink into ours, foreign and corrupted, and records it."""
+
+    def __init__(self, run: Run, recorder: DeliveryRecorder) -> None:
+        self.recorder = recorder
+        self._run = run
+        self._tag = run.run_tag
+        # Words of publishers of this run that were met in a run of one publisher: the ordinary case costs one lookup.
+        self._known: dict[int, int] = {}
+
+    def take_run(
+        self,
+        words: NDArray[np.uint32],
+        lateness_us: NDArray[np.uint32],
+        seqs: NDArray[np.int64],
+        intended_ns: NDArray[np.int64],
+        read_ns: int,
+        n_bytes: int,
+        redelivered: int,
+    ) -> None:
+        """Record a run of stamped deliveries; the arrays have one element a message."""
+        first = int(words[0])
+        if len(words) == 1 or (words == first).all():
+            publisher = self._publisher_of(first)
+            if publisher is None:
+                self.recorder.foreign(len(words), n_bytes, redelivered=redelivered)
+            else:
+                self.recorder.delivered(publisher, seqs, intended_ns, lateness_us, read_ns, n_bytes, redelivered)
+            return
+        self._take_mixed(words, lateness_us, seqs, intended_ns, read_ns, n_bytes, redelivered)
+
+    def take_one(
+        self, word: int, lateness_us: int, seq: int, intended_ns: int, read_ns: int, n_bytes: int, redelivered: bool
+    ) -> None:
+        """Record one stamped delivery; cheaper than a run of one."""
+        publisher = self._publisher_of(word)
+        if publisher is None:
+            self.recorder.foreign(1, n_bytes)
+        else:
+            self.recorder.delivered(publisher, (seq,), intended_ns, lateness_us, read_ns, n_bytes, int(redelivered))
+
+    def take_message(
+        self, properties: pika.BasicProperties, body: bytes, read_ns: int, n_bytes: int, redelivered: bool
+    ) -> bool:
+        """
+        Record one message that came outside a run.
+
+        Returns whether it is one of this run's and whole, so that messages shaped like it may be taken in runs.
+        """
+        stamp = self._ours(read_stamp(properties.headers, body))
+        if stamp is None:
+            self.recorder.foreign(1, n_bytes, redelivered=int(redelivered))
+            return False
+        whole = self._is_whole(stamp, body)
+        if not whole:
+            self.recorder.corrupted(stamp.publisher_id, (stamp.seq,))
+        self.recorder.delivered(
+            stamp.publisher_id, (stamp.seq,), stamp.intended_ns, stamp.lateness_us, read_ns, n_bytes, int(redelivered)
+        )
+        return whole
+
+    def take_got(self, answer: GetOk, read_ns: int, get_ns: int) -> None:
+        """Record one Get-Ok: the message, its message_count, and how long the Get took."""
+        n_bytes = len(answer.body)
+        stamp = self._ours(answer.stamp)
+        if stamp is None:
+            self.recorder.foreign(
+                1, n_bytes, redelivered=int(answer.redelivered), message_counts=answer.message_count, get_ns=get_ns
+            )
+            return
+        if not self._is_whole(stamp, answer.body):
+            self.recorder.corrupted(stamp.publisher_id, (stamp.seq,))
+        self.recorder.got(
+            stamp.publisher_id,
+            (stamp.seq,),
+            stamp.intended_ns,
+            stamp.lateness_us,
+            read_ns,
+            n_bytes,
+            int(answer.redelivered),
+            message_counts=answer.message_count,
+            get_ns=get_ns,
+        )
+
+    def _ours(self, stamp: Stamp | None) -> Stamp | None:
+        """Return *stamp* if it is of this run and of a publisher of it, else None."""
+        if stamp is None or stamp.run_tag != self._tag or stamp.publisher_id not in self._run.publishers:
+            return None
+        return stamp
+
+    def _is_whole(self, stamp: Stamp, body: bytes) -> bool:
+        """Return whether *body* is what the publisher of *stamp* sent under that seq."""
+        publisher = self._run.publishers[stamp.publisher_id]
+        sent = publisher.bodies[stamp.seq % len(publisher.bodies)]
+        if publisher.stamp == "body":
+            return body[STAMP_BYTES:] == sent[STAMP_BYTES:]
+        return body == sent
+
+    def _publisher_of(self, word: int) -> int | None:
+        publisher = self._known.get(word)
+        if publisher is None and word >> PUBLISHER_ID_BITS == self._tag:
+            candidate = word & MAX_PUBLISHER_ID
+            if candidate in self._run.publishers:
+                publisher = self._known[word] = candidate
+        return publisher
+
+    def _take_mixed(
+        self,
+        words: NDArray[np.uint32],
+        lateness_us: NDArray[np.uint32],
+        seqs: NDArray[np.int64],
+        intended_ns: NDArray[np.int64],
+        read_ns: int,
+        n_bytes: int,
+        redelivered: int,
+    ) -> None:
+        ours = (words >> PUBLISHER_ID_BITS) == self._tag
+        publishers = words & MAX_PUBLISHER_ID
+        ours &= publishers < len(self._run.publishers)
+        if ours.all():
+            self.recorder.delivered(publishers, seqs, intended_ns, lateness_us, read_ns, n_bytes, redelivered)
+            return
+        foreign = int(len(words) - ours.sum())
+        self.recorder.foreign(foreign, n_bytes * foreign // len(words))
+        if ours.any():
+            self.recorder.delivered(
+                publishers[ours], seqs[ours], intended_ns[ours], lateness_us[ours], read_ns,
+                n_bytes - n_bytes * foreign // len(words), redelivered,
+            )  # fmt: skip

@@ -1,0 +1,241 @@
+"""
+Publishers: every arrival that is due goes out as one write, confirms come back in runs.
+
+Knows when a message is due and what is in flight; not how bytes are made (wire) nor what is recorded of them (measure).
+"""
+
+from __future__ import annotations
+
+from itertools import accumulate
+from typing import TYPE_CHECKING, Final
+
+import gevent
+import numpy as np
+import pika
+from gevent.event import Event
+
+from loadtest.clock import NS_PER_MS, NS_PER_S, NS_PER_US, monotonic_ns
+from loadtest.traffic.member import WireMember
+from loadtest.traffic.outstanding import Outstanding
+from loadtest.wire.publishing import PublishCycle
+from loadtest.wire.stamp import run_publisher_word
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from loadtest.scenario import Arrivals, PublisherPlan
+    from loadtest.traffic.run import Run
+    from loadtest.wire.channel import Channel, Returned
+    from loadtest.wire.connection import Connection
+
+# One write of this size keeps the cost of a system call (about 5 µs) under a tenth of that of the messages in it,
+# and is small enough that the hub gets to read between two writes.
+BLOCK_BYTES: Final = 64 * 1024
+# Above 5,000 arrivals a second a publisher wakes at most this often and sends what has become due: a wake-up costs
+# about 20 µs, so that at 20,000/s a wake-up for each would take half a core. It adds at most this to the lateness.
+WAKE_QUANTUM_NS: Final = 200 * NS_PER_US
+# An arrival that fell due just before the stop may still be sent this long after it.
+STOP_GRACE_NS: Final = 100 * NS_PER_MS
+NEVER: Final = 2**62
+
+
+class BodyBytes:
+    """
+    Bytes of the bodies of a run of messages, when bodies repeat in a cycle.
+
+    Args:
+        lengths: Bytes of each body of the cycle.
+    """
+
+    def __init__(self, lengths: Sequence[int]) -> None:
+        self._before = [0, *accumulate(lengths)]  # bytes of the bodies before each place in the cycle
+
+    def of(self, first_seq: int, count: int) -> int:
+        """Return the bytes of messages *first_seq* to *first_seq* + *count* - 1."""
+        return self._up_to(first_seq + count) - self._up_to(first_seq)
+
+    def _up_to(self, seq: int) -> int:
+        rounds, place = divmod(seq, len(self._before) - 1)
+        return rounds * self._before[-1] + self._before[place]
+
+
+class Publisher(WireMember["PublisherPlan"]):
+    """
+    One publisher: a connection, a channel, a cycle of messages.
+
+    In the open model arrivals fall due whatever the broker does; one that has to wait for the confirm window or the
+    socket is sent late, and its latencies count from the intended instant. In the closed model the next batch goes out
+    as soon as window and socket allow, and intended = sent.
+    """
+
+    role = "publisher"
+
+    def __init__(self, run: Run, seat: PublisherPlan) -> None:
+        super().__init__(run, seat)
+        self._recorder = run.recorder.publisher(seat.group, seat.publisher_id)
+        self._in_flight = Outstanding(seat.confirm_window) if seat.confirm_window else None
+        self._room = Event()  # set when confirms have made room in the window
+        self._seq = 0
+        self._offered = 0
+        self._window_full_ns = 0
+        self._told_unstamped = False
+        self._body_bytes = BodyBytes([len(body) for body in seat.bodies])
+        self._cycle: PublishCycle | None = None
+
+    def window_full_ns(self) -> int:
+        """Return how long a full confirm window has held back what was due, so far."""
+        return self._window_full_ns
+
+    def outstanding(self) -> int:
+        """Return the messages published and not yet confirmed."""
+        return self._in_flight.count if self._in_flight is not None else 0
+
+    def finish(self) -> None:
+        """Give up what is unconfirmed: it is in doubt."""
+        if self._in_flight is not None and self._in_flight.count:
+            self._recorder.in_doubt(self._in_flight.drain().tags - 1)
+        self._room.set()
+
+    def prepare(self, connection: Connection, channel: Channel) -> None:
+        """Marshal the messages once, and ask for confirms where the scenario wants them."""
+        seat = self._seat
+        self._cycle = PublishCycle(
+            channel_number=channel.channel_number,
+            frame_max=connection.frame_max,
+            exchange=seat.exchange,
+            routing_keys=seat.routing_keys,
+            bodies=seat.bodies,
+            properties=pika.BasicProperties(**seat.properties),
+            mandatory=seat.mandatory,
+            stamp=seat.stamp,
+            run_publisher=run_publisher_word(self._run.run_tag, seat.publisher_id),
+            max_block_bytes=BLOCK_BYTES,
+        )
+        channel.on_returned = self._returned
+        if self._in_flight is not None:
+            channel.on_confirms = self._confirmed
+            channel.on_confirm = self._confirmed_one
+            channel.confirm_select()
+
+    def work(self, start_ns: int) -> None:
+        """Publish until all is sent or the run stops, then wait for the confirms."""
+        if self._seat.arrivals is None:
+            self._publish_closed()
+        else:
+            self._publish_open(self._seat.arrivals, start_ns)
+        self._wait_confirmed()
+
+    # --- sending -------------------------------------------------------------------------------------------------
+
+    def _publish_closed(self) -> None:
+        limit = self._seat.messages if self._seat.messages is not None else NEVER
+        while self._seq < limit and not self._is_over():
+            n = min(self._free(), limit - self._seq)
+            if n <= 0:
+                self._wait_room()
+                continue
+            now_ns = monotonic_ns()
+            self._send(np.full(n, now_ns, np.int64), now_ns)
+
+    def _publish_open(self, arrivals: Arrivals, start_ns: int) -> None:
+        limit = self._limit(arrivals)
+        while self._seq < limit:
+            now_ns = monotonic_ns()
+            due = min(arrivals.count_due(min(now_ns, self._stop_ns() - 1) - start_ns), limit)
+            self._offer(due)
+            n = min(due - self._seq, self._free())
+            if n > 0 and now_ns < self._stop_ns() + STOP_GRACE_NS:
+                self._send(arrivals.intended_ns_run(self._seq, n) + start_ns, now_ns)
+            elif now_ns >= self._stop_ns():
+                return
+            elif due > self._seq:
+                self._wait_room()
+            else:
+                next_ns = start_ns + arrivals.intended_ns(self._seq)
+                self._run.pacer.sleep_until_ns(min(max(next_ns, now_ns + WAKE_QUANTUM_NS), self._stop_ns()))
+
+    def _send(self, intended_ns: NDArray[np.int64], sent_ns: int) -> None:
+        assert self._cycle is not None and self._connection is not None, "work follows prepare"
+        block = self._cycle.encode(self._seq, intended_ns, sent_ns)
+        # Recorded before the write: the confirm may be read while the rest of the block waits for the socket.
+        if self._in_flight is not None:
+            self._in_flight.add(intended_ns, sent_ns)
+        self._recorder.published(self._seq, intended_ns, sent_ns, self._body_bytes.of(self._seq, len(intended_ns)))
+        self._seq += len(intended_ns)
+        self._connection.write(block)
+        self._connection.wait_writable()
+        gevent.sleep(0)  # let what has arrived be read before the next write
+
+    def _limit(self, arrivals: Arrivals) -> int:
+        limits = [limit for limit in (self._seat.messages, arrivals.total) if limit is not None]
+        return min(limits, default=NEVER)
+
+    def _offer(self, due: int) -> None:
+        if due > self._offered:
+            self._recorder.offered(due - self._offered)
+            self._offered = due
+
+    def _free(self) -> int:
+        assert self._cycle is not None, "work follows prepare"
+        batch = self._cycle.max_batch
+        return batch if self._in_flight is None else min(batch, self._in_flight.free)
+
+    def _stop_ns(self) -> int:
+        return self._run.stop_ns if self._run.stop_ns is not None else NEVER
+
+    def _is_over(self) -> bool:
+        return monotonic_ns() >= self._stop_ns()
+
+    # --- confirms ------------------------------------------------------------------------------------------------
+
+    def _wait_room(self) -> None:
+        began_ns = monotonic_ns()
+        left_s = (self._stop_ns() - began_ns) / NS_PER_S
+        self._room.clear()
+        self._room.wait(min(left_s, 1.0))
+        self._window_full_ns += monotonic_ns() - began_ns
+
+    def _wait_confirmed(self) -> None:
+        """Wait for what is in flight, as long as confirms keep coming within the scenario's drain time."""
+        drain_s = self._seat_drain_s()
+        while self.outstanding() and self._run.failure is None:
+            self._room.clear()
+            if not self._room.wait(drain_s):
+                return
+
+    def _seat_drain_s(self) -> float:
+        return self._run.plan.scenario.run.drain_ns / NS_PER_S
+
+    def _confirmed(self, tags: NDArray[np.uint64], multiple: NDArray[np.bool_], nack: bool) -> None:
+        read_ns = self._read_ns()
+        assert self._in_flight is not None, "confirms come only after Confirm.Select"
+        settled = self._in_flight.settle(tags.astype(np.int64), multiple)
+        record = self._recorder.nacked if nack else self._recorder.confirmed
+        # The channel numbers its publishes from 1 in the order of seq, which starts at 0.
+        record(settled.tags - 1, settled.intended_ns, settled.sent_ns, read_ns)
+        self._room.set()
+
+    def _confirmed_one(self, tag: int, multiple: bool) -> None:
+        """Take an ack that came alone, as at low rates nearly all do, without making arrays of it."""
+        assert self._in_flight is not None, "confirms come only after Confirm.Select"
+        instants = None if multiple else self._in_flight.settle_one(tag)
+        if instants is None:
+            self._confirmed(np.array([tag], np.uint64), np.array([multiple], np.bool_), nack=False)
+            return
+        self._recorder.confirmed((tag - 1,), instants[0], instants[1], self._read_ns())
+        self._room.set()
+
+    def _returned(self, returned: Returned) -> None:
+        if self._seat.stamp != "none" and returned.stamp is not None:
+            self._recorder.returned((returned.stamp.seq,))
+        elif not self._told_unstamped:
+            # Without a stamp nobody can say which message came back; that some did must not go unseen.
+            self._told_unstamped = True
+            reason = f"{returned.reply_code} {returned.reply_text}"
+            self._run.record("returned-unstamped", f"{self.name}: messages without a stamp came back: {reason}")
+
+    def _read_ns(self) -> int:
+        assert self._connection is not None, "confirms come over the connection"
+        return self._connection.read_ns
