@@ -1,0 +1,144 @@
+"""
+The stamp: the 24 bytes by which a message says who sent it, which one it is and when it was meant to be sent.
+
+Layout (big-endian): ``run_publisher`` u32 (run tag, 12 bits, above publisher id, 20 bits), ``lateness_us`` u32 (sent
+minus intended, saturating at both ends), ``seq`` u64, ``intended_ns`` i64 (CLOCK_MONOTONIC). It travels as the header
+field ``lt`` of type byte array, or as the first 24 bytes of the body. Knows nothing of connections; offsets into raw
+header frames follow the AMQP 0-9-1 specification, section 4.2.5.5 (field tables), with RabbitMQ's errata for the
+types.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Mapping
+from typing import Final, Literal, NamedTuple
+
+import numpy as np
+
+StampPlace = Literal["headers", "body", "none"]
+
+STAMP_BYTES: Final = 24
+STAMP_HEADER: Final = "lt"
+STAMP_STRUCT: Final = struct.Struct(">IIQq")
+STAMP_DTYPE: Final = np.dtype(
+    [("run_publisher", ">u4"), ("lateness_us", ">u4"), ("seq", ">u8"), ("intended_ns", ">i8")]
+)
+RUN_TAG_BITS: Final = 12
+PUBLISHER_ID_BITS: Final = 20
+MAX_RUN_TAG: Final = (1 << RUN_TAG_BITS) - 1
+MAX_PUBLISHER_ID: Final = (1 << PUBLISHER_ID_BITS) - 1
+MAX_LATENESS_US: Final = (1 << 32) - 1
+
+_FLAG_CONTENT_TYPE: Final = 1 << 15
+_FLAG_CONTENT_ENCODING: Final = 1 << 14
+_FLAG_HEADERS: Final = 1 << 13
+_FLAG_MORE_FLAGS: Final = 1
+_FLAGS: Final = struct.Struct(">H")
+_LENGTH: Final = struct.Struct(">I")
+# Octets of the field values of fixed size, behind their type octet (RabbitMQ's "table of AMQP 0-9-1 field types").
+_FIXED_FIELD_BYTES: Final[Mapping[int, int]] = {
+    ord(kind): size
+    for kind, size in {
+        "t": 1, "b": 1, "B": 1, "s": 2, "u": 2, "U": 2, "I": 4, "i": 4, "f": 4,
+        "D": 5, "L": 8, "l": 8, "d": 8, "T": 8, "V": 0,
+    }.items()
+}  # fmt: skip
+_LONG_FIELDS: Final = frozenset(b"SxAF")
+_BYTE_ARRAY: Final = ord("x")
+
+
+class Stamp(NamedTuple):
+    """One stamp, decoded."""
+
+    run_publisher: int
+    lateness_us: int
+    seq: int
+    intended_ns: int
+
+    @property
+    def run_tag(self) -> int:
+        """The run that sent the message; another run's messages are foreign."""
+        return self.run_publisher >> PUBLISHER_ID_BITS
+
+    @property
+    def publisher_id(self) -> int:
+        """The publisher within the run."""
+        return self.run_publisher & MAX_PUBLISHER_ID
+
+
+def run_publisher_word(run_tag: int, publisher_id: int) -> int:
+    """
+    Return the first word of a stamp.
+
+    Raises:
+        ValueError: If the tag needs more than 12 bits or the publisher id more than 20.
+    """
+    if not 0 <= run_tag <= MAX_RUN_TAG:
+        raise ValueError(f"run tag {run_tag} is not within 0..{MAX_RUN_TAG}")
+    if not 0 <= publisher_id <= MAX_PUBLISHER_ID:
+        raise ValueError(f"publisher id {publisher_id} is not within 0..{MAX_PUBLISHER_ID}")
+    return run_tag << PUBLISHER_ID_BITS | publisher_id
+
+
+def read_stamp(headers: Mapping[str, object] | None, body: bytes) -> Stamp | None:
+    """
+    Return the stamp of a message as pika decodes it: header field `lt`, else the first 24 bytes of the body.
+
+    Whatever a foreign body begins with is a stamp by this rule: only the run tag tells whose it is.
+    """
+    raw = headers.get(STAMP_HEADER) if headers else None
+    if isinstance(raw, bytes) and len(raw) == STAMP_BYTES:
+        return Stamp._make(STAMP_STRUCT.unpack(raw))
+    if len(body) >= STAMP_BYTES:
+        return Stamp._make(STAMP_STRUCT.unpack_from(body))
+    return None
+
+
+def stamp_offset(header: bytes, first_property: int) -> int | None:
+    """
+    Return where in *header* the 24 bytes of the header field `lt` begin, None if there are none.
+
+    Args:
+        header: A header frame, or its payload.
+        first_property: Where the property flags are.
+
+    Raises:
+        ValueError: If the field table cannot be walked.
+    """
+    try:
+        (flags,) = _FLAGS.unpack_from(header, first_property)
+        if flags & _FLAG_MORE_FLAGS or not flags & _FLAG_HEADERS:
+            return None
+        position = first_property + 2
+        for flag in (_FLAG_CONTENT_TYPE, _FLAG_CONTENT_ENCODING):
+            if flags & flag:
+                position += 1 + header[position]
+        (table_bytes,) = _LENGTH.unpack_from(header, position)
+        return _walk_table(header, position + 4, position + 4 + table_bytes)
+    except (struct.error, IndexError) as error:
+        raise ValueError(f"header frame is cut or malformed: {error}") from error
+
+
+def _walk_table(header: bytes, position: int, end: int) -> int | None:
+    found = None
+    key = STAMP_HEADER.encode()
+    while position < end:
+        key_bytes = header[position]
+        name = header[position + 1 : position + 1 + key_bytes]
+        position += 1 + key_bytes
+        kind = header[position]
+        position += 1
+        size = _FIXED_FIELD_BYTES.get(kind)
+        if size is None:
+            if kind not in _LONG_FIELDS:
+                raise ValueError(f"unknown field type {kind:#x}")
+            (size,) = _LENGTH.unpack_from(header, position)
+            position += 4
+            # The last of several fields of one name counts, as it does in the dict that pika makes of the table.
+            if name == key:
+                found = position if kind == _BYTE_ARRAY and size == STAMP_BYTES else None
+        elif name == key:
+            found = None
+        position += size
+    return found
