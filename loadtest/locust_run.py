@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 import gevent
 from locust.util.timespan import parse_timespan
 
+from loadtest.broker.endpoint import resolve_endpoints
 from loadtest.dashboard.start_form import install_start_form
-from loadtest.errors import EXIT_INCOMPLETE, LoadTestError, UsageError
+from loadtest.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, LoadTestError, UsageError
 from loadtest.report.progress import Progress
 from loadtest.report.terminal import print_summary
 from loadtest.scenario import catalogue
 from loadtest.session import RESULTS, Request, Session
+from loadtest.traffic.interrupts import interrupt_preparation
 from loadtest.traffic.locust_stats import feed, show_fractions
 from loadtest.traffic.users import user_classes
 
@@ -117,6 +119,12 @@ def request_of(options: argparse.Namespace) -> Request:
     )
 
 
+def broker_text(request: Request) -> str:
+    """Return what the web page shows as the host."""
+    endpoints = resolve_endpoints(request.brokers, request.environ)
+    return ", ".join(endpoint.redacted for endpoint in endpoints) if endpoints else "a private RabbitMQ node"
+
+
 def _seconds(run_time: str | int | None) -> float | None:
     """Return Locust's `-t` in seconds; its parser has made a number of it, the start form has not."""
     if run_time is None:
@@ -140,6 +148,7 @@ class LocustRun:
         self._progress = Progress(sys.stderr)
         self._conducting: gevent.Greenlet | None = None
         self._is_stopping = False  # Locust is ending the users already, and waits for us
+        self._is_quitting = False  # and then the process
 
     def on_init(self, environment: Environment, web_ui: WebUI | None = None, **_: Any) -> None:
         """Prepare the run: headless at once, with the web page when somebody presses start."""
@@ -149,14 +158,18 @@ class LocustRun:
         # It warns of a spawn rate above 100/s; users come up at our own pace.
         logging.getLogger("locust.runners").setLevel(logging.ERROR)
         if web_ui is not None:
+            environment.host = broker_text(request_of(environment.parsed_options))
             install_start_form(web_ui, lambda form: self._arm(environment, request_of(form)))
             return
         options: Any = environment.parsed_options
+        interrupt_preparation()
         try:
             options.num_users = options.spawn_rate = self._arm(environment, request_of(options))
         except LoadTestError as error:
             sys.stderr.write(f"loadtest: {error}\n")
             sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            sys.exit(EXIT_INTERRUPTED)
         # Ours: it bounds the publishing, and the drain comes after it. Locust's would cut the run off.
         options.run_time = None
 
@@ -172,10 +185,16 @@ class LocustRun:
             self._interrupt()
 
     def on_quitting(self, environment: Environment, **_: Any) -> None:
-        """Take Ctrl-C or SIGTERM in the middle of a run: end it in order, and let the exit code say so."""
+        """Take Ctrl-C or SIGTERM in the middle of a run: end it in order; a second one ends the process."""
+        if self._is_quitting and self._session is not None and self._session.result is None:
+            sys.exit(EXIT_INTERRUPTED)
+        self._is_stopping = self._is_quitting = True
         if self._session is not None and self._conducting is None:
             self._conducting = gevent.spawn(self._conduct, environment)
-        self._interrupt()
+        try:
+            self._interrupt()
+        except KeyboardInterrupt:
+            sys.exit(EXIT_INTERRUPTED)
 
     def _arm(self, environment: Environment, request: Request) -> int:
         """
@@ -213,7 +232,9 @@ class LocustRun:
             session.discard()
         runner = environment.runner
         assert runner is not None, "a test was started by it"
+        if self._is_stopping:
+            return
         if environment.web_ui is None:
             runner.quit()
-        elif not self._is_stopping:
+        else:
             runner.stop()

@@ -28,10 +28,12 @@ INDEX: Final = "locust.index"
 IDLE_STATES: Final = ("ready", "stopped")
 # What Locust's form posts when nobody has touched the field, which it shows although users are the scenario's business.
 UNTOUCHED_USERS: Final = "1"
-HIDE_USERS: Final = (
-    "<style>.MuiFormControl-root:has(input[name=userCount]),.MuiFormControl-root:has(input[name=spawnRate])"
-    "{display:none}</style>"
-)
+# Users and their pace are the scenario's business, and the broker is named on the command line: these fields would only
+# mislead. The scenario is what the form is about: its part is always open.
+STYLE: Final = """<style>
+.MuiFormControl-root:has(input[name=userCount], input[name=spawnRate], input[name=host]) { display: none }
+.MuiAccordion-root:has([name=scenario]) .MuiCollapse-root { height: auto !important; visibility: visible !important }
+</style>"""
 
 
 def install_start_form(web_ui: WebUI, arm: Arm) -> None:
@@ -58,7 +60,7 @@ def install_start_form(web_ui: WebUI, arm: Arm) -> None:
         return original()
 
     app.view_functions[SWARM] = swarm
-    app.after_request(_hide_users)
+    app.after_request(_add_style)
 
 
 def _options(web_ui: WebUI, form: ImmutableMultiDict[str, str]) -> argparse.Namespace:
@@ -77,7 +79,7 @@ def _refusal(web_ui: WebUI, message: str) -> Response:
     return jsonify({"success": False, "message": message, "host": web_ui.environment.host})
 
 
-def _hide_users(response: Response) -> Response:
+def _add_style(response: Response) -> Response:
     if request.endpoint == INDEX and response.mimetype == "text/html":
-        response.set_data(response.get_data(as_text=True).replace("</head>", HIDE_USERS + "</head>", 1))
+        response.set_data(response.get_data(as_text=True).replace("</head>", STYLE + "</head>", 1))
     return response
