@@ -1,0 +1,114 @@
+"""
+What a result says about the two machines it came from: the broker's and the generator's.
+
+Observed, never guessed: what cannot be known is None. No passwords: a configuration comes with its secrets replaced.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import socket
+import sys
+from collections.abc import Callable
+from importlib import metadata
+from pathlib import Path
+from typing import Final, TypeVar
+
+from loadtest.broker.management import Json, ManagementApi
+from loadtest.broker.private_node import PrivateNode
+from loadtest.broker.reach import ServerInfo
+from loadtest.errors import BrokerError
+
+DISTRIBUTIONS: Final = ("gevent", "hdrhistogram", "locust", "numpy", "pika", "pydantic", "pyroaring")
+
+Answer = TypeVar("Answer")
+
+
+def broker_fingerprint(
+    server_info: ServerInfo, management: ManagementApi | None = None, node: PrivateNode | None = None
+) -> Json:
+    """
+    Return what is known of the broker: from AMQP always, from the management API and a private node's files if there.
+
+    Keys: product, version, erlang, cluster_name, nodes, plugins, policies, rates_mode, config, private. `plugins` and
+        `policies` are None where the API does not tell (a node tells its plugins some seconds after its start);
+        `config` is a private node's rabbitmq.conf.
+    """
+    overview = _survive(management.overview) if management is not None else None
+    nodes = _survive(management.nodes) if management is not None else None
+    return {
+        "product": server_info.product,
+        "version": server_info.version,
+        "erlang": (server_info.platform or "").removeprefix("Erlang/OTP ") or (overview or {}).get("erlang_version"),
+        "cluster_name": server_info.cluster_name,
+        "nodes": [_node(each) for each in nodes] if nodes is not None else None,
+        "plugins": _plugins(nodes, node),
+        "policies": _survive(management.policies) if management is not None else None,
+        "rates_mode": (overview or {}).get("rates_mode"),
+        "config": node.config if node is not None else None,
+        "private": node is not None,
+    }
+
+
+def generator_fingerprint() -> Json:
+    """
+    Return what is known of this machine.
+
+    Keys: host, boot_id (processes of the same boot share a monotonic clock), cores (that this process may use), cpu,
+        memory_bytes, kernel, python, versions.
+    """
+    return {
+        "host": socket.gethostname(),
+        "boot_id": _first_line(Path("/proc/sys/kernel/random/boot_id")),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cpu": _proc_value(Path("/proc/cpuinfo"), "model name") or platform.processor() or platform.machine(),
+        "memory_bytes": _memory_bytes(),
+        "kernel": f"{platform.system()} {platform.release()}",
+        "python": sys.version.split()[0],
+        "versions": {name: _version(name) for name in ("loadtest", *DISTRIBUTIONS)},
+    }
+
+
+def _node(said: Json) -> Json:
+    """Return the part of a node's state that a run does not change."""
+    return {key: said.get(key) for key in ("name", "type", "running", "processors", "mem_limit", "disk_free_limit")}
+
+
+def _plugins(nodes: list[Json] | None, node: PrivateNode | None) -> list[str] | None:
+    enabled = {plugin for each in nodes or () for plugin in each.get("enabled_plugins") or ()}
+    return sorted(enabled or (node.plugins if node is not None else ())) or None
+
+
+def _survive(ask: Callable[[], Answer]) -> Answer | None:
+    with contextlib.suppress(BrokerError):
+        return ask()
+    return None
+
+
+def _first_line(path: Path) -> str | None:
+    with contextlib.suppress(OSError):
+        return path.read_text().strip()
+    return None
+
+
+def _proc_value(path: Path, key: str) -> str | None:
+    """Return the value of the first line `key : value`."""
+    with contextlib.suppress(OSError):
+        for line in path.read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == key:
+                return value.strip()
+    return None
+
+
+def _memory_bytes() -> int | None:
+    total = _proc_value(Path("/proc/meminfo"), "MemTotal")
+    return int(total.split()[0]) * 1024 if total is not None else None
+
+
+def _version(distribution: str) -> str | None:
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        return metadata.version(distribution)
+    return None

@@ -1,0 +1,151 @@
+"""
+What a private node is started with: its files and its environment, as text.
+
+Starts nothing. The user's configuration comes first and the listeners last, so that whatever it says the node listens
+on the loopback address, on ports of its own. Files: docs/configure.md of RabbitMQ; environment: its
+docs/configure.md#supported-environment-variables and rabbitmq.md, section 1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from loadtest.broker.ports import LOOPBACK, PortBlock
+from loadtest.broker.run_folder import MARKER
+from loadtest.errors import UsageError
+
+DEFAULT_PLUGINS: Final = ("rabbitmq_management",)
+MANAGEMENT: Final = "rabbitmq_management"
+
+# Plugins that listen, in the order of their ports, with the keys that say where; by default they would listen on
+# every address.
+_LISTENERS: Final[Mapping[str, Sequence[str]]] = {
+    MANAGEMENT: ("management.tcp.ip = {ip}", "management.tcp.port = {port}"),
+    "rabbitmq_prometheus": ("prometheus.tcp.ip = {ip}", "prometheus.tcp.port = {port}"),
+    "rabbitmq_stream": ("stream.listeners.tcp.1 = {ip}:{port}",),
+    "rabbitmq_mqtt": ("mqtt.listeners.tcp.1 = {ip}:{port}",),
+    "rabbitmq_stomp": ("stomp.listeners.tcp.1 = {ip}:{port}",),
+    "rabbitmq_web_mqtt": ("web_mqtt.tcp.ip = {ip}", "web_mqtt.tcp.port = {port}"),
+    "rabbitmq_web_stomp": ("web_stomp.tcp.ip = {ip}", "web_stomp.tcp.port = {port}"),
+}
+_BRINGS: Final[Mapping[str, Sequence[str]]] = {
+    "rabbitmq_federation_management": (MANAGEMENT,),
+    "rabbitmq_shovel_management": (MANAGEMENT,),
+    "rabbitmq_stream_management": (MANAGEMENT, "rabbitmq_stream"),
+    "rabbitmq_top": (MANAGEMENT,),
+    "rabbitmq_tracing": (MANAGEMENT,),
+    "rabbitmq_web_mqtt": ("rabbitmq_mqtt",),
+    "rabbitmq_web_stomp": ("rabbitmq_stomp",),
+}
+
+_LISTENER_KEY: Final = re.compile(
+    r"""^\s*( ((mqtt|stomp|stream)\.)?listeners\.(tcp|ssl)\b
+            | (management|prometheus|web_mqtt|web_stomp)\.(tcp|ssl|listener)\.(ip|port)\b
+            | distribution\.listener\. )""",
+    re.VERBOSE,
+)
+_TLS_LISTENER: Final = re.compile(r"^\s*listeners\.ssl\.\w+\s*=", re.MULTILINE)
+_SETTING: Final = re.compile(r"^[ \t]*(?P<key>[\w.$-]+)[ \t]*=[ \t]*(?P<value>.*?)[ \t]*$", re.MULTILINE)
+_SECRET_KEY: Final = re.compile(r"pass(word|phrase|wd)?$|secret|cookie|token", re.IGNORECASE)
+_SECRET_TERM: Final = re.compile(r"\{\s*(\w*(?:pass|secret|cookie|token)\w*)\s*,[^{}]*\}", re.IGNORECASE)
+
+# Much of a node's boot is reading code from files, by the dirty I/O schedulers: if these spin for a moment before
+# they sleep, 3.10 is up in 3.0 s instead of 5.0. The broker's CPU at 1,000 persistent messages a second does not
+# tell the two apart (8 to 11 % of a core in both). RabbitMQ's own switch, `short` for all schedulers, takes 2.1 s
+# but 25 to 39 %.
+ERLANG_ARGUMENTS: Final = "+sbwtdio very_short"
+
+
+def listening_plugins(plugins: Iterable[str]) -> dict[str, int]:
+    """Return which of *plugins*, and of those that they bring along, listen, with the index of their port."""
+    asked = set(plugins)
+    while more := {brought for plugin in asked for brought in _BRINGS.get(plugin, ())} - asked:
+        asked |= more
+    return {plugin: index for index, plugin in enumerate(_LISTENERS) if plugin in asked}
+
+
+def render_listeners(plugins: Sequence[str], ports: PortBlock, user_config: str) -> str:
+    """Return the part of the configuration that says where to listen, for TLS only if *user_config* has a listener."""
+    lines = [f"listeners.tcp.1 = {LOOPBACK}:{ports.amqp}"]
+    if has_tls_listener(user_config):
+        lines.append(f"listeners.ssl.1 = {LOOPBACK}:{ports.amqps}")
+    for plugin, index in listening_plugins(plugins).items():
+        lines += [line.format(ip=LOOPBACK, port=ports.of_plugin(index)) for line in _LISTENERS[plugin]]
+    return "\n".join([*lines, ""])
+
+
+def has_tls_listener(config: str) -> bool:
+    """Return whether *config* asks for AMQP over TLS."""
+    return _TLS_LISTENER.search(config) is not None
+
+
+def without_listeners(config: str) -> tuple[str, list[str]]:
+    """Return *config* with each line that says where to listen made a comment (line numbers stay), and those lines."""
+    left_out = [line.strip() for line in config.splitlines() if _LISTENER_KEY.match(line)]
+    kept = [f"# {line}" if _LISTENER_KEY.match(line) else line for line in config.splitlines()]
+    return "\n".join([*kept, ""]), left_out
+
+
+def setting(config: str, key: str, default: str) -> str:
+    """Return the last value of *key* in a rabbitmq.conf."""
+    return next((found["value"] for found in reversed(list(_SETTING.finditer(config))) if found["key"] == key), default)
+
+
+def without_secrets(config: str) -> str:
+    """Return a rabbitmq.conf with the values of keys that hold passwords and the like replaced, fit for results."""
+    return _SETTING.sub(lambda found: f"{found['key']} = ***" if _SECRET_KEY.search(found["key"]) else found[0], config)
+
+
+def without_secret_terms(config: str) -> str:
+    """Return an advanced.config likewise: `{default_pass, <<"…">>}` and its like."""
+    return _SECRET_TERM.sub(r'{\1, "***"}', config)
+
+
+def render_plugins(plugins: Sequence[str]) -> str:
+    """
+    Return the file of enabled plugins, an Erlang list.
+
+    Raises:
+        UsageError: If a name could not be a plugin's.
+    """
+    for plugin in plugins:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", plugin):
+            raise UsageError(f"plugin {plugin!r}: a plugin's name is lower-case letters, digits and _")
+    return f"[{','.join(plugins)}].\n"
+
+
+def node_environment(folder: Path, name: str, ports: PortBlock, environ: Mapping[str, str]) -> dict[str, str]:
+    """
+    Return the environment for a node in *folder*: *environ* without what would configure RabbitMQ or Erlang otherwise.
+
+    Not `RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS` but `ERL_AFLAGS` keeps the distribution on the loopback address: a
+    helper `erl` that boots first heeds only the latter. `RUNNING_UNDER_SYSTEMD` makes the script exec: its pid is the
+    node's and its exit code true.
+    """
+    foreign = ("RABBITMQ_", "ERL_", "LISTEN_", "NOTIFY_SOCKET")
+    return {key: value for key, value in environ.items() if not key.startswith(foreign)} | {
+        "HOME": str(folder),
+        MARKER: str(folder),
+        "RABBITMQ_NODENAME": f"{name}@localhost",
+        "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),
+        "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
+        "RABBITMQ_CONFIG_FILES": str(folder / "conf.d" / "*.conf"),
+        "RABBITMQ_ADVANCED_CONFIG_FILE": str(folder / "advanced.config"),
+        "RABBITMQ_MNESIA_BASE": str(folder / "data"),
+        "RABBITMQ_LOG_BASE": str(folder / "log"),
+        "RABBITMQ_PID_FILE": str(folder / "pid"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(folder / "enabled_plugins"),
+        "RABBITMQ_GENERATED_CONFIG_DIR": str(folder / "config"),
+        "RABBITMQ_DIST_PORT": str(ports.distribution),
+        "RABBITMQ_CTL_DIST_PORT_MIN": str(ports.ctl[0]),
+        "RABBITMQ_CTL_DIST_PORT_MAX": str(ports.ctl[1]),
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ERLANG_ARGUMENTS,
+        "ERL_EPMD_PORT": str(ports.epmd),
+        "ERL_EPMD_ADDRESS": LOOPBACK,
+        "ERL_AFLAGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        "ERL_CRASH_DUMP_SECONDS": "0",
+        "RUNNING_UNDER_SYSTEMD": "true",
+    }

@@ -1,0 +1,168 @@
+"""`endpoint`: URLs to endpoints and back, and what a malformed one is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from loadtest.broker.endpoint import Endpoint, resolve_endpoints
+from loadtest.broker.tls import Tls
+from loadtest.errors import UsageError
+
+PARSED = {
+    "host-only": ("amqp://broker", Endpoint("broker", 5672, "/", "guest", "guest")),
+    "tls-port": ("amqps://broker", Endpoint("broker", 5671, tls=Tls())),
+    "all-parts": ("amqp://ann:s3cret@broker:5673/orders", Endpoint("broker", 5673, "orders", "ann", "s3cret")),
+    "percent-encoded": (
+        "amqp://a%40b:p%2Fw%3A%23@h/v%2Fh",
+        Endpoint("h", vhost="v/h", username="a@b", password="p/w:#"),
+    ),
+    "encoded-slash": ("amqp://h/%2F", Endpoint("h")),
+    "one-slash": ("amqp://h/", Endpoint("h")),
+    "two-slashes": ("amqp://h//", Endpoint("h")),
+    "ipv6": ("amqp://[::1]:5000/x", Endpoint("::1", 5000, "x")),
+    "user-only": ("amqp://ann@h", Endpoint("h", username="ann", password="guest")),
+    "empty-password": ("amqp://ann:@h", Endpoint("h", username="ann", password="")),
+    "upper-case-scheme": ("AMQP://h", Endpoint("h")),
+    "tunings": ("amqp://h?heartbeat=5&frame_max=8192", Endpoint("h", tunings={"heartbeat": 5, "frame_max": 8192})),
+    "time-out": ("amqp://h/v?socket_timeout=0.5", Endpoint("h", vhost="v", tunings={"socket_timeout": 0.5})),
+    "unverified": ("amqps://h?verify=none", Endpoint("h", 5671, tls=Tls(verify=False))),
+    "verify-none": ("amqps://h?verify=verify_none", Endpoint("h", 5671, tls=Tls(verify=False))),
+    "verify-peer": ("amqps://h?verify=verify_peer", Endpoint("h", 5671, tls=Tls())),
+    "tls-files": (
+        "amqps://h?cacertfile=/ca.pem&certfile=c.pem&keyfile=k%20.pem&server_name_indication=b.example",
+        Endpoint("h", 5671, tls=Tls(True, Path("/ca.pem"), Path("c.pem"), Path("k .pem"), "b.example")),
+    ),
+}
+
+# URL, what the message says, what it must not say.
+MALFORMED = {
+    "no-scheme": ("broker:5672", "it does not begin with amqp:// or amqps://"),
+    "http": ("http://broker", "it does not begin with amqp:// or amqps://"),
+    "no-slashes": ("amqp:broker", "it does not begin with amqp:// or amqps://"),
+    "empty": ("", "it does not begin with amqp:// or amqps://"),
+    "no-host": ("amqp://", "it names no host"),
+    "no-host-but-user": ("amqp://ann:SECRET@/v", "it names no host"),
+    "port-word": ("amqp://h:http", "the port is not a number from 1 to 65535"),
+    "port-zero": ("amqp://h:0", "the port is not a number from 1 to 65535"),
+    "port-too-high": ("amqp://ann:SECRET@h:70000", "the port is not a number from 1 to 65535"),
+    "ipv6-open": ("amqp://[::1", "the host in brackets is not an IPv6 address"),
+    "slash-in-password": ("amqp://ann:SEC/RET@h", "the port is not a number from 1 to 65535"),
+    "hash-in-password": ("amqp://ann:SEC#RET@h", "holds a # or a ?"),
+    "question-mark-in-password": ("amqp://ann:5?SECRET@h", "holds a # or a ?"),
+    "slash-in-vhost": ("amqp://h/a/b", "the vhost holds a /"),
+    "unknown-parameter": ("amqp://h?heartbeet=5", "unknown query parameter heartbeet (did you mean heartbeat?)"),
+    "not-a-number": ("amqp://h?heartbeat=soon", "query parameter heartbeat is not a number"),
+    "negative": ("amqp://h?heartbeat=-1", "query parameter heartbeat is out of range"),
+    "not-finite": ("amqp://h?socket_timeout=inf", "query parameter socket_timeout is out of range"),
+    "no-value": ("amqp://h?heartbeat=", "query parameter heartbeat has no value"),
+    "not-a-query": ("amqp://h?heartbeat", "its query is not a list of name=value joined by &"),
+    "tls-without-tls": ("amqp://h?verify=none", "verify belongs to TLS: begin with amqps://"),
+    "ca-without-tls": ("amqp://h?cacertfile=x", "cacertfile belongs to TLS: begin with amqps://"),
+    "verify-word": ("amqps://h?verify=maybe", "verify is neither none nor peer"),
+}
+
+
+@pytest.mark.parametrize("url, endpoint", PARSED.values(), ids=PARSED.keys())
+def test_parse(url: str, endpoint: Endpoint) -> None:
+    """Each part of a URL ends up in its place, and what is left out has RabbitMQ's default."""
+    assert Endpoint.parse(url) == endpoint
+
+
+@pytest.mark.parametrize("url, said", MALFORMED.values(), ids=MALFORMED.keys())
+def test_malformed(url: str, said: str) -> None:
+    """A URL that cannot be used is one line that says what is wrong, without the password."""
+    with pytest.raises(UsageError) as caught:
+        Endpoint.parse(url)
+
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert "SEC" not in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@given(
+    host=st.sampled_from(["h", "broker.example", "::1", "10.0.0.1"]),
+    port=st.integers(1, 65535),
+    vhost=st.text(min_size=1),
+    username=st.text(),
+    password=st.text(),
+    tls=st.sampled_from([None, Tls(), Tls(verify=False, cacertfile=Path("/a b&c.pem"), server_name_indication="x.y")]),
+    heartbeat=st.none() | st.integers(0, 60000),
+)
+def test_url_round_trip(
+    host: str, port: int, vhost: str, username: str, password: str, tls: Tls | None, heartbeat: int | None
+) -> None:
+    """The URL of any endpoint parses to that endpoint: workers are told theirs in this way."""
+    tunings = {} if heartbeat is None else {"heartbeat": heartbeat}
+    endpoint = Endpoint(host, port, vhost, username, password, tls, tunings)
+
+    assert Endpoint.parse(endpoint.url) == endpoint
+
+
+def test_password_is_not_shown() -> None:
+    """No text of an endpoint but `url`, which is for other processes, holds the password."""
+    endpoint = Endpoint.parse("amqps://ann:SECRET@h:1/v%2F?verify=none")
+
+    assert endpoint.redacted == "amqps://ann:***@h:1/v%2F?verify=none"
+    assert str(endpoint) == f"{endpoint}" == endpoint.redacted
+    assert "SECRET" not in repr(endpoint)
+    assert "SECRET" in endpoint.url
+
+
+def test_pika_parameters() -> None:
+    """Every part reaches pika; one attempt, and time-outs that leave room to report within 10 s."""
+    endpoint = Endpoint.parse("amqp://ann:pw@[::1]:5000/v?heartbeat=7&frame_max=8192")
+    parameters = endpoint.pika_parameters("loadtest publisher shop/3", heartbeat=9)
+
+    assert (parameters.host, parameters.port, parameters.virtual_host) == ("::1", 5000, "v")
+    assert (parameters.credentials.username, parameters.credentials.password) == ("ann", "pw")
+    assert (parameters.heartbeat, parameters.frame_max) == (9, 8192)
+    assert parameters.client_properties["connection_name"] == "loadtest publisher shop/3"
+    assert parameters.connection_attempts == 1
+    assert parameters.socket_timeout < parameters.stack_timeout < 10
+    assert parameters.ssl_options is None
+
+
+@pytest.mark.parametrize(
+    "query, name, verifies", [("", "h", True), ("?verify=none", "h", False), ("?server_name_indication=b", "b", True)]
+)
+def test_pika_parameters_of_tls(query: str, name: str, verifies: bool) -> None:
+    """Certificate and host name are verified unless the URL says otherwise; another name may be asked for."""
+    options = Endpoint.parse(f"amqps://h{query}").pika_parameters().ssl_options
+
+    assert options.server_hostname == name
+    assert options.context.check_hostname is verifies
+    assert bool(options.context.verify_mode) is verifies
+
+
+def test_tls_options_hold_where_the_url_says_nothing() -> None:
+    """Options of the command line are defaults for each URL."""
+    given_tls = Tls(cacertfile=Path("ca.pem"), server_name_indication="a")
+    [first, second] = resolve_endpoints(["amqps://h", "amqps://h?server_name_indication=b"], {}, tls=given_tls) or []
+
+    assert first.tls == given_tls
+    assert second.tls == Tls(cacertfile=Path("ca.pem"), server_name_indication="b")
+
+
+RESOLVED = {
+    "nothing": ([], {}, None),
+    "empty": ([""], {"LOADTEST_BROKER": " ", "AMQP_URL": ""}, None),
+    "option-first": (["amqp://a"], {"LOADTEST_BROKER": "amqp://b", "AMQP_URL": "amqp://c"}, ["a"]),
+    "several-options": (["amqp://a", "amqp://b"], {}, ["a", "b"]),
+    "own-variable": ([], {"LOADTEST_BROKER": "amqp://b", "AMQP_URL": "amqp://c"}, ["b"]),
+    "several-by-comma": ([], {"LOADTEST_BROKER": "amqp://a,amqp://b, amqp://c"}, ["a", "b", "c"]),
+    "several-by-space": ([], {"LOADTEST_BROKER": "amqp://a  amqp://b"}, ["a", "b"]),
+    "usual-variable": ([], {"AMQP_URL": "amqp://c"}, ["c"]),
+}
+
+
+@pytest.mark.parametrize("urls, environ, hosts", RESOLVED.values(), ids=RESOLVED.keys())
+def test_resolve(urls: list[str], environ: dict[str, str], hosts: list[str] | None) -> None:
+    """The option comes before LOADTEST_BROKER, that before AMQP_URL; with none of them a private node is meant."""
+    endpoints = resolve_endpoints(urls, environ)
+
+    assert (None if endpoints is None else [endpoint.host for endpoint in endpoints]) == hosts

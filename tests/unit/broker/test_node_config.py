@@ -1,0 +1,121 @@
+"""`node_config`: the files and the environment of a private node."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from loadtest.broker import node_config
+from loadtest.broker.ports import PortBlock
+from loadtest.errors import UsageError
+
+
+class FakeReservation:
+    """What a block holds while it is reserved."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+PORTS = PortBlock(25_000, FakeReservation())  # type: ignore[arg-type]
+
+
+def test_listeners_by_default() -> None:
+    """AMQP and the management API listen on the loopback address, on the block's ports."""
+    assert node_config.render_listeners(["rabbitmq_management"], PORTS, "") == (
+        "listeners.tcp.1 = 127.0.0.1:25001\nmanagement.tcp.ip = 127.0.0.1\nmanagement.tcp.port = 25010\n"
+    )
+
+
+def test_every_plugin_that_listens_gets_loopback() -> None:
+    """Each plugin has a port of its own, and those that a plugin brings along have too."""
+    rendered = node_config.render_listeners(["rabbitmq_web_mqtt", "rabbitmq_stream_management"], PORTS, "")
+
+    assert "mqtt.listeners.tcp.1 = 127.0.0.1:25013" in rendered
+    assert "web_mqtt.tcp.port = 25015" in rendered
+    assert "stream.listeners.tcp.1 = 127.0.0.1:25012" in rendered
+    assert "management.tcp.port = 25010" in rendered
+    assert "prometheus" not in rendered
+
+
+def test_tls_listener_only_if_asked_for() -> None:
+    """A config with a TLS listener gets one, on the block's port for it."""
+    assert "listeners.ssl.1 = 127.0.0.1:25002" in node_config.render_listeners(
+        [], PORTS, "listeners.ssl.default = 5671"
+    )
+    assert "ssl" not in node_config.render_listeners([], PORTS, "# listeners.ssl.default = 5671\nlisteners.ssl = none")
+
+
+def test_users_listeners_are_left_out() -> None:
+    """Lines that say where to listen become comments, all others stay where they are."""
+    config = (
+        "channel_max = 7\nlisteners.tcp.default = 5672\n  management.tcp.port=15672\nmqtt.listeners.tcp.1 = 1883\n"
+        "ssl_options.certfile = /c.pem\ndistribution.listener.interface = 0.0.0.0\n"
+    )
+    kept, left_out = node_config.without_listeners(config)
+
+    assert kept.splitlines() == [
+        "channel_max = 7",
+        "# listeners.tcp.default = 5672",
+        "#   management.tcp.port=15672",
+        "# mqtt.listeners.tcp.1 = 1883",
+        "ssl_options.certfile = /c.pem",
+        "# distribution.listener.interface = 0.0.0.0",
+    ]
+    assert left_out == [
+        "listeners.tcp.default = 5672",
+        "management.tcp.port=15672",
+        "mqtt.listeners.tcp.1 = 1883",
+        "distribution.listener.interface = 0.0.0.0",
+    ]
+
+
+def test_secrets_are_replaced() -> None:
+    """Values of keys that hold passwords are replaced, and only these."""
+    config = "default_user = ann\ndefault_pass = s3cret\nssl_options.password = pw\nheartbeat = 10\nx.client_secret=z\n"
+
+    assert node_config.without_secrets(config) == (
+        "default_user = ann\ndefault_pass = ***\nssl_options.password = ***\nheartbeat = 10\nx.client_secret = ***\n"
+    )
+
+
+def test_secret_terms_are_replaced() -> None:
+    """So are those of an advanced.config, an Erlang term."""
+    config = '[{rabbit,[{default_pass, <<"s3cret">>},{heartbeat,10},{ssl_options,[{password,"pw"}]}]}].'
+
+    assert node_config.without_secret_terms(config) == (
+        '[{rabbit,[{default_pass, "***"},{heartbeat,10},{ssl_options,[{password, "***"}]}]}].'
+    )
+
+
+def test_setting() -> None:
+    """As in RabbitMQ, the last line that sets a key holds."""
+    config = "default_user = ann\n# default_user = bob\ndefault_user = cat \n"
+
+    assert node_config.setting(config, "default_user", "guest") == "cat"
+    assert node_config.setting(config, "default_pass", "guest") == "guest"
+
+
+def test_plugins_file() -> None:
+    """The file is an Erlang list; a name that could not be a plugin's is refused before it is written."""
+    assert (
+        node_config.render_plugins(["rabbitmq_management", "rabbitmq_top"]) == "[rabbitmq_management,rabbitmq_top].\n"
+    )
+    with pytest.raises(UsageError, match="plugin 'Management'"):
+        node_config.render_plugins(["Management"])
+
+
+def test_environment_is_not_the_users() -> None:
+    """What would configure another RabbitMQ of this user is not handed on; everything of the node is in its folder."""
+    environ = {"PATH": "/bin", "RABBITMQ_NODENAME": "other", "ERL_EPMD_PORT": "4369", "HOME": "/home/ann", "LANG": "C"}
+    rendered = node_config.node_environment(Path("/run/node"), "n1", PORTS, environ)
+
+    assert rendered["PATH"] == "/bin"
+    assert rendered["LANG"] == "C"
+    assert rendered["RABBITMQ_NODENAME"] == "n1@localhost"
+    assert rendered["ERL_EPMD_PORT"] == "25003"
+    assert rendered["RABBITMQ_DIST_PORT"] == "25004"
+    assert {key for key, value in rendered.items() if value.startswith("/") and key != "PATH"} == {
+        key for key, value in rendered.items() if value.startswith("/run/node")
+    }
