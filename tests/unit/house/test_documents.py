@@ -63,3 +63,65 @@ def test_links_lead_somewhere(path: Path) -> None:
     broken = [link for link in links if "://" not in link and not (path.parent / link).exists()]
 
     assert broken == []
+
+
+def sections(path: Path) -> dict[str, str]:
+    """Return the text under each heading of second level, by the heading without its code marks."""
+    parts = re.split(r"^## (.+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return {title.replace("`", ""): text for title, text in zip(parts[1::2], parts[2::2], strict=True)}
+
+
+def options() -> dict[str, set[str]]:
+    """Return the flags of each command of `loadtest`, those of its groups included."""
+    from loadtest.cli import app
+
+    found = {}
+    for name, command in typer.main.get_group(app).commands.items():
+        inner = getattr(command, "commands", None) or {"": command}
+        for second, each in inner.items():
+            found[f"loadtest {name} {second}".rstrip()] = {
+                flag for option in each.params for flag in option.opts if flag[0] == "-"
+            }
+    return found
+
+
+def test_every_option_is_documented() -> None:
+    """docs/commands.md has a section for each command, and in it each of its options."""
+    documented = sections(ROOT / "docs" / "commands.md")
+
+    assert {command for command in options() if command not in documented} == set()
+    assert {
+        (command, flag)
+        for command, flags in options().items()
+        for flag in flags
+        if f"`{flag}" not in documented[command]
+    } == set()
+
+
+def test_every_argument_for_locust_is_documented() -> None:
+    """docs/commands.md has each argument that `locust -f loadtest/main.py` takes besides Locust's, and its variable."""
+    source = (ROOT / "loadtest" / "locust_run.py").read_text(encoding="utf-8")
+    documented = sections(ROOT / "docs" / "commands.md")["locust -f loadtest/main.py"]
+    flags = set(re.findall(r'"(--[a-z-]+)"', source))
+    variables = set(re.findall(r'env_var="([A-Z_]+)"', source))
+
+    assert flags
+    assert {name for name in flags | variables if f"`{name}" not in documented} == set()
+
+
+def test_readme_has_the_catalogue() -> None:
+    """The README lists the scenarios of the catalogue, each with its question, as `loadtest list` does."""
+    from loadtest.scenario import catalogue
+
+    rows = re.findall(r"^\| `([^`]+)` \| (.+\?) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+
+    assert [(entry.name, entry.question) for entry in catalogue()] == rows
+
+
+def test_example_of_the_readme_is_the_file() -> None:
+    """The scenario in the README is docs/examples/orders.yaml, which can be run."""
+    (shown,) = re.findall(
+        r"^```yaml\n(.*?)^```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE
+    )
+
+    assert shown in (ROOT / "docs" / "examples" / "orders.yaml").read_text(encoding="utf-8")

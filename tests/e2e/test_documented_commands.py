@@ -1,0 +1,60 @@
+"""The commands of the README and of docs/, typed in their order: what a reader types works."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from loadtest.broker.run_folder import STATE_ENVIRONMENT_NAME
+from loadtest.broker.server import find_server
+from tests.e2e.processes import LOADTEST, LOCUST, ROOT, Processes
+
+pytestmark = pytest.mark.e2e
+
+PROGRAMS = {"loadtest": LOADTEST, "locust": (LOCUST,)}
+# The rest of what a reader has in the folder in which the commands are typed.
+CHECKOUT = ("loadtest", "scenarios", "docs")
+
+
+def commands_of(document: Path) -> list[str]:
+    """Return the commands for `loadtest` and `locust` in the blocks that are marked `sh`, or `console` after a `$`."""
+    blocks = re.findall(r"^```(sh|console)\n(.*?)^```", document.read_text(encoding="utf-8"), re.DOTALL | re.MULTILINE)
+    lines = [
+        line.removeprefix("$ ")
+        for kind, text in blocks
+        for line in text.splitlines()
+        if kind == "sh" or line.startswith("$ ")
+    ]
+    return [line for line in lines if line.partition(" ")[0] in PROGRAMS]
+
+
+DOCUMENTED = {
+    path: commands
+    for path in sorted([ROOT / "README.md", *(ROOT / "docs").glob("*.md")])
+    if (commands := commands_of(path))
+}
+
+
+@pytest.mark.parametrize("document", DOCUMENTED, ids=lambda path: path.stem)
+def test_commands_of_a_document_work(document: Path, processes: Processes, vhost_url: str) -> None:
+    """Each command ends with exit code 0, without a traceback."""
+    for name in CHECKOUT:
+        (processes.folder / name).symlink_to(ROOT / name)
+    settings = {"LOADTEST_BROKER": vhost_url, STATE_ENVIRONMENT_NAME: str(processes.folder / "state")}
+    has_server = find_server(None, os.environ) is not None
+    for command in DOCUMENTED[document]:
+        program, *arguments = shlex.split(command)
+        if arguments[0] == "broker" and not has_server:
+            continue  # the tests go to a broker elsewhere, and this machine has none to start
+        run = processes.start([*PROGRAMS[program], *arguments], **settings).wait()
+
+        assert run.exit_code == 0, f"{command}\n{run.printed}"
+
+
+def test_documents_have_commands() -> None:
+    """The README, the reference of commands and the page on locustfiles are among the documents that are run."""
+    assert {"README", "commands", "locustfiles"} <= {path.stem for path in DOCUMENTED}
