@@ -23,7 +23,7 @@ BIN = .venv/bin
 TEST_ENV = env -u LOADTEST_BROKER -u AMQP_URL
 
 .DEFAULT_GOAL = help
-.PHONY: help run web test test-unit test-broker test-e2e test-long check format lock clean run-venv dev-venv broker test-broker-server
+.PHONY: help run web test test-unit test-broker test-e2e test-long bench bench-micro check format lock clean run-venv dev-venv broker test-broker-server
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -56,6 +56,12 @@ check: dev-venv ## Lint, check format, types and the directions of imports
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/python -m pytest -q tests/unit/house
+
+bench: dev-venv test-broker-server ## Measure the generator against plain pika in two minutes (ARGS="--perf-test 'CMD'" adds PerfTest)
+	@$(BIN)/python -m bench --quick $(ARGS)
+
+bench-micro: dev-venv ## Time the hot paths, in ns a message, and say what moved against the baseline
+	@$(BIN)/python -m bench.micro $(ARGS)
 
 format: dev-venv ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix-only --quiet .

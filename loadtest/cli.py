@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import sys
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
@@ -37,7 +37,7 @@ Broker = Annotated[
     typer.Option("--broker", metavar="URL", help="AMQP URL of a node; repeatable. Default: a private node."),
 ]
 Server = Annotated[
-    Path | None, typer.Option(help="RabbitMQ installation for the private node.", envvar="LOADTEST_RABBITMQ_SERVER")
+    Path | None, typer.Option(help="RabbitMQ installation for the private node. Default: LOADTEST_RABBITMQ_SERVER.")
 ]
 Config = Annotated[Path | None, typer.Option(help="rabbitmq.conf for the private node.")]
 Plugin = Annotated[list[str] | None, typer.Option("--plugin", help="Plugin for the private node; repeatable.")]
@@ -59,7 +59,11 @@ def main() -> None:
 def root(show_version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False) -> None:  # noqa: FBT002
     """Load testing and benchmarking for RabbitMQ (AMQP 0-9-1)."""
     if show_version:
-        typer.echo(f"loadtest {version('loadtest')}")
+        try:
+            number = version("loadtest")
+        except PackageNotFoundError:  # run from a checkout that is not installed
+            number = "unknown"
+        typer.echo(f"loadtest {number}")
         raise typer.Exit
 
 
@@ -126,7 +130,7 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         float | None, typer.Option("--connect-rate", "-r", help="Most users that connect in a second.")
     ] = None,
     run_time: Annotated[
-        str | None, typer.Option("--run-time", "-t", help="Most time to publish, such as 30s or 2m.")
+        str | None, typer.Option("--run-time", "-t", help="Most time to publish: 30, 30s, 2m, 1h20m.")
     ] = None,
     results: Annotated[Path, typer.Option(help="Folder that the results go to.")] = Path("results"),
     server: Server = None,
@@ -135,6 +139,7 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
 ) -> None:
     """Run a scenario and judge it; the exit code is the verdict."""
     from loadtest.command_run import run_scenario
+    from loadtest.locust_run import seconds_of
     from loadtest.session import Request
 
     request = Request(
@@ -143,7 +148,7 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         brokers=tuple(broker or ()),
         users=users,
         connect_rate_per_s=connect_rate,
-        run_time_s=_seconds(run_time) if run_time is not None else None,
+        run_time_s=seconds_of(run_time),
         results=results,
         server=server,
         config=config,
@@ -199,18 +204,8 @@ def broker_logs(name: Name = "default", lines: Annotated[int, typer.Option(help=
     """Print the end of a node's log."""
     from loadtest.broker.detached import tail_logs
 
-    typer.echo(tail_logs(name, lines))
+    typer.echo(tail_logs(name, lines), nl=False)
 
 
 def _say(text: str) -> None:
     typer.echo(text, err=True)
-
-
-def _seconds(text: str) -> float:
-    from loadtest.clock import NS_PER_S
-    from loadtest.scenario.quantity import QuantityError, parse_duration
-
-    try:
-        return parse_duration(text) / NS_PER_S
-    except QuantityError as error:
-        raise UsageError(f"--run-time {text}: {error}") from error

@@ -20,6 +20,7 @@ from loadtest.errors import EXIT_INTERRUPTED
 from loadtest.report.progress import Progress
 from loadtest.report.terminal import print_summary
 from loadtest.session import Request, Session
+from loadtest.traffic.interrupts import interrupt_preparation
 from loadtest.traffic.users import user_classes
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def run_scenario(request: Request) -> int:
         LoadTestError: If the scenario or the broker cannot be used.
     """
     logging.getLogger("locust.runners").setLevel(logging.ERROR)
+    interrupt_preparation()
     with Progress(sys.stderr) as progress:
         session = Session.prepare(request, progress.say)
         progress.planned_s = session.planned_s

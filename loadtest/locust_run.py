@@ -24,7 +24,7 @@ from loadtest.report.progress import Progress
 from loadtest.report.terminal import print_summary
 from loadtest.scenario import catalogue
 from loadtest.session import RESULTS, Request, Session
-from loadtest.traffic.interrupts import interrupt_preparation
+from loadtest.traffic.interrupts import interrupt_main_greenlet, interrupt_preparation
 from loadtest.traffic.locust_stats import feed, show_fractions
 from loadtest.traffic.users import user_classes
 
@@ -96,6 +96,8 @@ def check_command_line(options: argparse.Namespace) -> None:
                 "runs over several processes or machines are not supported yet; "
                 "leave out --processes, --master and --worker"
             )
+        if options.autostart:
+            raise UsageError("--autostart is not supported; press start on the page, or leave the page out: --headless")
         if options.headless:
             request_of(options).load()
     except LoadTestError as error:
@@ -112,7 +114,7 @@ def request_of(options: argparse.Namespace) -> Request:
         brokers=tuple(options.broker),
         users=options.num_users,
         connect_rate_per_s=options.spawn_rate,
-        run_time_s=_seconds(options.run_time),
+        run_time_s=seconds_of(options.run_time),
         results=Path(options.results),
         server=Path(options.server) if options.server else None,
         config=Path(options.node_config) if options.node_config else None,
@@ -125,7 +127,7 @@ def broker_text(request: Request) -> str:
     return ", ".join(endpoint.redacted for endpoint in endpoints) if endpoints else "a private RabbitMQ node"
 
 
-def _seconds(run_time: str | int | None) -> float | None:
+def seconds_of(run_time: str | int | None) -> float | None:
     """Return Locust's `-t` in seconds; its parser has made a number of it, the start form has not."""
     if run_time is None:
         return None
@@ -153,15 +155,21 @@ class LocustRun:
     def on_init(self, environment: Environment, web_ui: WebUI | None = None, **_: Any) -> None:
         """Prepare the run: headless at once, with the web page when somebody presses start."""
         show_fractions()
+        interrupt_main_greenlet()
         # Locust's own closing tables repeat, coarsely, what our summary says.
         logging.getLogger("locust.stats_logger").disabled = True
         # It warns of a spawn rate above 100/s; users come up at our own pace.
         logging.getLogger("locust.runners").setLevel(logging.ERROR)
-        if web_ui is not None:
-            environment.host = broker_text(request_of(environment.parsed_options))
-            install_start_form(web_ui, lambda form: self._arm(environment, request_of(form)))
-            return
         options: Any = environment.parsed_options
+        if web_ui is not None:
+            environment.host = broker_text(request_of(options))
+            install_start_form(web_ui, lambda form: self._arm(environment, request_of(form)))
+            # Locust says it at INFO, among much else.
+            scheme = "https" if options.tls_cert and options.tls_key else "http"
+            self._progress.say(
+                f"the web page is at {scheme}://{web_ui.host or 'localhost'}:{web_ui.port}; Ctrl-C ends it"
+            )
+            return
         interrupt_preparation()
         try:
             options.num_users = options.spawn_rate = self._arm(environment, request_of(options))
@@ -204,6 +212,8 @@ class LocustRun:
             LoadTestError: If the scenario or the broker cannot be used.
         """
         session = self._session = Session.prepare(request, self._progress.say)
+        # Whatever ends the process before there is a verdict: it has not passed.
+        environment.process_exit_code = EXIT_INCOMPLETE
         self._progress = Progress(sys.stderr, planned_s=session.planned_s)
         session.on_window += [self._progress.take, lambda window: feed(environment.stats, window)]
         environment.user_classes = user_classes(session.run)

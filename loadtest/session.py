@@ -22,7 +22,7 @@ from loadtest.broker.management import find_management
 from loadtest.broker.node_config import DEFAULT_PLUGINS
 from loadtest.broker.private_node import PrivateNode
 from loadtest.broker.reach import probe
-from loadtest.broker.topology import Topology
+from loadtest.broker.topology import Topology, queue_depths
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.errors import ResultsError, UsageError
 from loadtest.measure.collector import Collector
@@ -202,7 +202,10 @@ class Session:
             self._opened.callback(node.stop)
             endpoints = [node.endpoint]
         elif request.config is not None or request.plugins or request.server is not None:
-            raise UsageError("--server, --config and --plugin are for a private node, but a broker is given")
+            raise UsageError(
+                "--server, --config and --plugin are for a private node, "
+                "but a broker is named by --broker, LOADTEST_BROKER or AMQP_URL"
+            )
         vhost = self.plan.topology.vhost
         self.endpoints = [each.with_vhost(vhost) if vhost is not None else each for each in endpoints]
         infos = [probe(endpoint) for endpoint in self.endpoints]
@@ -224,8 +227,7 @@ class Session:
                 self._say(text)
 
     def _depths(self, queues: Sequence[str]) -> Mapping[str, int]:
-        depths = self._topology.verify()
-        return {queue: depths[queue] for queue in queues if queue in depths}
+        return queue_depths(self.endpoints[0], queues)
 
     # --- records -------------------------------------------------------------------------------------------------
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from flask import jsonify, request
 from werkzeug.datastructures import ImmutableMultiDict
 
-from loadtest.errors import LoadTestError
+from loadtest.errors import LoadTestError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +69,9 @@ def _options(web_ui: WebUI, form: ImmutableMultiDict[str, str]) -> argparse.Name
     options.scenario = form.get("scenario") or options.scenario
     options.overrides = form.get("overrides", options.overrides)
     users = form.get("user_count", "")
-    options.num_users = int(users) if users.isdecimal() and users != UNTOUCHED_USERS else None
+    if users and not users.isdecimal():
+        raise UsageError(f"user_count: found {users!r}; allowed a whole number of users")
+    options.num_users = int(users) if users and users != UNTOUCHED_USERS else None
     options.spawn_rate = None
     options.run_time = form.get("run_time") or None
     return options

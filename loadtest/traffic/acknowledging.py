@@ -1,8 +1,9 @@
 """
 When a consumer acknowledges what it has taken.
 
-Pure arithmetic on delivery tags: knows nothing of sockets. `every N` acknowledges with `multiple` at each N-th delivery,
-exactly as a consumer that takes messages one by one would, whatever the size of the runs in which they were read.
+Pure arithmetic on delivery tags: knows nothing of sockets. `every N` acknowledges with `multiple` at each N-th
+delivery, exactly as a consumer that takes messages one by one would, whatever the size of the runs in which they were
+read.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ class AckEvery:
         self._last_tag = 0
 
     def due(self, tags: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        """Return the tags of *tags* (ascending) at which an ack is due; with `multiple` each stands for those before."""
+        """Return the tags of *tags* (ascending) at which an ack is due; a multiple stands for those before it."""
         first = self._every - self._pending - 1
         self._pending = (self._pending + len(tags)) % self._every
         self._last_tag = int(tags[-1])

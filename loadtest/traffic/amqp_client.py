@@ -15,8 +15,11 @@ import gevent
 import numpy as np
 import pika
 from gevent.event import AsyncResult, Event
+from locust.exception import RescheduleTask
+from pika.exceptions import AMQPError
 
 from loadtest.clock import NS_PER_MS, monotonic_ns
+from loadtest.traffic.reasons import describe
 from loadtest.wire.connection import Connection
 from loadtest.wire.publishing import PublishCycle
 
@@ -37,11 +40,20 @@ MAX_PREFETCH: Final = 65_535
 NO_INSTANT: Final = np.zeros(1, np.int64)
 
 
-class PublishError(Exception):
+class RequestError(RescheduleTask):
+    """
+    A request failed; Locust's tables have it already.
+
+    A task that does not catch it is over and the user goes on with its next, as with Locust's own `RescheduleTask`: no
+    traceback for each of a thousand unroutable messages. Its cause is pika's exception, if there is one.
+    """
+
+
+class PublishError(RequestError):
     """A message was not taken: it came back unroutable, was refused, or no confirm came in time."""
 
 
-class ConsumeError(Exception):
+class ConsumeError(RequestError):
     """The broker has cancelled the consumer: its queue was deleted, or moved to another node."""
 
 
@@ -70,8 +82,8 @@ class AmqpClient:
     One connection and channel; calls block their greenlet only, and fire a `request` event each (but for `ack`).
 
     Connects at the first call, and again at the next call after a connection or channel was lost; that is a request of
-    its own, `connect`. A call that fails fires its event with the exception, and raises it: one of this module, or
-    pika's. For one greenlet at a time.
+    its own, `connect`. A call that fails fires its event with the exception, and raises it: a `RequestError`. For one
+    greenlet at a time.
     """
 
     def __init__(self, environment: Environment, parameters: pika.ConnectionParameters) -> None:
@@ -145,7 +157,7 @@ class AmqpClient:
 
         Raises:
             PublishError: If it is mandatory and no queue gets it, the broker refuses it, or does not answer.
-            pika.exceptions.AMQPError: If the connection or channel is lost.
+            RequestError: If the connection or channel is lost.
         """
         with self._request("publish", name or f"{exchange}/{routing_key}") as request:
             channel, request.size = request.channel, len(body)
@@ -174,10 +186,13 @@ class AmqpClient:
         Acknowledge a message that was got without auto-ack; the broker does not answer, so nothing is reported.
 
         Raises:
-            pika.exceptions.AMQPError: If the channel that it came by is lost: the broker delivers it again.
+            RequestError: If the channel that it came by is lost: the broker delivers it again.
         """
         assert self._channel is not None, "a message was got by it"
-        self._channel.basic_ack(message.delivery_tag)
+        try:
+            self._channel.basic_ack(message.delivery_tag)
+        except AMQPError as error:
+            raise RequestError(describe(error)) from error
 
     def consume(self, queue: str, count: int, *, timeout_s: float = 30.0) -> list[Message]:
         """
@@ -190,7 +205,7 @@ class AmqpClient:
 
         Raises:
             ConsumeError: If the queue goes away meanwhile.
-            pika.exceptions.AMQPError: If there is no such queue, or the connection or channel is lost.
+            RequestError: If there is no such queue, or the connection or channel is lost.
         """
         if not 1 <= count <= MAX_PREFETCH:
             raise ValueError(f"count is {count}: 1 to {MAX_PREFETCH:,} messages can be consumed at once")
@@ -206,8 +221,8 @@ class AmqpClient:
             if taking.is_cancelled:
                 raise ConsumeError(f"the broker cancelled the consumer of {queue}")
             channel.basic_cancel(consumer_tag)
-            if taking.messages:
-                channel.basic_ack(taking.messages[-1].delivery_tag, multiple=True)
+            for message in taking.messages:  # one by one: a multiple would take what was got, and waits for `ack`, too
+                channel.basic_ack(message.delivery_tag)
             request.size = sum(len(message.body) for message in taking.messages)
             return taking.messages
 
@@ -285,6 +300,10 @@ class AmqpClient:
 
         try:
             yield
+        except (AMQPError, OSError) as error:
+            failure = RequestError(describe(error))
+            fire(failure)
+            raise failure from error
         except Exception as error:
             fire(error)
             raise

@@ -16,8 +16,9 @@ For more than a few thousand messages a second use a scenario.
 
 from __future__ import annotations
 
+import logging
 import os
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Final
 
 from locust import User
 
@@ -27,6 +28,9 @@ from loadtest.traffic.amqp_client import AmqpClient
 
 if TYPE_CHECKING:
     from locust.env import Environment
+
+# At INFO, which is Locust's level, pika writes six lines for each connection.
+PIKA_LOGGER: Final = "pika"
 
 
 class AmqpUser(User):
@@ -42,6 +46,9 @@ class AmqpUser(User):
 
     def __init__(self, environment: Environment) -> None:
         super().__init__(environment)
+        pika_log = logging.getLogger(PIKA_LOGGER)
+        if pika_log.level == logging.NOTSET:
+            pika_log.setLevel(logging.WARNING)
         url = self.broker or self.host or ""
         endpoints = resolve_endpoints([url], os.environ)
         if not endpoints:

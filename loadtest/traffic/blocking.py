@@ -2,13 +2,15 @@
 The same users on `pika.BlockingConnection`, one call a message (`client: blocking`).
 
 What an ordinary pika application gets from this broker: a publish with confirms waits for each confirm, which is a
-confirm window of 1. Recorded and reported exactly as the bulk client.
+confirm window of 1. Recorded and reported exactly as the bulk client. Sockets that gevent has patched make it
+cooperative.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import gevent
 import numpy as np
 import pika
 import pika.exceptions
@@ -16,23 +18,23 @@ import pika.exceptions
 from loadtest.clock import NS_PER_S, NS_PER_US, monotonic_ns
 from loadtest.traffic.getter import GetLoop
 from loadtest.traffic.intake import Intake
-from loadtest.traffic.member import Member, SeatT
+from loadtest.traffic.member import END_TIMEOUT_S, Member, SeatT
+from loadtest.traffic.offering import NEVER, Offering
 from loadtest.wire.gets import GetOk
-from loadtest.wire.stamp import STAMP_BYTES, STAMP_HEADER, STAMP_STRUCT, run_publisher_word
+from loadtest.wire.stamp import MAX_LATENESS_US, STAMP_BYTES, STAMP_HEADER, STAMP_STRUCT, read_stamp, run_publisher_word
 
 if TYPE_CHECKING:
     from pika.adapters.blocking_connection import BlockingChannel
 
-    from loadtest.scenario import PublisherPlan
+    from loadtest.scenario import ConsumerPlan, GetterPlan, PublisherPlan  # noqa: F401  # named in bases
     from loadtest.traffic.run import Run
 
 # How long a consumer may be deaf to the end of the run.
 POLL_S: Final = 0.1
-NEVER: Final = 2**62
 
 
 class BlockingMember(Member[SeatT]):
-    """A member with a `pika.BlockingConnection` and one channel, made cooperative by gevent's patched sockets."""
+    """A member with a `pika.BlockingConnection` and one channel, which are its own greenlet's alone until it ends."""
 
     def __init__(self, run: Run, seat: SeatT) -> None:
         super().__init__(run, seat)
@@ -41,14 +43,24 @@ class BlockingMember(Member[SeatT]):
 
     def connect(self) -> None:
         """Open connection and channel."""
-        self._connection = pika.BlockingConnection(self._parameters())
-        self._channel = self._connection.channel()
+        parameters = self._parameters()
+        # It answers heartbeats only while it is called: one that waits a minute for its start would be closed.
+        parameters.heartbeat = 0
+        connection = self._connection = pika.BlockingConnection(parameters)
+        connection.add_on_connection_blocked_callback(lambda _, frame: self._blocked(str(frame.method.reason)))
+        connection.add_on_connection_unblocked_callback(lambda *_: self._unblocked())
+        self._channel = connection.channel()
 
-    def close(self) -> None:
+    def finish(self) -> None:
+        """Wait until the user has ended by itself."""
+        self.ended.wait(END_TIMEOUT_S)
+        self.give_up()
+
+    def disconnect(self) -> None:
         """Close the connection if it is open."""
-        self._closing = True
         if self._connection is not None and self._connection.is_open:
-            self._connection.close()
+            with gevent.Timeout(END_TIMEOUT_S, False):  # noqa: FBT003  # gevent's way to say: do not raise
+                self._connection.close()
 
     def _opened(self) -> BlockingChannel:
         assert self._channel is not None, "work follows connect"
@@ -63,55 +75,61 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
     def __init__(self, run: Run, seat: PublisherPlan) -> None:
         super().__init__(run, seat)
         self._recorder = run.recorder.publisher(seat.group, seat.publisher_id)
+        self._offering = Offering(run, self._recorder, seat.arrivals, seat.messages)
         self._unsettled: int | None = None
+        self._returned_unstamped = 0
 
     def connect(self) -> None:
         """Open connection and channel, and ask for confirms where the scenario wants them."""
         super().connect()
         if self._seat.confirm_window:
             self._opened().confirm_delivery()
+        else:
+            self._opened().add_on_return_callback(self._returned)
+
+    def catch_up(self, now_ns: int) -> None:
+        """Offer what has fallen due by *now_ns*."""
+        self._offering.count_due(now_ns)
 
     def outstanding(self) -> int:
         """Return 1 while a publish waits for its confirm."""
         return int(self._unsettled is not None)
 
     def finish(self) -> None:
-        """Give up the publish whose confirm did not come: it is in doubt."""
+        """Give up the publish whose confirm did not come; `close` ends a user that still waits for it."""
+        self.give_up()
+
+    def give_up(self) -> None:
+        """Take the publish whose confirm did not come as in doubt."""
         if self._unsettled is not None:
-            self._recorder.in_doubt(np.array([self._unsettled]))
+            self._recorder.in_doubt((self._unsettled,))
             self._unsettled = None
 
     def work(self, start_ns: int) -> None:
         """Publish one after the other until all is sent or the run stops."""
         arrivals, run = self._seat.arrivals, self._run
-        limits = (self._seat.messages, arrivals.total if arrivals is not None else None)
-        limit = min((each for each in limits if each is not None), default=NEVER)
-        for seq in range(limit):
-            if arrivals is None:
-                intended_ns = monotonic_ns()
-            else:
-                intended_ns = start_ns + arrivals.intended_ns(seq)
-                run.pacer.sleep_until_ns(min(intended_ns, run.stop_ns or NEVER))
-            if run.stopping.is_set() or monotonic_ns() >= (run.stop_ns or NEVER):
-                return
+        self._offering.begin(start_ns)
+        for seq in range(self._offering.limit):
+            intended_ns = monotonic_ns()
+            stop_ns = NEVER if run.stop_ns is None else run.stop_ns
             if arrivals is not None:
-                self._recorder.offered(1)
+                intended_ns = start_ns + arrivals.intended_ns(seq)
+                run.pacer.sleep_until_ns(min(intended_ns, stop_ns))
+            if run.stopping.is_set() or monotonic_ns() >= stop_ns:
+                break
             self._publish(seq, intended_ns)
+        if self._seat.mandatory and not self._seat.confirm_window and self._connection is not None:
+            # pika hands over what came back only when it is asked, and nobody says when the last of it has.
+            self._connection.process_data_events(time_limit=POLL_S)
 
     def _publish(self, seq: int, intended_ns: int) -> None:
         seat = self._seat
         sent_ns = monotonic_ns() if seat.arrivals is not None else intended_ns
-        word = run_publisher_word(self._run.run_tag, seat.publisher_id)
-        stamp = STAMP_STRUCT.pack(word, max(0, (sent_ns - intended_ns) // NS_PER_US), seq, intended_ns)
-        properties: dict[str, Any] = dict(seat.properties)
-        body = seat.bodies[seq % len(seat.bodies)]
-        if seat.stamp == "headers":
-            properties["headers"] = {**(properties.get("headers") or {}), STAMP_HEADER: stamp}
-        elif seat.stamp == "body":
-            body = stamp + body[STAMP_BYTES:]
-        seqs, intended, sent = np.array([seq]), np.array([intended_ns]), np.array([sent_ns])
+        body, properties = self._message(seq, intended_ns, sent_ns)
+        intended, sent = np.array([intended_ns]), np.array([sent_ns])
         self._recorder.published(seq, intended, sent_ns, len(body))
         self._unsettled = seq if seat.confirm_window else None
+        confirm = self._recorder.confirmed
         try:
             self._opened().basic_publish(
                 seat.exchange,
@@ -120,14 +138,39 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
                 pika.BasicProperties(**properties),
                 mandatory=seat.mandatory,
             )
-        except pika.exceptions.UnroutableError:
-            self._recorder.returned(seqs)
+        except pika.exceptions.UnroutableError:  # an ack has come besides
+            self._recorder.returned((seq,))
         except pika.exceptions.NackError:
-            self._unsettled = None
-            self._recorder.nacked(seqs, intended, sent, monotonic_ns())
+            confirm = self._recorder.nacked
         if self._unsettled is not None:
             self._unsettled = None
-            self._recorder.confirmed(seqs, intended, sent, monotonic_ns())
+            confirm((seq,), intended, sent, monotonic_ns())
+
+    def _message(self, seq: int, intended_ns: int, sent_ns: int) -> tuple[bytes, dict[str, Any]]:
+        """Return body and properties of message *seq*, stamped."""
+        seat = self._seat
+        word = run_publisher_word(self._run.run_tag, seat.publisher_id)
+        lateness_us = min(max(0, (sent_ns - intended_ns) // NS_PER_US), MAX_LATENESS_US)
+        stamp = STAMP_STRUCT.pack(word, lateness_us, seq, intended_ns)
+        properties: dict[str, Any] = dict(seat.properties)
+        body = seat.bodies[seq % len(seat.bodies)]
+        if seat.stamp == "headers":
+            properties["headers"] = {**(properties.get("headers") or {}), STAMP_HEADER: stamp}
+        elif seat.stamp == "body":
+            body = stamp + body[STAMP_BYTES:]
+        return body, properties
+
+    def _returned(
+        self, _: BlockingChannel, method: pika.spec.Basic.Return, properties: pika.BasicProperties, body: bytes
+    ) -> None:
+        stamp = read_stamp(properties.headers, body) if self._seat.stamp != "none" else None
+        if stamp is not None:
+            self._recorder.returned((stamp.seq,))
+            return
+        self._returned_unstamped += 1
+        if self._returned_unstamped == 1:
+            reason = f"{method.reply_code} {method.reply_text}"
+            self._run.record("returned-unstamped", f"{self.name}: messages without a stamp come back: {reason}")
 
 
 class BlockingConsumer(BlockingMember["ConsumerPlan"]):
@@ -135,42 +178,72 @@ class BlockingConsumer(BlockingMember["ConsumerPlan"]):
 
     role = "consumer"
 
+    def __init__(self, run: Run, seat: ConsumerPlan) -> None:
+        super().__init__(run, seat)
+        self._taken = 0
+        self._unacked_tag: int | None = None
+        self._intakes: dict[str, Intake] = {}
+
     def work(self, start_ns: int) -> None:  # noqa: ARG002  # deliveries set the pace, not the clock
         """Consume until enough is taken, or the run has drained."""
-        channel = self._opened()
-        seat = self._seat
+        channel, seat = self._opened(), self._seat
+        if seat.messages == 0:
+            return
+        channel.add_on_cancel_callback(lambda frame: self._cancelled(str(frame.method.consumer_tag)))
         if seat.prefetch and seat.ack.mode != "auto":
             channel.basic_qos(prefetch_count=seat.prefetch)
-        taken = 0
         for queue, sink in zip(seat.queues, seat.sinks, strict=True):
-            intake = Intake(self._run, self._run.recorder.delivery(seat.group, sink))
-
-            def on_message(
-                channel: BlockingChannel,
-                method: pika.spec.Basic.Deliver,
-                properties: pika.BasicProperties,
-                body: bytes,
-                intake: Intake = intake,
-            ) -> None:
-                nonlocal taken
-                taken += 1
-                self._run.last_taken_ns[seat.group] = monotonic_ns()
-                intake.take_message(properties, body, monotonic_ns(), len(body), bool(method.redelivered))
-                if seat.processing_time_ns and self._connection is not None:
-                    self._connection.sleep(seat.processing_time_ns / NS_PER_S)
-                if seat.ack.mode == "every" and taken % seat.ack.every == 0:
-                    channel.basic_ack(method.delivery_tag, multiple=seat.ack.every > 1)
-
-            channel.basic_consume(
+            tag = channel.basic_consume(
                 queue,
-                on_message,
+                self._on_message,
                 auto_ack=seat.ack.mode == "auto",
                 exclusive=seat.exclusive,
                 arguments=dict(seat.arguments),
             )
+            self._intakes[tag] = Intake(self._run, self._run.recorder.delivery(seat.group, sink))
         assert self._connection is not None, "work follows connect"
-        while not self._run.over.is_set() and (seat.messages is None or taken < seat.messages):
+        while not self._has_enough():
             self._connection.process_data_events(time_limit=POLL_S)
+            if not channel.is_open:
+                raise channel._closing_reason  # noqa: SLF001  # pika tells it in no other way
+        self._unsubscribe(channel)
+
+    def _has_enough(self) -> bool:
+        return self._run.over.is_set() or (self._seat.messages is not None and self._taken >= self._seat.messages)
+
+    def _unsubscribe(self, channel: BlockingChannel) -> None:
+        """End the subscriptions: pika rejects what it holds, or returns it where the broker sent it with auto-ack."""
+        for tag in self._intakes:
+            for method, properties, body in channel.basic_cancel(tag):
+                self._take(tag, method, properties, body)
+        if self._unacked_tag is not None:
+            channel.basic_ack(self._unacked_tag, multiple=True)
+
+    def _on_message(
+        self,
+        channel: BlockingChannel,
+        method: pika.spec.Basic.Deliver,
+        properties: pika.BasicProperties,
+        body: bytes,
+    ) -> None:
+        seat = self._seat
+        if seat.ack.mode != "auto" and self._has_enough():
+            channel.basic_reject(method.delivery_tag)
+            return
+        self._take(method.consumer_tag, method, properties, body)
+        if seat.processing_time_ns and self._connection is not None and not self._run.over.is_set():
+            self._connection.sleep(seat.processing_time_ns / NS_PER_S)
+        if seat.ack.mode == "every":
+            self._unacked_tag = method.delivery_tag
+            if self._taken % seat.ack.every == 0:
+                channel.basic_ack(method.delivery_tag, multiple=seat.ack.every > 1)
+                self._unacked_tag = None
+
+    def _take(self, tag: str, method: pika.spec.Basic.Deliver, properties: pika.BasicProperties, body: bytes) -> None:
+        read_ns = monotonic_ns()
+        self._taken += 1
+        self._run.last_taken_ns[self._seat.group] = read_ns
+        self._intakes[tag].take_message(properties, body, read_ns, bool(method.redelivered))
 
 
 class BlockingGetter(GetLoop, BlockingMember["GetterPlan"]):

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING
 
+import gevent
 import numpy as np
 from gevent.event import Event
 
 from loadtest.clock import monotonic_ns
 from loadtest.traffic.acknowledging import AckEvery
 from loadtest.traffic.intake import Intake
-from loadtest.traffic.member import WireMember
+from loadtest.traffic.member import CONNECTION_ERRORS, END_TIMEOUT_S, WireMember
 from loadtest.wire.ack_frames import encode_acks
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class Consumer(WireMember["ConsumerPlan"]):
     """
     One consumer: a connection, a channel, a subscription to each of its queues.
 
-    Works until the run has drained; one with `messages` is done when it has taken that many.
+    Works until the run has drained; one with `messages` is done when it has taken that many, and gives back what comes
+    beyond them unless the broker acknowledges by itself.
     """
 
     role = "consumer"
@@ -40,10 +42,13 @@ class Consumer(WireMember["ConsumerPlan"]):
     def __init__(self, run: Run, seat: ConsumerPlan) -> None:
         super().__init__(run, seat)
         self._channel: Channel | None = None
-        self._taken = 0
+        self._left = seat.messages  # None: without a limit
         self._enough = Event()
+        self._consumer_tags: list[str] = []
         self._acks = AckEvery(seat.ack.every) if seat.ack.mode == "every" else None
+        self._beyond: list[int] = []  # delivery tags beyond the limit
         self._unprocessed: deque[NDArray[np.uint64]] = deque()
+        self._processing = 0  # messages of the run that is being processed
         self._arrived = Event()
 
     def prepare(self, connection: Connection, channel: Channel) -> None:  # noqa: ARG002
@@ -54,26 +59,37 @@ class Consumer(WireMember["ConsumerPlan"]):
             channel.basic_qos(prefetch_count=self._seat.prefetch)
 
     def work(self, start_ns: int) -> None:  # noqa: ARG002  # deliveries set the pace, not the clock
-        """Consume until enough is taken, or the run stops and has drained."""
-        channel = self._channel
-        assert channel is not None, "work follows prepare"
-        for queue, sink in zip(self._seat.queues, self._seat.sinks, strict=True):
-            channel.basic_consume(
-                queue,
-                Subscription(self, Intake(self._run, self._run.recorder.delivery(self._seat.group, sink))),
-                auto_ack=self._seat.ack.mode == "auto",
-                exclusive=self._seat.exclusive,
-                arguments=dict(self._seat.arguments),
-            )
+        """Consume until enough is taken, or the run has drained."""
+        if self._left == 0:
+            return
+        self._subscribe()
         if self._seat.processing_time_ns:
             self._process()
         else:
             self._enough.wait()
+        if not self._run.over.is_set():  # else `finish` does it
+            self._unsubscribe()
+
+    def unprocessed(self) -> int:
+        """Return the messages taken whose processing time is not over."""
+        return self._processing + sum(map(len, self._unprocessed))
 
     def finish(self) -> None:
-        """Acknowledge what was taken since the last ack, as a consumer that shuts down in order does."""
-        if self._acks is not None and not self._closing:
-            self._ack_rest()
+        """
+        Cancel the subscriptions, take what is on its way, and acknowledge, as a consumer that shuts down in order does.
+
+        What the broker has sent with auto-ack is gone from its queue: it would be lost if it were not taken.
+        """
+        self.give_up()
+        with gevent.Timeout(END_TIMEOUT_S, False):  # noqa: FBT003  # gevent's way to say: do not raise
+            try:
+                self._unsubscribe()
+            except CONNECTION_ERRORS:
+                # It has told the run of its loss by itself.
+                return
+
+    def give_up(self) -> None:
+        """Wait for nothing more."""
         self._enough.set()
         self._arrived.set()
 
@@ -83,27 +99,67 @@ class Consumer(WireMember["ConsumerPlan"]):
         assert self._connection is not None, "deliveries come over the connection"
         return self._connection.read_ns
 
+    def room_for(self, count: int) -> int:
+        """Return how many of *count* messages this consumer still takes."""
+        return count if self._left is None or self._seat.ack.mode == "auto" else min(count, self._left)
+
     def taken(self, tags: NDArray[np.uint64]) -> None:
         """Count deliveries of the channel and acknowledge those that are due (called on the hub: never blocks)."""
-        self._taken += len(tags)
         self._run.last_taken_ns[self._seat.group] = self.read_ns
+        if self._left is not None:
+            self._left = max(0, self._left - len(tags))
         if self._seat.processing_time_ns:
             self._unprocessed.append(tags)
             self._arrived.set()
         else:
             self._acknowledge(tags)
-        if self._seat.messages is not None and self._taken >= self._seat.messages:
-            self._enough.set()
+        if self._left == 0:
+            self.give_up()
 
     def taken_one(self, tag: int) -> None:
         """Count one delivery and acknowledge it if it is due (called on the hub: never blocks)."""
-        if self._seat.processing_time_ns or self._seat.messages is not None:
+        if self._seat.processing_time_ns or self._left is not None:
             self.taken(np.array([tag], np.uint64))
             return
-        self._taken += 1
         self._run.last_taken_ns[self._seat.group] = self.read_ns
         if self._acks is not None and self._acks.is_due(tag) and self._channel is not None:
             self._channel.basic_ack(tag, multiple=self._seat.ack.every > 1)
+
+    def leave(self, tags: NDArray[np.uint64]) -> None:
+        """
+        Put deliveries beyond the limit aside, to be given back when the subscription has ended.
+
+        Given back at once they would come again and again until then, and a quorum queue drops what came 20 times.
+        """
+        self._beyond += tags.tolist()
+
+    def _subscribe(self) -> None:
+        channel = self._channel
+        assert channel is not None, "work follows prepare"
+        for queue, sink in zip(self._seat.queues, self._seat.sinks, strict=True):
+            intake = Intake(self._run, self._run.recorder.delivery(self._seat.group, sink))
+            tag = channel.basic_consume(
+                queue,
+                Subscription(self, intake),
+                auto_ack=self._seat.ack.mode == "auto",
+                exclusive=self._seat.exclusive,
+                arguments=dict(self._seat.arguments),
+            )
+            self._consumer_tags.append(tag)
+
+    def _unsubscribe(self) -> None:
+        """End the subscriptions, acknowledge what is taken and give back what is not."""
+        channel = self._channel
+        if channel is None or self.is_lost:
+            return
+        for tag in self._consumer_tags:
+            channel.basic_cancel(tag)
+        rest = self._acks.rest() if self._acks is not None else None
+        if rest is not None:
+            channel.basic_ack(rest, multiple=True)
+        beyond, self._beyond = self._beyond, []
+        for delivery_tag in beyond:
+            channel.basic_nack(delivery_tag)
 
     def _acknowledge(self, tags: NDArray[np.uint64]) -> None:
         if self._acks is None or self._channel is None:
@@ -112,33 +168,27 @@ class Consumer(WireMember["ConsumerPlan"]):
         if len(due):
             self._channel.write(encode_acks(self._channel.channel_number, due, multiple=self._seat.ack.every > 1))
 
-    def _ack_rest(self) -> None:
-        rest = self._acks.rest() if self._acks is not None else None
-        if rest is not None and self._channel is not None:
-            self._channel.basic_ack(rest, multiple=True)
-
     def _process(self) -> None:
         """Give each message its processing time, one after the other, and acknowledge it when that is over."""
         each_ns = self._seat.processing_time_ns
         free_ns = 0
-        while not self._enough.is_set():
+        while self._unprocessed or not self._enough.is_set():
             if not self._unprocessed:
                 self._arrived.clear()
                 self._arrived.wait()
                 continue
             tags = self._unprocessed.popleft()
             free_ns = max(free_ns, monotonic_ns())
-            done = 0
-            while done < len(tags) and not self._enough.is_set():
+            done, self._processing = 0, len(tags)
+            while done < len(tags):
                 self._run.pacer.sleep_until_ns(free_ns + each_ns)
+                if self._run.over.is_set():
+                    return
                 finished = max(1, min(len(tags) - done, (monotonic_ns() - free_ns) // each_ns))
                 free_ns += finished * each_ns
                 self._acknowledge(tags[done : done + finished])
                 done += finished
-
-    def _cancelled(self, consumer_tag: str) -> None:
-        reason = f"the broker cancelled its subscription {consumer_tag} (the queue was deleted or moved)"
-        self._run.fail(f"{self.role} {self.name}: {reason}", code="consumer-cancelled")
+                self._processing -= finished
 
 
 class Subscription:
@@ -159,10 +209,16 @@ class Subscription:
         redelivered: bool,
     ) -> None:
         """Take a run of deliveries that differ only in their stamp and delivery tag."""
+        room = self._consumer.room_for(len(tags))
+        if room < len(tags):
+            self._consumer.leave(tags[room:])
+            if not room:
+                return
+            n_bytes = n_bytes // len(tags) * room
+            tags, publisher_words, lateness_us = tags[:room], publisher_words[:room], lateness_us[:room]
+            seqs, intended_ns = seqs[:room], intended_ns[:room]
         read_ns = self._consumer.read_ns
-        self._intake.take_run(
-            publisher_words, lateness_us, seqs, intended_ns, read_ns, n_bytes, len(tags) if redelivered else 0
-        )
+        self._intake.take_run(publisher_words, lateness_us, seqs, intended_ns, read_ns, n_bytes, redelivered)
         self._consumer.taken(tags)
 
     def on_one(  # a column each
@@ -176,15 +232,23 @@ class Subscription:
         redelivered: bool,
     ) -> None:
         """Take one delivery of a known shape."""
+        if not self._consumer.room_for(1):
+            self._consumer.leave(np.array([tag], np.uint64))
+            return
         self._intake.take_one(
             publisher_word, lateness_us, seq, intended_ns, self._consumer.read_ns, n_bytes, redelivered
         )
         self._consumer.taken_one(tag)
 
-    def on_unstamped(self, tags: NDArray[np.uint64], n_bytes: int, redelivered: bool) -> None:  # noqa: ARG002
+    def on_unstamped(self, tags: NDArray[np.uint64], n_bytes: int, redelivered: bool) -> None:
         """Take deliveries without a stamp: foreign, whoever sent them."""
-        self._intake.recorder.foreign(len(tags), n_bytes)
-        self._consumer.taken(tags)
+        room = self._consumer.room_for(len(tags))
+        if room < len(tags):
+            self._consumer.leave(tags[room:])
+            n_bytes, tags = n_bytes // len(tags) * room, tags[:room]
+        if room:
+            self._intake.take_unstamped(room, n_bytes, redelivered)
+            self._consumer.taken(tags)
 
     def on_message(  # a delivery has this many parts
         self,
@@ -196,6 +260,9 @@ class Subscription:
         routing_key: str,  # noqa: ARG002
     ) -> bool:
         """Take one delivery of any shape; returns whether its shape may be taken in runs from now on."""
-        whole = self._intake.take_message(properties, body, self._consumer.read_ns, len(body), redelivered)
+        if not self._consumer.room_for(1):
+            self._consumer.leave(np.array([tag], np.uint64))
+            return False
+        whole = self._intake.take_message(properties, body, self._consumer.read_ns, redelivered)
         self._consumer.taken_one(tag)
         return whole

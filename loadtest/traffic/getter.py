@@ -11,9 +11,11 @@ from abc import abstractmethod
 from itertools import cycle
 from typing import TYPE_CHECKING
 
+from gevent.event import Event
+
 from loadtest.clock import monotonic_ns
 from loadtest.traffic.intake import Intake
-from loadtest.traffic.member import Member, WireMember
+from loadtest.traffic.member import END_TIMEOUT_S, Member, WireMember
 
 if TYPE_CHECKING:
     from loadtest.scenario import GetterPlan
@@ -32,6 +34,8 @@ class GetLoop(Member["GetterPlan"]):
         super().__init__(run, seat)
         self._unacked_tag: int | None = None
         self._since_ack = 0
+        self._answered = Event()  # clear while a Get is under way
+        self._answered.set()
 
     @abstractmethod
     def ask(self, queue: str) -> GetOk | None:
@@ -50,7 +54,7 @@ class GetLoop(Member["GetterPlan"]):
         }
         calls = got = 0
         for queue in cycle(seat.queues):
-            if not intakes or got == seat.messages or run.over.is_set():
+            if not intakes or got == seat.messages:
                 break
             if queue not in intakes:
                 continue
@@ -64,23 +68,26 @@ class GetLoop(Member["GetterPlan"]):
         self._ack_rest()
 
     def finish(self) -> None:
-        """Acknowledge what was got since the last ack."""
-        if not self._closing:
+        """Wait for the answer to a Get under way, and acknowledge: what it takes from the queue must not go unseen."""
+        if self._answered.wait(END_TIMEOUT_S) and not self.is_lost:
             self._ack_rest()
 
     def _wait_turn(self, calls: int, start_ns: int) -> bool:
         """Sleep until the next call is due; returns whether there is one."""
         arrivals = self._seat.arrivals
-        if arrivals is None:
-            return True
-        if arrivals.total is not None and calls >= arrivals.total:
-            return False
-        self._run.pacer.sleep_until_ns(start_ns + arrivals.intended_ns(calls))
+        if arrivals is not None:
+            if arrivals.total is not None and calls >= arrivals.total:
+                return False
+            self._run.pacer.sleep_until_ns(start_ns + arrivals.intended_ns(calls))
         return not self._run.over.is_set()
 
     def _get(self, queue: str, intake: Intake) -> bool:
         asked_ns = monotonic_ns()
-        answer = self.ask(queue)
+        self._answered.clear()
+        try:
+            answer = self.ask(queue)
+        finally:
+            self._answered.set()
         read_ns = monotonic_ns()
         if answer is None:
             intake.recorder.get_empty(read_ns - asked_ns, read_ns)
@@ -95,10 +102,10 @@ class GetLoop(Member["GetterPlan"]):
         return True
 
     def _ack_rest(self) -> None:
-        if self._unacked_tag is not None:
-            self.acknowledge(self._unacked_tag, multiple=self._since_ack > 1)
-        self._unacked_tag = None
-        self._since_ack = 0
+        tag, self._unacked_tag = self._unacked_tag, None
+        since_ack, self._since_ack = self._since_ack, 0
+        if tag is not None:
+            self.acknowledge(tag, multiple=since_ack > 1)
 
 
 class Getter(GetLoop, WireMember["GetterPlan"]):

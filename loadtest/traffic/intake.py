@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from loadtest.wire.stamp import MAX_PUBLISHER_ID, PUBLISHER_ID_BITS, STAMP_BYTES, Stamp, read_stamp
 
 if TYPE_CHECKING:
-    import numpy as np
     import pika
     from numpy.typing import NDArray
 
@@ -38,16 +39,18 @@ class Intake:
         intended_ns: NDArray[np.int64],
         read_ns: int,
         n_bytes: int,
-        redelivered: int,
+        redelivered: bool,
     ) -> None:
-        """Record a run of stamped deliveries; the arrays have one element a message."""
+        """Record a run of stamped deliveries of one shape; the arrays have one element a message."""
         first = int(words[0])
-        if len(words) == 1 or (words == first).all():
+        count = len(words)
+        if count == 1 or (words == first).all():
             publisher = self._publisher_of(first)
+            again = count if redelivered else 0
             if publisher is None:
-                self.recorder.foreign(len(words), n_bytes, redelivered=redelivered)
+                self.recorder.foreign(count, n_bytes, redelivered=again)
             else:
-                self.recorder.delivered(publisher, seqs, intended_ns, lateness_us, read_ns, n_bytes, redelivered)
+                self.recorder.delivered(publisher, seqs, intended_ns, lateness_us, read_ns, n_bytes, again)
             return
         self._take_mixed(words, lateness_us, seqs, intended_ns, read_ns, n_bytes, redelivered)
 
@@ -57,27 +60,35 @@ class Intake:
         """Record one stamped delivery; cheaper than a run of one."""
         publisher = self._publisher_of(word)
         if publisher is None:
-            self.recorder.foreign(1, n_bytes)
+            self.recorder.foreign(1, n_bytes, redelivered=int(redelivered))
         else:
             self.recorder.delivered(publisher, (seq,), intended_ns, lateness_us, read_ns, n_bytes, int(redelivered))
 
-    def take_message(
-        self, properties: pika.BasicProperties, body: bytes, read_ns: int, n_bytes: int, redelivered: bool
-    ) -> bool:
+    def take_unstamped(self, count: int, n_bytes: int, redelivered: bool) -> None:
+        """Record deliveries without a stamp."""
+        self.recorder.foreign(count, n_bytes, redelivered=count if redelivered else 0)
+
+    def take_message(self, properties: pika.BasicProperties, body: bytes, read_ns: int, redelivered: bool) -> bool:
         """
         Record one message that came outside a run.
 
-        Returns whether it is one of this run's and whole, so that messages shaped like it may be taken in runs.
+        Returns whether it is whole and one that this run sends, so that messages shaped like it may be taken in runs.
         """
         stamp = self._ours(read_stamp(properties.headers, body))
         if stamp is None:
-            self.recorder.foreign(1, n_bytes, redelivered=int(redelivered))
-            return False
+            self.take_unstamped(1, len(body), redelivered)
+            return body in self._run.unstamped_bodies  # foreign all the same, but known to come again
         whole = self._is_whole(stamp, body)
         if not whole:
             self.recorder.corrupted(stamp.publisher_id, (stamp.seq,))
         self.recorder.delivered(
-            stamp.publisher_id, (stamp.seq,), stamp.intended_ns, stamp.lateness_us, read_ns, n_bytes, int(redelivered)
+            stamp.publisher_id,
+            (stamp.seq,),
+            stamp.intended_ns,
+            stamp.lateness_us,
+            read_ns,
+            len(body),
+            int(redelivered),
         )
         return whole
 
@@ -134,18 +145,20 @@ class Intake:
         intended_ns: NDArray[np.int64],
         read_ns: int,
         n_bytes: int,
-        redelivered: int,
+        redelivered: bool,
     ) -> None:
+        count = len(words)
         ours = (words >> PUBLISHER_ID_BITS) == self._tag
         publishers = words & MAX_PUBLISHER_ID
         ours &= publishers < len(self._run.publishers)
-        if ours.all():
-            self.recorder.delivered(publishers, seqs, intended_ns, lateness_us, read_ns, n_bytes, redelivered)
-            return
-        foreign = int(len(words) - ours.sum())
-        self.recorder.foreign(foreign, n_bytes * foreign // len(words))
-        if ours.any():
-            self.recorder.delivered(
-                publishers[ours], seqs[ours], intended_ns[ours], lateness_us[ours], read_ns,
-                n_bytes - n_bytes * foreign // len(words), redelivered,
-            )  # fmt: skip
+        kept = int(np.count_nonzero(ours))
+        # All of one shape: their bodies are of one length.
+        kept_bytes = n_bytes // count * kept
+        if kept < count:
+            self.take_unstamped(count - kept, n_bytes - kept_bytes, redelivered)
+            publishers, seqs, intended_ns, lateness_us = (
+                column[ours] for column in (publishers, seqs, intended_ns, lateness_us)
+            )
+        if kept:
+            again = kept if redelivered else 0
+            self.recorder.delivered(publishers, seqs, intended_ns, lateness_us, read_ns, kept_bytes, again)

@@ -7,10 +7,14 @@ Knows nothing of what they do with the channel.
 from __future__ import annotations
 
 import copy
+import logging
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar, Final, Generic, TypeVar
 
+import gevent
+import pika
 import pika.exceptions
+from gevent.event import Event
 
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.traffic.reasons import describe
@@ -18,15 +22,17 @@ from loadtest.traffic.run import Run, StoppedError
 from loadtest.wire.connection import Connection
 
 if TYPE_CHECKING:
-    import pika
-
     from loadtest.scenario import ConsumerPlan, GetterPlan, PublisherPlan
     from loadtest.wire.channel import Channel
 
 SeatT = TypeVar("SeatT", bound="PublisherPlan | ConsumerPlan | GetterPlan")
 
-# Long enough for a loaded broker to answer Connection.Close, short enough that a stuck one does not hold the run up.
-CLOSE_TIMEOUT_S: Final = 2.0
+# Long enough for a loaded broker to answer, short enough that a stuck one does not hold the end of a run up.
+END_TIMEOUT_S: Final = 2.0
+# What connections and brokers do wrong; anything else that is raised is a fault of ours.
+CONNECTION_ERRORS: Final = (pika.exceptions.AMQPError, OSError)
+
+_logger = logging.getLogger(__name__)
 
 
 class Member(ABC, Generic[SeatT]):
@@ -34,7 +40,12 @@ class Member(ABC, Generic[SeatT]):
     One user at work: connects, waits for the others, works from its start until it has nothing more to do.
 
     A lost connection or channel ends the whole run (reconnecting is not part of this tool yet): what was in flight is
-    in doubt, and the ledger is closed with it.
+    in doubt, and the ledger is closed with it. So does a fault of ours, wherever it is raised: it is never left to a
+    greenlet that dies alone.
+
+    Attributes:
+        is_lost: Whether its connection or channel is gone, or was never there.
+        ended: Set when the user has nothing more to do, for whatever reason.
     """
 
     role: ClassVar[str]
@@ -43,6 +54,11 @@ class Member(ABC, Generic[SeatT]):
         self._run = run
         self._seat = seat
         self._closing = False
+        self._greenlet: gevent.Greenlet | None = None
+        self._blocked_since_ns: int | None = None
+        self._blocked_ns = 0
+        self.is_lost = True
+        self.ended = Event()
 
     @property
     def name(self) -> str:
@@ -50,22 +66,30 @@ class Member(ABC, Generic[SeatT]):
         return f"{self._seat.group}/{self._seat.user + 1}"
 
     def live(self) -> None:
-        """Do all that this user does in a run; returns when it has nothing more to do or the run failed."""
+        """Do all that this user does in a run; returns when it has nothing more to do, or the run ends it."""
+        run = self._run
+        run.tasks.append(self)
+        self._greenlet = gevent.getcurrent()
         try:
-            self._run.wait_connect_turn()
-            if self._run.stopping.is_set():
-                return
+            run.wait_connect_turn()
             began_ns = monotonic_ns()
             self.connect()
-            self._run.recorder.latency(self._seat.group, "connect", monotonic_ns() - began_ns)
-            self._run.join(self)
-            self.work(self._run.wait_start(self._seat))
+            self.is_lost = False
+            run.recorder.latency(self._seat.group, "connect", monotonic_ns() - began_ns)
+            run.wait_begin()
+            self.work(run.wait_start(self._seat))
         except StoppedError:
             pass
-        except (pika.exceptions.AMQPError, OSError) as error:
+        except gevent.GreenletExit:
+            if not run.over.is_set():
+                run.fail(f"{self.role} {self.name} was ended from outside before the run was over", code="user-ended")
+            raise
+        except Exception as error:  # noqa: BLE001  # a user that dies alone would leave the run waiting for it
             self._lost(error)
         finally:
-            self._run.work_ended(self._seat)
+            self._greenlet = None
+            run.work_ended(self._seat)
+            self.ended.set()
 
     @abstractmethod
     def connect(self) -> None:
@@ -75,8 +99,15 @@ class Member(ABC, Generic[SeatT]):
     def work(self, start_ns: int) -> None:
         """Work from *start_ns* (monotonic) until there is nothing more to do or the run stops."""
 
+    def catch_up(self, now_ns: int) -> None:
+        """Count what the clock alone decides, up to *now_ns*: nothing, unless a publisher says otherwise."""
+
     def outstanding(self) -> int:
         """Return the messages published and not yet confirmed: none, unless a publisher says otherwise."""
+        return 0
+
+    def unprocessed(self) -> int:
+        """Return the messages taken whose processing time is not over: none, unless a consumer says otherwise."""
         return 0
 
     def window_full_ns(self) -> int:
@@ -85,14 +116,30 @@ class Member(ABC, Generic[SeatT]):
 
     def blocked_ns(self) -> int:
         """Return how long the broker has had the connection blocked, so far."""
-        return 0
+        since_ns = self._blocked_since_ns
+        return self._blocked_ns + (monotonic_ns() - since_ns if since_ns is not None else 0)
 
     def finish(self) -> None:
-        """End what is open after the drain: nothing, unless a role says otherwise."""
+        """End what is open after the drain; may block the greenlet for END_TIMEOUT_S."""
+        self.give_up()
+
+    def give_up(self) -> None:
+        """End what the connection's loss leaves open; called on the hub, must not block."""
+
+    def close(self) -> None:
+        """End the user wherever it is, and close the connection, waiting a moment for the broker's answer."""
+        self._closing = True
+        if self._greenlet is not None:
+            self._greenlet.kill(StoppedError, timeout=END_TIMEOUT_S)
+        try:
+            self.disconnect()
+        except CONNECTION_ERRORS:
+            # It is gone then, which was the aim.
+            return
 
     @abstractmethod
-    def close(self) -> None:
-        """Close the connection, waiting at most a moment for the broker's answer."""
+    def disconnect(self) -> None:
+        """Close the connection if there is one, within about END_TIMEOUT_S."""
 
     def _parameters(self) -> pika.ConnectionParameters:
         parameters = copy.copy(self._run.node_for(self._seat))
@@ -100,13 +147,34 @@ class Member(ABC, Generic[SeatT]):
         return parameters
 
     def _lost(self, error: BaseException) -> None:
-        """Take the loss of connection or channel, from whichever greenlet or hub callback notices it first."""
+        """Take the loss of connection or channel, or a fault of ours, from whoever sees it first, on the hub or not."""
         if self._closing:
             return
-        self._closing = True
-        self.finish()
-        reason = describe(error)
-        self._run.fail(f"{self.role} {self.name}: {reason}", code="connection-lost")
+        self._closing = self.is_lost = True
+        self.give_up()
+        reason = f"{self.role} {self.name}: {describe(error)}"
+        if isinstance(error, CONNECTION_ERRORS):
+            self._run.fail(reason, code="connection-lost")
+        else:
+            _logger.error("%s", reason, exc_info=error)
+            self._run.fail(reason, code="internal-error")
+
+    def _blocked(self, reason: str) -> None:
+        if self._blocked_since_ns is None:
+            self._blocked_since_ns = monotonic_ns()
+        self._run.record("connection-blocked", f"{self.name}: {reason}")
+
+    def _unblocked(self) -> None:
+        if self._blocked_since_ns is None:
+            return
+        blocked_ns = monotonic_ns() - self._blocked_since_ns
+        self._blocked_since_ns = None
+        self._blocked_ns += blocked_ns
+        self._run.record("connection-unblocked", f"{self.name}: after {blocked_ns / NS_PER_S:.1f} s")
+
+    def _cancelled(self, consumer_tag: str) -> None:
+        reason = f"the broker cancelled its subscription {consumer_tag} (the queue was deleted or moved)"
+        self._run.fail(f"{self.role} {self.name}: {reason}", code="consumer-cancelled")
 
 
 class WireMember(Member[SeatT]):
@@ -115,13 +183,6 @@ class WireMember(Member[SeatT]):
     def __init__(self, run: Run, seat: SeatT) -> None:
         super().__init__(run, seat)
         self._connection: Connection | None = None
-        self._blocked_since_ns: int | None = None
-        self._blocked_ns = 0
-
-    def blocked_ns(self) -> int:
-        """Return how long the broker has had the connection blocked, so far."""
-        since_ns = self._blocked_since_ns
-        return self._blocked_ns + (monotonic_ns() - since_ns if since_ns is not None else 0)
 
     def connect(self) -> None:
         """Open connection and channel, and have the role prepare the channel."""
@@ -137,20 +198,7 @@ class WireMember(Member[SeatT]):
     def prepare(self, connection: Connection, channel: Channel) -> None:
         """Set the fresh channel up, before the start."""
 
-    def close(self) -> None:
-        """Close the connection, waiting at most a moment for the broker's answer."""
-        self._closing = True
+    def disconnect(self) -> None:
+        """Close the connection if there is one."""
         if self._connection is not None:
-            self._connection.close(timeout_s=CLOSE_TIMEOUT_S)
-
-    def _blocked(self, reason: str) -> None:
-        self._blocked_since_ns = monotonic_ns()
-        self._run.record("connection-blocked", f"{self.name}: {reason}")
-
-    def _unblocked(self) -> None:
-        if self._blocked_since_ns is None:
-            return
-        blocked_ns = monotonic_ns() - self._blocked_since_ns
-        self._blocked_since_ns = None
-        self._blocked_ns += blocked_ns
-        self._run.record("connection-unblocked", f"{self.name}: after {blocked_ns / NS_PER_S:.1f} s")
+            self._connection.close(timeout_s=END_TIMEOUT_S)

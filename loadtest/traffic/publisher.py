@@ -16,6 +16,7 @@ from gevent.event import Event
 
 from loadtest.clock import NS_PER_MS, NS_PER_S, NS_PER_US, monotonic_ns
 from loadtest.traffic.member import WireMember
+from loadtest.traffic.offering import NEVER, Offering
 from loadtest.traffic.outstanding import Outstanding
 from loadtest.wire.publishing import PublishCycle
 from loadtest.wire.stamp import run_publisher_word
@@ -33,12 +34,15 @@ if TYPE_CHECKING:
 # One write of this size keeps the cost of a system call (about 5 µs) under a tenth of that of the messages in it,
 # and is small enough that the hub gets to read between two writes.
 BLOCK_BYTES: Final = 64 * 1024
-# Above 5,000 arrivals a second a publisher wakes at most this often and sends what has become due: a wake-up costs
-# about 20 µs, so that at 20,000/s a wake-up for each would take half a core. It adds at most this to the lateness.
+# A wake-up costs about 20 µs, so that at 20,000 arrivals/s one for each would take half a core. Above 5,000 a second a
+# publisher therefore sends every 200 µs what has become due; that is the most it adds to the lateness. Below, what
+# comes in bursts (Poisson arrivals) is still sent at its instant: so many wake-ups may come sooner than they should.
 WAKE_QUANTUM_NS: Final = 200 * NS_PER_US
+WAKE_BURST_NS: Final = 20 * WAKE_QUANTUM_NS
 # An arrival that fell due just before the stop may still be sent this long after it.
 STOP_GRACE_NS: Final = 100 * NS_PER_MS
-NEVER: Final = 2**62
+# A publisher that waits for room looks again this often, so that time with a full window is known as it passes.
+ROOM_LOOK_S: Final = 1.0
 
 
 class BodyBytes:
@@ -76,13 +80,19 @@ class Publisher(WireMember["PublisherPlan"]):
         super().__init__(run, seat)
         self._recorder = run.recorder.publisher(seat.group, seat.publisher_id)
         self._in_flight = Outstanding(seat.confirm_window) if seat.confirm_window else None
+        self._offering = Offering(run, self._recorder, seat.arrivals, seat.messages)
         self._room = Event()  # set when confirms have made room in the window
         self._seq = 0
-        self._offered = 0
+        self._paced_ns = 0  # when the next wake-up may be, at the pace of WAKE_QUANTUM_NS
         self._window_full_ns = 0
-        self._told_unstamped = False
+        self._returned_unstamped = 0
         self._body_bytes = BodyBytes([len(body) for body in seat.bodies])
         self._cycle: PublishCycle | None = None
+        self._channel: Channel | None = None
+
+    def catch_up(self, now_ns: int) -> None:
+        """Offer what has fallen due by *now_ns*."""
+        self._offering.count_due(now_ns)
 
     def window_full_ns(self) -> int:
         """Return how long a full confirm window has held back what was due, so far."""
@@ -93,7 +103,13 @@ class Publisher(WireMember["PublisherPlan"]):
         return self._in_flight.count if self._in_flight is not None else 0
 
     def finish(self) -> None:
-        """Give up what is unconfirmed: it is in doubt."""
+        """Give up what is unconfirmed, and say what came back that nobody can name."""
+        self.give_up()
+        if self._returned_unstamped > 1:
+            self._run.record("returned-unstamped", f"{self.name}: {self._returned_unstamped:,} in all came back")
+
+    def give_up(self) -> None:
+        """Take what is unconfirmed as in doubt."""
         if self._in_flight is not None and self._in_flight.count:
             self._recorder.in_doubt(self._in_flight.drain().tags - 1)
         self._room.set()
@@ -113,6 +129,7 @@ class Publisher(WireMember["PublisherPlan"]):
             run_publisher=run_publisher_word(self._run.run_tag, seat.publisher_id),
             max_block_bytes=BLOCK_BYTES,
         )
+        self._channel = channel
         channel.on_returned = self._returned
         if self._in_flight is not None:
             channel.on_confirms = self._confirmed
@@ -130,52 +147,47 @@ class Publisher(WireMember["PublisherPlan"]):
     # --- sending -------------------------------------------------------------------------------------------------
 
     def _publish_closed(self) -> None:
-        limit = self._seat.messages if self._seat.messages is not None else NEVER
-        while self._seq < limit and not self._is_over():
+        limit = self._offering.limit
+        while self._seq < limit and (now_ns := monotonic_ns()) < self._stop_ns():
             n = min(self._free(), limit - self._seq)
-            if n <= 0:
+            if n > 0:
+                self._send(np.full(n, now_ns, np.int64), now_ns)
+            else:
                 self._wait_room()
-                continue
-            now_ns = monotonic_ns()
-            self._send(np.full(n, now_ns, np.int64), now_ns)
 
     def _publish_open(self, arrivals: Arrivals, start_ns: int) -> None:
-        limit = self._limit(arrivals)
-        while self._seq < limit:
-            now_ns = monotonic_ns()
-            due = min(arrivals.count_due(min(now_ns, self._stop_ns() - 1) - start_ns), limit)
-            self._offer(due)
+        offering = self._offering
+        offering.begin(start_ns)
+        while self._seq < offering.limit:
+            now_ns, stop_ns = monotonic_ns(), self._stop_ns()
+            due = offering.count_due(now_ns)
             n = min(due - self._seq, self._free())
-            if n > 0 and now_ns < self._stop_ns() + STOP_GRACE_NS:
+            if n > 0 and now_ns < stop_ns + STOP_GRACE_NS:
                 self._send(arrivals.intended_ns_run(self._seq, n) + start_ns, now_ns)
-            elif now_ns >= self._stop_ns():
+            elif now_ns >= stop_ns:
                 return
             elif due > self._seq:
                 self._wait_room()
             else:
                 next_ns = start_ns + arrivals.intended_ns(self._seq)
-                self._run.pacer.sleep_until_ns(min(max(next_ns, now_ns + WAKE_QUANTUM_NS), self._stop_ns()))
+                self._paced_ns = max(self._paced_ns + WAKE_QUANTUM_NS, now_ns - WAKE_BURST_NS)
+                self._run.pacer.sleep_until_ns(min(max(next_ns, self._paced_ns), stop_ns))
 
     def _send(self, intended_ns: NDArray[np.int64], sent_ns: int) -> None:
-        assert self._cycle is not None and self._connection is not None, "work follows prepare"
-        block = self._cycle.encode(self._seq, intended_ns, sent_ns)
+        cycle, channel = self._cycle, self._channel
+        assert cycle is not None, "work follows prepare"
+        assert channel is not None, "work follows prepare"
+        if channel.closed_by is not None:
+            raise channel.closed_by
+        block = cycle.encode(self._seq, intended_ns, sent_ns)
         # Recorded before the write: the confirm may be read while the rest of the block waits for the socket.
         if self._in_flight is not None:
             self._in_flight.add(intended_ns, sent_ns)
         self._recorder.published(self._seq, intended_ns, sent_ns, self._body_bytes.of(self._seq, len(intended_ns)))
         self._seq += len(intended_ns)
-        self._connection.write(block)
-        self._connection.wait_writable()
+        channel.write(block)
+        channel.connection.wait_writable()
         gevent.sleep(0)  # let what has arrived be read before the next write
-
-    def _limit(self, arrivals: Arrivals) -> int:
-        limits = [limit for limit in (self._seat.messages, arrivals.total) if limit is not None]
-        return min(limits, default=NEVER)
-
-    def _offer(self, due: int) -> None:
-        if due > self._offered:
-            self._recorder.offered(due - self._offered)
-            self._offered = due
 
     def _free(self) -> int:
         assert self._cycle is not None, "work follows prepare"
@@ -185,33 +197,29 @@ class Publisher(WireMember["PublisherPlan"]):
     def _stop_ns(self) -> int:
         return self._run.stop_ns if self._run.stop_ns is not None else NEVER
 
-    def _is_over(self) -> bool:
-        return monotonic_ns() >= self._stop_ns()
-
     # --- confirms ------------------------------------------------------------------------------------------------
 
     def _wait_room(self) -> None:
         began_ns = monotonic_ns()
         left_s = (self._stop_ns() - began_ns) / NS_PER_S
         self._room.clear()
-        self._room.wait(min(left_s, 1.0))
+        self._room.wait(min(max(left_s, 0.0), ROOM_LOOK_S))
         self._window_full_ns += monotonic_ns() - began_ns
 
     def _wait_confirmed(self) -> None:
         """Wait for what is in flight, as long as confirms keep coming within the scenario's drain time."""
-        drain_s = self._seat_drain_s()
-        while self.outstanding() and self._run.failure is None:
+        drain_s = self._run.plan.scenario.run.drain_ns / NS_PER_S
+        while self.outstanding():
             self._room.clear()
             if not self._room.wait(drain_s):
                 return
-
-    def _seat_drain_s(self) -> float:
-        return self._run.plan.scenario.run.drain_ns / NS_PER_S
 
     def _confirmed(self, tags: NDArray[np.uint64], multiple: NDArray[np.bool_], nack: bool) -> None:
         read_ns = self._read_ns()
         assert self._in_flight is not None, "confirms come only after Confirm.Select"
         settled = self._in_flight.settle(tags.astype(np.int64), multiple)
+        if not len(settled.tags):
+            return
         record = self._recorder.nacked if nack else self._recorder.confirmed
         # The channel numbers its publishes from 1 in the order of seq, which starts at 0.
         record(settled.tags - 1, settled.intended_ns, settled.sent_ns, read_ns)
@@ -230,11 +238,12 @@ class Publisher(WireMember["PublisherPlan"]):
     def _returned(self, returned: Returned) -> None:
         if self._seat.stamp != "none" and returned.stamp is not None:
             self._recorder.returned((returned.stamp.seq,))
-        elif not self._told_unstamped:
-            # Without a stamp nobody can say which message came back; that some did must not go unseen.
-            self._told_unstamped = True
+            return
+        # Without a stamp nobody can say which message came back; that some did must not go unseen.
+        self._returned_unstamped += 1
+        if self._returned_unstamped == 1:
             reason = f"{returned.reply_code} {returned.reply_text}"
-            self._run.record("returned-unstamped", f"{self.name}: messages without a stamp came back: {reason}")
+            self._run.record("returned-unstamped", f"{self.name}: messages without a stamp come back: {reason}")
 
     def _read_ns(self) -> int:
         assert self._connection is not None, "confirms come over the connection"

@@ -6,7 +6,13 @@ Knows pika's exceptions; adds nothing that the broker or the operating system di
 
 from __future__ import annotations
 
+import re
+from typing import Final
+
 import pika.exceptions
+
+# pika wraps the operating system's words: Stream connection lost: ConnectionResetError(104, 'Connection reset by peer')
+_WRAPPED: Final = re.compile(r"""^Stream connection lost: (?:\w+\(\d+, ['"](?P<said>.*)['"]\)$)?""")
 
 
 def describe(error: BaseException) -> str:
@@ -18,7 +24,8 @@ def describe(error: BaseException) -> str:
     if isinstance(error, pika.exceptions.AMQPHeartbeatTimeout):
         return "the broker sent no heartbeat in time"
     if isinstance(error, pika.exceptions.StreamLostError):
-        return f"the connection was lost: {_line(str(error.args[0]) if error.args else 'no reason given')}"
+        text = _line(str(error.args[0]) if error.args else "no reason given")
+        return f"the connection was lost: {_WRAPPED.sub(lambda match: match['said'] or '', text)}"
     text = _line(str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 

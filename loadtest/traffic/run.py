@@ -8,12 +8,12 @@ then count time from one instant, `begin_ns`. The conductor (conductor.py) moves
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 import gevent
 from gevent.event import Event
 
-from loadtest.clock import NS_PER_S, monotonic_ns
+from loadtest.clock import NS_PER_MS, NS_PER_S, monotonic_ns
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,16 +27,30 @@ if TYPE_CHECKING:
     Seat = PublisherPlan | ConsumerPlan | GetterPlan
 
 
+# So long before its start a user stops to wait for an event and waits for the instant.
+PACED_NS: Final = 2 * NS_PER_MS
+
+
 def seats_of(plan: Plan) -> tuple[Seat, ...]:
     """Return every user of *plan*: publishers, consumers, getters."""
     return (*plan.publishers, *plan.consumers, *plan.getters)
 
 
 class RunningTask(Protocol):
-    """What the conductor needs of a publisher, consumer or getter at work."""
+    """What the conductor needs of a publisher, consumer or getter at work; only `finish` and `close` may block."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its connection or channel is gone, or was never there."""
+
+    def catch_up(self, now_ns: int) -> None:
+        """Count what the clock alone decides, up to *now_ns*: the arrivals that have fallen due."""
 
     def outstanding(self) -> int:
         """Return the messages published and not yet confirmed."""
+
+    def unprocessed(self) -> int:
+        """Return the messages taken whose processing time is not over."""
 
     def window_full_ns(self) -> int:
         """Return how long a full confirm window has held back what was due, so far."""
@@ -45,22 +59,36 @@ class RunningTask(Protocol):
         """Return how long the broker has had the connection blocked, so far."""
 
     def finish(self) -> None:
-        """End what is open after the drain: acknowledge what was taken, give up what is unconfirmed."""
+        """End what is open after the drain: take what is on its way and acknowledge it, give up what is unconfirmed."""
 
     def close(self) -> None:
-        """Close the connection; may block the greenlet, bounded in time."""
+        """End the user wherever it is, and close the connection."""
 
 
-class StoppedError(Exception):
-    """The run stopped before this user could begin."""
+class StoppedError(BaseException):
+    """
+    The run stopped before this user could begin, or while it waits for something that no longer matters.
+
+    Not an Exception: it is thrown into a user wherever it is, and no library there may take it for a failure of its
+    own.
+    """
 
 
 class Run:
     """
     One load run in this process.
 
-    Invariants: `begin_ns` is set once, when every user is up; a group is done when all its users are.
-    Safe across greenlets of one hub; not across threads.
+    Invariants: `begin_ns` is set once, when every user is up, and never if the run stops before; a group is done when
+    all its users are. Safe across greenlets of one hub; not across threads.
+
+    Attributes:
+        stopping: Nothing new is published.
+        stop_ns: The instant from which no arrival counts any more; known before it comes if the run has a duration.
+        over: Drained: nothing more is taken either.
+        tasks: Every user that has sat down, connected or not.
+        events: Instant (ns), code and text; taken by the conductor.
+        last_taken_ns: By group of consumers or getters.
+        unstamped_bodies: What this run publishes without a stamp.
     """
 
     def __init__(
@@ -72,21 +100,25 @@ class Run:
         self.pacer = pacer
         self.run_tag = run_tag
         self.begin_ns: int | None = None
-        self.stop_ns: int | None = None  # instant from which no arrival is sent any more
-        self.stopping = Event()  # nothing new is published
-        self.over = Event()  # drained: nothing more is taken either
+        self.stop_ns: int | None = None
+        self.stopping = Event()
+        self.over = Event()
         self.all_up = Event()
         self.begun = Event()
         self.failure: str | None = None
         self.tasks: list[RunningTask] = []
-        self.events: list[tuple[int, str, str]] = []  # instant (ns), code, text; taken by the conductor
-        self.last_taken_ns: dict[str, int] = {}  # by group of consumers or getters
+        self.events: list[tuple[int, str, str]] = []
+        self.last_taken_ns: dict[str, int] = {}
         self.publishers = {publisher.publisher_id: publisher for publisher in plan.publishers}
+        unstamped = {id(each.bodies): each.bodies for each in plan.publishers if each.stamp == "none"}
+        self.unstamped_bodies = frozenset(body for bodies in unstamped.values() for body in bodies)
         self._seats: dict[str, list[Seat]] = {}
         for seat in seats_of(plan):
             self._seats.setdefault(seat.group, []).append(seat)
+        self._publishing = {publisher.group for publisher in plan.publishers}
         self._taken: Counter[str] = Counter()
         self._up = 0
+        self._all = len(seats_of(plan))
         self._working: dict[str, int] = {group: len(seats) for group, seats in self._seats.items()}
         self._done: dict[str, Event] = {group: Event() for group in self._seats}
         self._done_ns: dict[str, int] = {}
@@ -105,32 +137,43 @@ class Run:
         """Return how many users are connected and wait for the start, or have begun."""
         return self._up
 
-    def take_seat(self, group: str) -> Seat:
-        """Return the plan of the next user of *group*; each is given out once."""
-        seat = self._seats[group][self._taken[group]]
+    def take_seat(self, group: str) -> Seat | None:
+        """Return the plan of the next user of *group*; each is given out once, and then there is none."""
+        taken, seats = self._taken[group], self._seats[group]
         self._taken[group] += 1
-        return seat
+        return seats[taken] if taken < len(seats) else None
 
     def wait_connect_turn(self) -> None:
-        """Block until this user may connect, so that all together connect at the scenario's pace."""
+        """
+        Block until this user may connect, so that all together connect at the scenario's pace.
+
+        Raises:
+            StoppedError: If the run stops first.
+        """
         interval_ns = int(NS_PER_S / self.plan.scenario.run.connect_rate_per_s)
         turn_ns = max(self._next_connect_ns, monotonic_ns())
         self._next_connect_ns = turn_ns + interval_ns
-        delay_ns = turn_ns - monotonic_ns()
-        if delay_ns > 0:
-            gevent.sleep(delay_ns / NS_PER_S)
+        delay_s = max(0, turn_ns - monotonic_ns()) / NS_PER_S
+        if self.stopping.wait(delay_s):
+            raise StoppedError
 
     def node_for(self, seat: Seat) -> pika.ConnectionParameters:
         """Return the node that *seat* connects to: users of a group go round the nodes."""
         return self.nodes[seat.user % len(self.nodes)]
 
-    def join(self, task: RunningTask) -> None:
-        """Report a user as up, and block until the run begins."""
-        self.tasks.append(task)
+    def wait_begin(self) -> None:
+        """
+        Report a user as up, and block until the run begins.
+
+        Raises:
+            StoppedError: If the run stops first.
+        """
         self._up += 1
-        if self._up == sum(self.users.values()):
+        if self._up == self._all:
             self.all_up.set()
         self.begun.wait()
+        if self.begin_ns is None:
+            raise StoppedError
 
     # --- at work -------------------------------------------------------------------------------------------------
 
@@ -146,12 +189,13 @@ class Run:
             self._wait_either(self._done[start.after])
             base_ns = self._done_ns[start.after]  # one instant for all users, so that their arrivals stay even
         else:
-            assert self.begin_ns is not None, "begun is set after begin_ns"
+            assert self.begin_ns is not None, "wait_begin returns when it is set"
             base_ns = self.begin_ns
         start_ns = base_ns + start.at_ns
-        delay_s = (start_ns - monotonic_ns()) / NS_PER_S
-        if delay_s > 0 and self.stopping.wait(delay_s):
+        if self.stopping.wait(max(0, start_ns - monotonic_ns() - PACED_NS) / NS_PER_S):
             raise StoppedError
+        # To the instant, as what is sent before it counts as warm-up; an event's time-out is one of whole milliseconds.
+        self.pacer.sleep_until_ns(start_ns)
         if seat.group not in self._started:
             self._started.add(seat.group)
             # A schedule counts from its start, whenever its first user gets to it.
@@ -168,13 +212,24 @@ class Run:
         """Report that a user has nothing more to do; the group is done when its last user is."""
         self._working[seat.group] -= 1
         if self._working[seat.group] == 0:
-            self._done_ns[seat.group] = monotonic_ns()
-            self.recorder.inactive(seat.group, self._done_ns[seat.group])
+            ended_ns = self._done_ns[seat.group] = monotonic_ns()
+            if self.stop_ns is not None and seat.group in self._publishing:
+                # Rates count the time until publishing stopped, not until that was noticed and all was confirmed.
+                ended_ns = min(ended_ns, self.stop_ns)
+            self.recorder.inactive(seat.group, ended_ns)
             self._done[seat.group].set()
 
     def is_done(self, group: str) -> bool:
         """Return whether all users of *group* have nothing more to do."""
-        return bool(self._done[group].is_set())
+        return group in self._done_ns
+
+    def is_started(self, group: str) -> bool:
+        """Return whether *group* has begun its work; one that was done before it could begin has not."""
+        return group in self._started
+
+    def done_ns(self, group: str) -> int:
+        """Return since when *group*, which is done, has nothing more to do."""
+        return self._done_ns[group]
 
     def wait_done(self, groups: Sequence[str], timeout_s: float | None) -> None:
         """Block until all *groups* are done, the run stops, or *timeout_s* is over."""
@@ -191,12 +246,15 @@ class Run:
         self.events.append((monotonic_ns(), code, text))
 
     def fail(self, text: str, *, code: str = "run-failed") -> None:
-        """End the run because it cannot go on; the first reason is kept and put on the timeline."""
+        """
+        End the run because it cannot go on; the first reason is kept and put on the timeline.
+
+        Those who still can take what is on its way to them until the conductor says that it is over.
+        """
         if self.failure is None:
             self.failure = text
             self.record(code, text)
         self.stop()
-        self.over.set()
 
     def stop(self) -> None:
         """End publishing now; what is in flight is still waited for by the conductor."""

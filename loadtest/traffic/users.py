@@ -1,39 +1,20 @@
 """
 The Locust users: one User class for each group of the scenario, with exactly as many users as it asks for.
 
-Locust spawns them and shows them; what they do is in publisher.py, consumer.py, getter.py and blocking.py.
+Locust spawns them and shows them; what they do is in the members that roles.py names.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, ClassVar
 
 from locust import User, task
 from locust.exception import StopUser
 
-from loadtest.scenario import ConsumerPlan, GetterPlan, PublisherPlan
-from loadtest.traffic.blocking import BlockingConsumer, BlockingGetter, BlockingPublisher
-from loadtest.traffic.consumer import Consumer
-from loadtest.traffic.getter import Getter
-from loadtest.traffic.publisher import Publisher
+from loadtest.traffic.roles import member_for
 
 if TYPE_CHECKING:
-    from loadtest.traffic.member import Member
-    from loadtest.traffic.run import Run, Seat
-
-MEMBERS: Final[dict[tuple[type, str], type[Member[Any]]]] = {
-    (PublisherPlan, "bulk"): Publisher,
-    (ConsumerPlan, "bulk"): Consumer,
-    (GetterPlan, "bulk"): Getter,
-    (PublisherPlan, "blocking"): BlockingPublisher,
-    (ConsumerPlan, "blocking"): BlockingConsumer,
-    (GetterPlan, "blocking"): BlockingGetter,
-}
-
-
-def member_for(run: Run, seat: Seat) -> Member[Any]:
-    """Return the member that does what *seat* says."""
-    return MEMBERS[type(seat), seat.client](run, seat)
+    from loadtest.traffic.run import Run
 
 
 class GroupUser(User):
@@ -45,8 +26,10 @@ class GroupUser(User):
 
     @task
     def live(self) -> None:
-        """Do all that the seat says, once."""
-        member_for(self.loadtest_run, self.loadtest_run.take_seat(self.loadtest_group)).live()
+        """Do all that the seat says, once; a user for whom there is none (Locust was asked for more) goes at once."""
+        seat = self.loadtest_run.take_seat(self.loadtest_group)
+        if seat is not None:
+            member_for(self.loadtest_run, seat).live()
         raise StopUser
 
 

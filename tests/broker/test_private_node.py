@@ -128,7 +128,7 @@ def name() -> str:
 
 REFUSED_CONFIGS = {
     "unknown-key": ("no.such.key = 3\n", "no.such.key"),
-    "wrong-type": ("channel_max = many\n", "channel_max"),
+    "wrong-type": ("heartbeat = many\n", "heartbeat"),
     "syntax": ("channel_max 5\n", "my.conf"),
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -89,7 +91,7 @@ steps = st.lists(
 
 @settings(derandomize=True, max_examples=300, deadline=None)
 @given(window=st.integers(1, 12), steps=steps)
-def test_settled_and_in_flight_agree_with_a_dict(window: int, steps: list) -> None:
+def test_settled_and_in_flight_agree_with_a_dict(window: int, steps: list[Any]) -> None:
     """Whatever is published and confirmed, each tag is settled once, with its own instants, as a dict would say."""
     outstanding = Outstanding(window)
     open_tags: dict[int, int] = {}

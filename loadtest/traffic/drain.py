@@ -1,0 +1,131 @@
+"""
+Waiting until everything that was published is confirmed and taken, or until it is clear that no more will come.
+
+Knows the run, its ledger and the queues' depths; not when a run drains (conductor), nor how windows are cut (cutter).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import gevent
+
+from loadtest.clock import NS_PER_MS, NS_PER_S, monotonic_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from loadtest.measure.collector import Collector
+    from loadtest.traffic.cutter import Cutter
+    from loadtest.traffic.run import Run
+
+    QueueDepths = Callable[[Sequence[str]], Mapping[str, int]]
+
+# The drain is looked at soon and then less often: a flood of a thousand ends at once, a backlog is not pestered.
+FIRST_LOOK_NS: Final = 5 * NS_PER_MS
+LOOK_GROWTH: Final = 1.5
+LONGEST_LOOK_NS: Final = 100 * NS_PER_MS
+# With nothing arriving for this long and the queues empty, what is missing will not come.
+STILL_NS: Final = 2 * NS_PER_S
+# What was asked about a second ago is not asked again: a thousand queues are a thousand questions.
+ASK_AGAIN_NS: Final = NS_PER_S
+
+
+class Drain:
+    """
+    Says what is missing, and waits for it.
+
+    Args:
+        queue_depths: Returns the messages ready in the given queues, leaving out those that are gone; may raise
+            whatever a broker that is gone makes it raise, which is survived.
+    """
+
+    def __init__(self, run: Run, collector: Collector, cutter: Cutter, queue_depths: QueueDepths) -> None:
+        self._run = run
+        self._collector = collector
+        self._cutter = cutter
+        self._queue_depths = queue_depths
+        self._asked_ns = 0
+        self._has_complained = False
+        plan = run.plan
+        self._takers = {*(seat.group for seat in plan.consumers), *(seat.group for seat in plan.getters)}
+
+    def wait(self, deadline_ns: Callable[[], int]) -> None:
+        """
+        Block until everything published is confirmed and taken, nothing more can come, or the deadline.
+
+        Args:
+            deadline_ns: Returns the instant at which to give up, which may come nearer meanwhile.
+        """
+        run, look_ns = self._run, FIRST_LOOK_NS
+        taken_ns, changed_ns = -1, monotonic_ns()
+        while (now_ns := monotonic_ns()) < deadline_ns() and not self._is_hopeless():
+            outstanding = sum(task.outstanding() + task.unprocessed() for task in run.tasks)
+            newest_ns = max(run.last_taken_ns.values(), default=0)
+            is_flowing = outstanding > 0 or newest_ns != taken_ns
+            if is_flowing:
+                taken_ns, changed_ns = newest_ns, now_ns
+            # While messages flow a window a second will do; a pause may be the end.
+            if not is_flowing or self._cutter.is_due(now_ns):
+                self._cutter.cut_paused(now_ns)
+                if outstanding == 0 and (self._is_nobody_left() or self.missing() == 0):
+                    return
+            if now_ns - changed_ns > STILL_NS and self.queues_are_empty():
+                return
+            gevent.sleep(max(0, min(look_ns, deadline_ns() - now_ns)) / NS_PER_S)
+            look_ns = min(LONGEST_LOOK_NS, int(look_ns * LOOK_GROWTH))
+
+    def missing(self) -> int:
+        """Return how many messages are still to come: published and due somewhere, and not there."""
+        if not self._takers:
+            return 0
+        losses = self._collector.losses()
+        return losses.lost + losses.remaining + losses.undelivered
+
+    def is_starved(self) -> bool:
+        """
+        Return whether users that want more messages than there are would wait for ever.
+
+        Only where the scenario publishes itself: all its publishers are done, all others have begun, and nothing has
+        come for a while though the queues are empty, or for the whole drain time.
+        """
+        run = self._run
+        publishers = {seat.group for seat in run.plan.publishers}
+        if not publishers or not all(run.is_done(group) for group in publishers):
+            return False
+        if not all(run.is_started(group) or run.is_done(group) for group in self._takers):
+            return False
+        since_ns = max(*(run.done_ns(group) for group in publishers), *run.last_taken_ns.values(), 0)
+        quiet_ns = monotonic_ns() - since_ns
+        if any(task.outstanding() + task.unprocessed() for task in run.tasks):
+            return False
+        return quiet_ns > run.plan.scenario.run.drain_ns or (quiet_ns > STILL_NS and self.queues_are_empty())
+
+    def queues_are_empty(self) -> bool:
+        """Return whether all consumed queues are known to be empty; asks once a second at most, in between it is no."""
+        now_ns = monotonic_ns()
+        if now_ns - self._asked_ns < ASK_AGAIN_NS:
+            return False
+        self._asked_ns = now_ns
+        depths = self.depths()
+        return depths is not None and not any(depths.values())
+
+    def depths(self) -> Mapping[str, int] | None:
+        """Return the messages ready in the consumed queues; None, and an event the first time, where nobody answers."""
+        # A stream keeps its messages, whoever has read them.
+        queues = [sink for sink in self._run.plan.consumed_sinks if "#" not in sink]
+        try:
+            return self._queue_depths(queues)
+        except Exception as error:  # noqa: BLE001  # the broker may be gone in any way; the ledger says what is missing
+            if not self._has_complained:
+                self._has_complained = True
+                self._run.record("queues-unknown", f"could not ask how many messages are left in the queues: {error}")
+            return None
+
+    def _is_nobody_left(self) -> bool:
+        """Return whether every user has done its work: what is left in the queues then, nobody is there to take."""
+        return all(self._run.is_done(group) for group in self._run.users)
+
+    def _is_hopeless(self) -> bool:
+        """Return whether the run has failed and nobody is left who could take or confirm anything."""
+        return self._run.failure is not None and all(task.is_lost for task in self._run.tasks)

@@ -1,0 +1,40 @@
+"""
+Ctrl-C and SIGTERM: where in the process they arrive.
+
+What is done about them is decided by whoever leads the run (locust_run.py, command_run.py). gevent prints what ends its
+hub, a Ctrl-C too, unless it is told that this is no error.
+"""
+
+from __future__ import annotations
+
+import signal
+
+import gevent
+
+
+def interrupt_preparation() -> None:
+    """Have both signals raise KeyboardInterrupt, so that what is half made is unmade on the way out."""
+    _print_no_interrupt()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def interrupt_main_greenlet() -> None:
+    """
+    Have Ctrl-C raise KeyboardInterrupt in the main greenlet, which waits in Locust's `main` for the end.
+
+    Python by itself raises it in whatever greenlet is at work: in the one that leads the run it would be the end of it,
+    with nothing written.
+    """
+    _print_no_interrupt()
+    gevent.signal_handler(signal.SIGINT, _raise)
+
+
+def _raise() -> None:
+    """Raise in a greenlet of gevent's, whose hub hands what ends the process to the main one."""
+    raise KeyboardInterrupt
+
+
+def _print_no_interrupt() -> None:
+    hub = gevent.get_hub()
+    if KeyboardInterrupt not in hub.NOT_ERROR:
+        hub.NOT_ERROR = (*hub.NOT_ERROR, KeyboardInterrupt)

@@ -1,0 +1,119 @@
+"""Runs on a node of their own, which they alarm, freeze and kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import gevent
+import gevent.subprocess
+import pytest
+
+from loadtest.broker.private_node import PrivateNode
+from tests.broker.traffic.load_run import LoadRun, perform
+
+# In this order: the last one kills the node.
+pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("traffic-node")]
+
+FLOW = """
+topology: {queues: {q: {durable: true}}}
+publishers: {in: {routing_key: q, body: {size: 1KB}, rate: 2000/s, confirm_window: 200}}
+consumers: {out: {queue: q, ack: auto}}
+"""
+
+
+@pytest.fixture(scope="module")
+def node(rabbitmq_server: Path) -> Iterator[PrivateNode]:
+    """A node that may be harmed."""
+    with PrivateNode.start(server=rabbitmq_server) as node:
+        yield node
+
+
+def control(node: PrivateNode, server: Path, *command: str) -> None:
+    """Run `rabbitmqctl` as the node's owner, and let other greenlets run meanwhile."""
+    environ = dict(
+        entry.split("=", 1) for entry in Path(f"/proc/{node.pid}/environ").read_text().split("\0") if "=" in entry
+    )
+    program = str(server.with_name("rabbitmqctl"))
+    done = gevent.subprocess.run([program, *command], env=environ, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_a_memory_alarm_is_counted_and_survived(node: PrivateNode, rabbitmq_server: Path) -> None:
+    """The broker blocks the publisher for a while: events, blocked time and late messages say so, and all arrive."""
+
+    def alarm(load_run: LoadRun) -> None:
+        gevent.sleep(0.2)
+        control(node, rabbitmq_server, "set_vm_memory_high_watermark", "0")
+        load_run.wait_until(lambda: "connection-blocked" in load_run.events())
+        gevent.sleep(0.3)
+        control(node, rabbitmq_server, "set_vm_memory_high_watermark", "0.4")
+
+    result, load_run = perform(node.endpoint, FLOW + "run: {duration: 4s}", meanwhile=alarm)
+
+    assert "low on memory" in load_run.events()["connection-blocked"]
+    assert "connection-unblocked" in load_run.events()
+    windows = [record for record in load_run.records if record["type"] == "window"]
+    assert sum(window["gauges"]["blocked_ns"] for window in windows) > 300_000_000
+    totals = result.totals
+    assert totals.offered == totals.published == totals.confirmed == totals.delivered == 8000
+    assert result.verdict.exit_code == 0
+    assert "broker-blocked-publishers" in {finding.code for finding in result.verdict.findings}
+
+
+def test_a_broker_that_stays_blocked_does_not_hold_the_run(node: PrivateNode, rabbitmq_server: Path) -> None:
+    """The duration and the drain are over some time; what got no confirm is in doubt."""
+    control(node, rabbitmq_server, "set_vm_memory_high_watermark", "0")
+    text = FLOW.replace("confirm_window: 200", "confirm_window: 0, mandatory: false").replace("1KB", "100KB")
+    began = time.monotonic()
+    try:
+        result, _ = perform(node.endpoint, text + "run: {duration: 500ms, drain: 300ms}")
+    finally:
+        control(node, rabbitmq_server, "set_vm_memory_high_watermark", "0.4")
+
+    assert time.monotonic() - began < 8
+    assert result.totals.offered == 1000
+    assert result.totals.published < 1000
+
+
+def test_a_frozen_broker_does_not_hold_the_run(node: PrivateNode) -> None:
+    """A broker that answers nothing any more is left behind after the drain, in doubt what it had."""
+
+    def freeze(load_run: LoadRun) -> None:
+        gevent.sleep(0.3)
+        os.kill(node.pid, signal.SIGSTOP)
+        load_run.run.over.wait(20)
+        gevent.sleep(0.1)
+
+    try:
+        with LoadRun(node.endpoint, FLOW + "run: {duration: 1s, drain: 500ms}") as load_run:
+            gevent.spawn_later(8, os.kill, node.pid, signal.SIGCONT)
+            result = load_run.perform(meanwhile=freeze)
+            os.kill(node.pid, signal.SIGCONT)
+    finally:
+        os.kill(node.pid, signal.SIGCONT)
+
+    assert result.totals.offered == 2000
+    assert result.totals.in_doubt > 0
+    assert result.ledger.balanced
+
+
+def test_a_killed_broker_ends_the_run_with_its_books_closed(node: PrivateNode) -> None:
+    """After kill -9 every message is confirmed or in doubt, and the run ends at once with the reason."""
+
+    def kill(_: LoadRun) -> None:
+        gevent.sleep(0.3)
+        node.kill()
+
+    began = time.monotonic()
+    result, load_run = perform(node.endpoint, FLOW + "run: {duration: 30s}", meanwhile=kill)
+
+    assert time.monotonic() - began < 10
+    assert "connection-lost" in load_run.events()
+    assert "queues-unknown" in load_run.events() or not result.totals.lost
+    assert result.totals.published == result.totals.confirmed + result.totals.in_doubt
+    assert result.ledger.balanced
+    assert result.verdict.exit_code in {1, 3}

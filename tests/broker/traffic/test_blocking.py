@@ -1,0 +1,136 @@
+"""`client: blocking`: the same users on `pika.BlockingConnection`, with the same ledger and the same end."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtest.broker.endpoint import Endpoint
+from loadtest.broker.topology import queue_depths
+
+pytestmark = pytest.mark.broker
+
+ROOT = Path(__file__).parents[3]
+
+
+def perform(endpoint: Endpoint, text: str, *delete: str) -> dict[str, Any]:
+    """Run a scenario in a patched process and return what it reports."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.broker.traffic.patched", endpoint.url, *delete],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+    assert done.returncode == 0, done.stderr
+    report: dict[str, Any] = json.loads(done.stdout)
+    return report
+
+
+def test_all_three_roles_close_the_ledger(vhost_endpoint: Endpoint) -> None:
+    """Confirmed publishes, consumers that ack every few, a getter that empties the rest, bodies stamped in them."""
+    report = perform(
+        vhost_endpoint,
+        """
+topology: {keep: true, queues: {q: {durable: true}, r: {durable: true}}}
+publishers:
+  in: {client: blocking, routing_key: q, body: {size: 50B}, messages: 200, confirm_window: 1, users: 2, stamp: body}
+  more: {client: blocking, routing_key: r, body: {text: hi}, rate: 500/s, messages: 100, confirm_window: 0}
+consumers: {out: {client: blocking, queue: q, users: 2, prefetch: 20, ack: every 7}}
+getters: {rest: {client: blocking, queue: r, after: more, until: empty, ack: every 3}}
+""",
+    )
+
+    totals = report["totals"]
+    assert (totals["published"], totals["confirmed"], totals["delivered"], totals["got"]) == (300, 200, 200, 100)
+    assert (totals["lost"], totals["duplicates"], report["exit_code"]) == (0, 0, 0)
+    assert queue_depths(vhost_endpoint, ["q", "r"]) == {"q": 0, "r": 0}
+
+
+def test_auto_ack_and_a_limit(vhost_endpoint: Endpoint) -> None:
+    """With auto-ack what the broker has sent is taken, limit or not; with acks the rest goes back."""
+    report = perform(
+        vhost_endpoint,
+        """
+topology: {keep: true, queues: {q: {durable: true}, r: {durable: true}}}
+publishers: {in: {routing_key: [q, r], body: {text: hi}, messages: 400, confirm_window: 100}}
+consumers:
+  auto: {client: blocking, queue: q, after: in, messages: 10, ack: auto}
+  acks: {client: blocking, queue: r, after: in, messages: 30, prefetch: 10, ack: every 4, processing_time: 1ms}
+run: {drain: 100ms}
+""",
+    )
+
+    totals = report["totals"]
+    assert totals["lost"] == 0
+    assert report["left"]["r"] == 170
+    assert totals["delivered"] + report["left"]["q"] + report["left"]["r"] == 400
+
+
+def test_what_comes_back_is_recorded(vhost_endpoint: Endpoint) -> None:
+    """With confirms pika raises, without it calls back."""
+    report = perform(
+        vhost_endpoint,
+        """
+topology: {exchanges: {x: {type: direct}}}
+publishers:
+  sure: {client: blocking, exchange: x, routing_key: no, mandatory: true, body: {text: hi}, messages: 20}
+  fast: {client: blocking, exchange: x, routing_key: no, mandatory: true, body: {text: hi}, messages: 20,
+         confirm_window: 0}
+""",
+    )
+
+    assert (report["totals"]["returned"], report["totals"]["confirmed"]) == (40, 20)
+    assert report["balanced"]
+
+
+@pytest.mark.parametrize(
+    "method, name, code",
+    [("exchange_delete", "x", "connection-lost"), ("queue_delete", "q", "consumer-cancelled")],
+)
+def test_trouble_ends_the_run(vhost_endpoint: Endpoint, method: str, name: str, code: str) -> None:
+    """A deleted exchange or queue ends the run with the reason, though it was to take a minute."""
+    report = perform(
+        vhost_endpoint,
+        """
+topology:
+  exchanges: {x: {type: fanout}}
+  queues: {q: {}}
+  bindings: [{exchange: x, queue: q}]
+publishers: {in: {client: blocking, exchange: x, body: {text: hi}, rate: 200/s, mandatory: false, confirm_window: 1}}
+consumers: {out: {client: blocking, queue: q, ack: auto}}
+run: {duration: 60s}
+""",
+        method,
+        name,
+    )
+
+    assert code in report["events"]
+    assert report["balanced"]
+    assert report["exit_code"] not in {0, 130}
+
+
+def test_a_duration_ends_users_that_wait(vhost_endpoint: Endpoint) -> None:
+    """A publisher asleep until its next arrival and consumers without messages end with the run."""
+    report = perform(
+        vhost_endpoint,
+        """
+topology: {queues: {q: {}}}
+publishers: {in: {client: blocking, routing_key: q, body: {text: hi}, rate: 60/m, confirm_window: 1}}
+consumers: {out: {client: blocking, queue: q, ack: every 2, prefetch: 2, users: 3}}
+run: {duration: 300ms}
+""",
+    )
+
+    totals = report["totals"]
+    assert totals["offered"] == totals["published"] == totals["delivered"] == 1
+    assert report["exit_code"] == 0
