@@ -25,7 +25,7 @@ from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.transport import Deadline, connect, tls_fault
 from loadtest.errors import BrokerError
 
-# 7 s for a connection leaves a tool that has to start up room to report within 10 s; a declaration may wait for an
+# 6 s for a connection leave a tool that has to start up room to report within 10 s; a declaration may wait for an
 # election of quorum queues' leaders.
 OPEN_TIMEOUT_S: Final = 6.0
 ANSWER_TIMEOUT_S: Final = 20.0

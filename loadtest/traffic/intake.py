@@ -30,6 +30,8 @@ class Intake:
         self._tag = run.run_tag
         # Words of publishers of this run that were met in a run of one publisher: the ordinary case costs one lookup.
         self._known: dict[int, int] = {}
+        # What follows the stamp in a body that carries it, kept: slicing a body of 1 MB costs 0.9 ms each time.
+        self._tails: dict[bytes, bytes] = {}
 
     def take_run(
         self,
@@ -125,9 +127,12 @@ class Intake:
         """Return whether *body* is what the publisher of *stamp* sent under that seq."""
         publisher = self._run.publishers[stamp.publisher_id]
         sent = publisher.bodies[stamp.seq % len(publisher.bodies)]
-        if publisher.stamp == "body":
-            return body[STAMP_BYTES:] == sent[STAMP_BYTES:]
-        return body == sent
+        if publisher.stamp != "body":
+            return body == sent
+        tail = self._tails.get(sent)
+        if tail is None:
+            tail = self._tails[sent] = sent[STAMP_BYTES:]
+        return len(body) == len(sent) and body.endswith(tail)
 
     def _publisher_of(self, word: int) -> int | None:
         publisher = self._known.get(word)
