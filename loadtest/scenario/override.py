@@ -112,10 +112,10 @@ def _put_into_list(items: list[Any], path: Path, value: Any, *, is_last: bool) -
 def _put_into_mapping(node: dict[str, Any], path: Path, value: Any, *, is_last: bool) -> Any:
     step = path[-1]
     if not isinstance(step, str):
-        raise _RefusedError(Fault(path, "a position in a mapping", f"a key: {listed(node) or 'nothing, for there is none'}"))
+        raise _RefusedError(Fault(path, "a position in a mapping", f"a key: {listed(node) or 'nothing'}"))
     is_made_up = path[:-1] in _NAMED and step not in node and not (is_last and isinstance(value, dict | None))
     if is_made_up:
-        raise _RefusedError(Fault(path, "nothing of that name", listed(node) or "nothing, for there is none", near_miss(step, node)))
+        raise _RefusedError(Fault(path, "nothing of that name", listed(node) or "nothing", near_miss(step, node)))
     if is_last:
         node[step] = value
     elif node.get(step) is None:
