@@ -55,7 +55,7 @@ check: dev-venv ## Lint, check format, types and the directions of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/python -m pytest -q tests/unit/house
+	@$(BIN)/python -m pytest -q tests/house
 
 bench: dev-venv test-broker-server ## Measure the generator against plain pika in two minutes (ARGS="--perf-test 'CMD'" adds PerfTest)
 	@$(BIN)/python -m bench --quick $(ARGS)

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 #
-# Runs the tests: unit first, then those that need the machine to themselves, then broker, then e2e. All four are run, even
-# where one fails, so that one run tells everything. PYTEST_ARGS goes to each; a stage where it selects nothing is no failure,
-# unless none selects anything.
+# Runs the tests: the house's rules and the unit tests first, then those that need the machine to themselves, then broker,
+# then e2e. All of them are run, even where one fails, so that one run tells everything. PYTEST_ARGS goes to each; a stage
+# where it selects nothing is no failure, unless none selects anything.
 
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
@@ -28,6 +28,7 @@ stage() {
 }
 
 workers=${TEST_WORKERS:-2}
+stage house tests/house -n "$workers" --dist loadgroup -m "not long"
 stage unit tests/unit -n "$workers" --dist loadgroup -m "not long"
 stage alone tests/broker tests/e2e -m "alone and not long"
 stage broker tests/broker -n "$workers" --dist loadgroup -m "not alone and not long"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 DENIES = "#!/bin/sh\nexit 101\n"
 ALLOWS = "#!/bin/sh\nexit 0\n"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
 SET_UP = ("pyproject.toml", "Makefile", ".ci/run", "tools/venv.sh", "tools/broker.sh", "tools/lock.sh", "tools/test.sh")
 
