@@ -119,8 +119,9 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
                 break
             self._publish(seq, intended_ns)
         if self._seat.mandatory and not self._seat.confirm_window and self._connection is not None:
-            # pika hands over what came back only when it is asked, and nobody says when the last of it has.
-            self._connection.process_data_events(time_limit=POLL_S)
+            # A channel answers in the order in which it was asked: with this answer all that came back has come.
+            self._opened().basic_qos(prefetch_count=0)
+            self._connection.process_data_events(time_limit=0)
 
     def _publish(self, seq: int, intended_ns: int) -> None:
         seat = self._seat

@@ -143,6 +143,9 @@ class Publisher(WireMember["PublisherPlan"]):
         else:
             self._publish_open(self._seat.arrivals, start_ns)
         self._wait_confirmed()
+        if self._seat.mandatory and self._in_flight is None and self._channel is not None:
+            # A channel answers in the order in which it was asked: with this answer all that came back has come.
+            self._channel.basic_qos(prefetch_count=0)
 
     # --- sending -------------------------------------------------------------------------------------------------
 

@@ -26,8 +26,12 @@ def value() -> Iterator[str]:
 
 
 def start(value: str, command: list[str] | None = None) -> subprocess.Popen[bytes]:
-    """Return a process that carries the marker; it has it from its exec on, which Popen waits for."""
-    return subprocess.Popen(command or SLEEP, env=os.environ | {NAME: value})
+    """Return a process that carries the marker."""
+    process = subprocess.Popen(command or SLEEP, env=os.environ | {NAME: value})
+    # Popen waits for the exec, but the kernel shows the new environment a moment after it closes the old descriptors.
+    while not Path(f"/proc/{process.pid}/environ").read_bytes():
+        os.sched_yield()
+    return process
 
 
 def test_finds_only_what_carries_the_marker(value: str) -> None:
