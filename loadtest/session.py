@@ -38,6 +38,7 @@ from loadtest.traffic.conductor import Conductor
 from loadtest.traffic.gauges import Gauges
 from loadtest.traffic.run import Run, seats_of
 from loadtest.wire.pacing import Pacer
+from loadtest.wire.stamp import RUN_TAG_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], None]
 
-RUN_TAG_BITS: Final = 12
 RESULTS: Final = Path("results")
 
 

@@ -34,7 +34,7 @@ class GroupUser(User):
 
 
 def user_classes(run: Run) -> list[type[User]]:
-    """Return a User class per group of *run*, with the number of its users fixed (locust.md, section 1)."""
+    """Return a User class per group of *run*, with the number of its users fixed."""
     return [
         type(
             group,
