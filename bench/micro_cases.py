@@ -20,12 +20,12 @@ from pika import frame, spec
 from bench.micro_sinks import NoSink, RecordingSink, SinkHandler
 from loadtest.measure import Histogram, Ledger, Recorder
 from loadtest.measure.window import Window
+from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT, STAMP_VOID, run_publisher_word, run_words
 from loadtest.traffic.intake import Intake
 from loadtest.traffic.outstanding import Outstanding
 from loadtest.wire.acks import ack_head
 from loadtest.wire.publishing import PublishCycle
 from loadtest.wire.reader import FrameReader
-from loadtest.wire.stamp import run_publisher_word
 
 RUN_TAG: Final = 7
 BODY: Final = b"Hello World!"
@@ -33,6 +33,8 @@ RUN: Final = 1000
 # What one wake-up brings at saturation, so runs are recorded in pieces of this many.
 WAKE_UP: Final = 24
 _NOW_NS: Final = 1_000_000_000_000
+# Deliveries that are marshalled once, to be read again and again: some hundred times what is read at once.
+_SOURCE: Final = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,28 +79,22 @@ def encode_case() -> Case:
     )
     count = cycle.max_batch
     intended = np.full(count, _NOW_NS, np.int64)
-    return Case("encode", count, lambda: cycle.encode(0, intended, _NOW_NS + 5000))
+    return Case("encode", count, lambda: cycle.encode(0, count, intended, _NOW_NS + 5000))
 
 
 def deliver_run_case(*, recorded: bool) -> Case:
     """Return the reading of a thousand deliveries of one shape, alone or with all that is recorded of them."""
-    memory = bytearray(deliveries(RUN))
-    feed = _feeder(memory, RUN, recorded=recorded)
-    return Case("deliver in a run, recorded" if recorded else "deliver in a run", RUN, lambda: feed(len(memory)))
+    return Case("deliver in a run, recorded" if recorded else "deliver in a run", RUN, _feeder(RUN, recorded=recorded))
 
 
 def deliver_wake_up_case() -> Case:
     """Return the reading and recording of what one read brings at saturation."""
-    memory = bytearray(deliveries(WAKE_UP))
-    feed = _feeder(memory, WAKE_UP, recorded=True)
-    return Case(f"deliver {WAKE_UP} a read, recorded", WAKE_UP, lambda: feed(len(memory)))
+    return Case(f"deliver {WAKE_UP} a read, recorded", WAKE_UP, _feeder(WAKE_UP, recorded=True))
 
 
 def deliver_lone_case(*, recorded: bool) -> Case:
     """Return the reading of one delivery that came alone; recorded, it is settled with those before it as in a run."""
-    memory = bytearray(deliveries(1))
-    feed = _feeder(memory, 1, recorded=recorded)
-    return Case("lone delivery, recorded" if recorded else "lone delivery", 1, lambda: feed(len(memory)))
+    return Case("lone delivery, recorded" if recorded else "lone delivery", 1, _feeder(1, recorded=recorded))
 
 
 def ack_run_case() -> Case:
@@ -115,12 +111,12 @@ def confirmed_case() -> Case:
     outstanding = Outstanding(count)
     recorder = Recorder("bench", {"in": "publisher"}, closed_groups=["in"]).publisher("in", 0)
     intended = np.full(count, _NOW_NS, np.int64)
-    multiple = np.ones(1, np.bool_)
 
     def confirm() -> None:
-        outstanding.add(intended, _NOW_NS)
-        settled = outstanding.settle(np.array([outstanding.next_tag - 1]), multiple)
-        recorder.confirmed(settled.tags - 1, settled.intended_ns, settled.sent_ns, _NOW_NS + 90_000)
+        outstanding.add(count, intended, _NOW_NS)
+        first = outstanding.lowest
+        settled = outstanding.settle_through(outstanding.next_tag - 1)
+        recorder.confirmed_run(first - 1, count, settled.intended_ns, settled.sent_ns, _NOW_NS + 90_000)
 
     return Case("confirm of 192, recorded", count, confirm)
 
@@ -134,24 +130,24 @@ def histogram_case() -> Case:
 
 def recorder_case() -> Case:
     """Return the recording of deliveries a wake-up at a time, settled some 8,000 at a time, with order and seqs."""
-    recorder = Recorder("bench", {"out": "consumer"})
+    recorder = Recorder("bench", {"out": "consumer"}, ours=run_words(RUN_TAG, 1))
     deliver = _recorded_by(recorder)
     calls = 8192 // WAKE_UP
 
     def record() -> None:
         for _ in range(calls):
-            deliver(WAKE_UP)
+            deliver()
 
     return Case(f"recorder, {WAKE_UP} a call", calls * WAKE_UP, record)
 
 
 def ledger_case() -> Case:
     """Return the taking of a window of some 65,000 deliveries as it comes from a worker: read, and merged."""
-    recorder = Recorder("bench", {"out": "consumer"})
+    recorder = Recorder("bench", {"out": "consumer"}, ours=run_words(RUN_TAG, 1))
     deliver = _recorded_by(recorder)
     calls = 65_536 // WAKE_UP
     for _ in range(calls):
-        deliver(WAKE_UP)
+        deliver()
     record = recorder.cut(_NOW_NS, _NOW_NS + 1, "measure", {}).to_record()
     return Case(
         "ledger update of a window",
@@ -164,8 +160,7 @@ def deliveries(count: int) -> bytes:
     """Return the frames of *count* stamped deliveries as the broker sends them."""
     parts = []
     for seq in range(count):
-        stamp = struct.pack(">IIQq", run_publisher_word(RUN_TAG, 0), 3, seq, _NOW_NS + 1000 * seq)
-        properties = pika.BasicProperties(headers={"lt": stamp})
+        properties = pika.BasicProperties(headers={"lt": _stamp(seq)})
         parts += [
             frame.Method(1, spec.Basic.Deliver("c1", seq + 1, False, "", "saturate")).marshal(),  # noqa: FBT003
             frame.Header(1, len(BODY), properties).marshal(),
@@ -174,38 +169,61 @@ def deliveries(count: int) -> bytes:
     return b"".join(parts)
 
 
-def _feeder(memory: bytearray, messages: int, *, recorded: bool) -> Callable[[int], int]:
+def _stamp(seq: int) -> bytes:
+    return STAMP_STRUCT.pack(run_publisher_word(RUN_TAG, 0), 3, seq, _NOW_NS + seq)
+
+
+def _feeder(messages: int, *, recorded: bool) -> Callable[[], None]:
+    """
+    Return a function that has a reader read the next *messages* deliveries of an endless sequence.
+
+    They are copied to where the reader reads, as a socket would do it; seqs count on, so none comes twice.
+    """
+    source = bytearray(deliveries(_SOURCE))
+    stride = len(source) // _SOURCE
+    seqs: NDArray[np.uint64] = np.ndarray((_SOURCE,), ">u8", source, source.index(_stamp(0)) + 8, (stride,))
+    size = messages * stride
+    memory = bytearray(size)
     received = np.frombuffer(memory, np.uint8)
-    reader = FrameReader(SinkHandler(_recording_sink(messages) if recorded else NoSink()))
-    # The first comes through pika and is learned; it is not what is timed.
-    reader.feed(memory, received, len(memory))
-    return lambda end: reader.feed(memory, received, end)
+    reader = FrameReader(SinkHandler(_recording_sink() if recorded else NoSink()))
+    at = 0
+
+    def feed() -> None:
+        nonlocal at
+        if at + size > len(source):
+            seqs.__iadd__(np.uint64(at // stride))
+            at = 0
+        memory[:] = source[at : at + size]
+        at += size
+        reader.feed(memory, received, size)
+
+    feed()  # The first comes through pika and is learned; it is not what is timed.
+    return feed
 
 
-def _recording_sink(feed: int) -> RecordingSink:
+def _recording_sink() -> RecordingSink:
     publishers: Mapping[int, Any] = {0: SimpleNamespace(publisher_id=0, bodies=(BODY,), stamp="headers")}
     run: Any = SimpleNamespace(run_tag=RUN_TAG, publishers=publishers)
-    recorder = Recorder("bench", {"out": "consumer"})
+    recorder = Recorder("bench", {"out": "consumer"}, ours=run_words(RUN_TAG, 1))
     # What is recorded is cut as in a run, once a second or so: else it would grow, and slow down, without end.
     return RecordingSink(
         Intake(run, recorder.delivery("out", "saturate")),
         lambda: recorder.cut(_NOW_NS, _NOW_NS + 1, "measure", {}),
         _NOW_NS + 900_000,
-        feed,
     )
 
 
-def _recorded_by(recorder: Recorder) -> Callable[[int], None]:
+def _recorded_by(recorder: Recorder) -> Callable[[], None]:
+    """Return a function that records the next wake-up's deliveries."""
     delivery = recorder.delivery("out", "saturate")
-    seqs: NDArray[np.int64] = np.arange(WAKE_UP, dtype=np.int64)
-    intended = np.full(WAKE_UP, _NOW_NS, np.int64)
-    lateness = np.full(WAKE_UP, 3, np.uint32)
-    at = 0
+    stamps = np.zeros(WAKE_UP, STAMP_DTYPE)
+    stamps["run_publisher"], stamps["lateness_us"], stamps["intended_ns"] = run_publisher_word(RUN_TAG, 0), 3, _NOW_NS
+    stamps["seq"] = np.arange(WAKE_UP)
+    opaque = stamps.view(STAMP_VOID)
 
-    def deliver(count: int) -> None:
-        nonlocal at
-        delivery.delivered(0, seqs + at, intended, lateness, _NOW_NS + 250_000, 12 * count)
-        at += count
+    def deliver() -> None:
+        delivery.delivered_run(opaque, _NOW_NS + 250_000, 12 * WAKE_UP)
+        stamps["seq"] += WAKE_UP
 
     return deliver
 

@@ -35,41 +35,30 @@ class NoSink:
 
 
 class RecordingSink(NoSink):
-    """
-    Records deliveries as `loadtest.traffic.consumer.Subscription` does, for a consumer with auto-ack.
+    """Records deliveries as `loadtest.traffic.consumer.Subscription` does, for a consumer with auto-ack."""
 
-    The same bytes are fed again and again, so seqs count on from one *feed* of messages to the next: none comes twice.
-    """
-
-    def __init__(self, intake: Intake, cut: Callable[[], object], read_ns: int, feed: int) -> None:
+    def __init__(self, intake: Intake, cut: Callable[[], object], read_ns: int) -> None:
         self._intake = intake
         self._cut = cut
         self._read_ns = read_ns
-        self._feed = feed
-        self._taken_of_feed = 0
-        self._begun = 0
-        self._last_cut = 0
+        self._uncut = 0
 
     def on_run(self, *columns: Any) -> None:
         """Record a run."""
-        _, words, lateness_us, seqs, intended_ns, n_bytes, _ = columns
-        seqs += self._begun
-        self._intake.take_run(words, lateness_us, seqs, intended_ns, self._read_ns, n_bytes, False)  # noqa: FBT003
-        self._count(len(seqs))
+        _, stamps, n_bytes, redelivered = columns
+        self._intake.take_run(stamps, self._read_ns, n_bytes, redelivered)
+        self._count(len(stamps))
 
     def on_one(self, *columns: Any) -> None:
         """Record one."""
-        _, word, lateness_us, seq, intended_ns, n_bytes, redelivered = columns
-        self._intake.take_one(word, lateness_us, seq + self._begun, intended_ns, self._read_ns, n_bytes, redelivered)
+        _, stamp, n_bytes, redelivered = columns
+        self._intake.take_one(stamp, self._read_ns, n_bytes, redelivered)
         self._count(1)
 
     def _count(self, messages: int) -> None:
-        self._taken_of_feed += messages
-        if self._taken_of_feed >= self._feed:
-            self._begun += self._feed
-            self._taken_of_feed = 0
-        if self._begun - self._last_cut >= _CUT_EVERY:
-            self._last_cut = self._begun
+        self._uncut += messages
+        if self._uncut >= _CUT_EVERY:
+            self._uncut = 0
             self._cut()
 
 

@@ -6,7 +6,7 @@ import json
 from typing import Any, Final
 
 from bench.works import EXCHANGE, QUEUE, Work
-from loadtest.wire.stamp import STAMP_BYTES
+from loadtest.stamp import STAMP_BYTES
 
 # The null broker replays the first message; that there are more keeps the run going.
 _REPLAYED_RATE: Final = "10/s"

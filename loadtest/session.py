@@ -34,11 +34,11 @@ from loadtest.report.folder import create_folder
 from loadtest.report.write import JOURNAL_NAME, write_results
 from loadtest.result.build import build_result
 from loadtest.scenario import build_plan, load_scenario
+from loadtest.stamp import RUN_TAG_BITS, run_words
 from loadtest.traffic.conductor import Conductor
 from loadtest.traffic.gauges import Gauges
 from loadtest.traffic.run import Run, seats_of
 from loadtest.wire.pacing import Pacer
-from loadtest.wire.stamp import RUN_TAG_BITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -130,11 +130,13 @@ class Session:
         self._open_results()
         kinds = {name: group["kind"] for name, group in self.groups.items()}
         closed = [name for name, group in self.groups.items() if group["model"] == "closed"]
-        recorder = Recorder(f"{socket.gethostname()}-{os.getpid()}", kinds, closed_groups=closed)
+        run_tag = secrets.randbits(RUN_TAG_BITS)
+        ours = run_words(run_tag, len(self.plan.publishers))
+        recorder = Recorder(f"{socket.gethostname()}-{os.getpid()}", kinds, closed_groups=closed, ours=ours)
         pacer = Pacer()
         self._opened.callback(pacer.close)
         nodes = [endpoint.pika_parameters() for endpoint in self.endpoints]
-        self.run = Run(self.plan, nodes, recorder, pacer, run_tag=secrets.randbits(RUN_TAG_BITS))
+        self.run = Run(self.plan, nodes, recorder, pacer, run_tag=run_tag)
         gauges = Gauges(self.run)
         self._opened.callback(gauges.stop)
         self.collector = Collector()

@@ -17,7 +17,8 @@ from loadtest.clock import NS_PER_US
 from loadtest.measure.arrival_order import ArrivalOrder
 from loadtest.measure.group_recorder import GroupRecorder, WarmUp
 from loadtest.measure.ledger_delta import PUBLISHER_BITS, PUBLISHER_MASK
-from loadtest.measure.pending import CAPACITY, Batch, PendingRuns
+from loadtest.measure.pending import CAPACITY
+from loadtest.measure.pending_stamps import Arrived, PendingStamps
 from loadtest.measure.progressions import Progressions, of_arrivals, of_values, united
 from loadtest.measure.runs import runs_of
 
@@ -30,14 +31,15 @@ class DeliveryGroup(GroupRecorder):
     """
     All consumers, or getters, of a group in one worker.
 
-    Ledger keys are `sink << 20 | publisher`, with the sink's place in the worker's list; those of the order `recorder
-    << 20 | publisher`.
+    A message is this run's if the first word of its stamp is one of `ours`; any other is foreign. Ledger keys are `sink
+    << 20 | publisher`, with the sink's place in the worker's list; those of the order `recorder << 20 | publisher`.
     """
 
-    def __init__(self, name: str, warm_up: WarmUp, *, counter: str) -> None:
+    def __init__(self, name: str, warm_up: WarmUp, *, counter: str, ours: range) -> None:
         super().__init__(name, warm_up)
         self.counter = counter
-        self.pending = PendingRuns()
+        self.ours = ours
+        self.pending = PendingStamps()
         self.message_counts: dict[str, list[int]] = {}
         self.foreign: Counter[str] = Counter()
         self.redelivered: Counter[str] = Counter()
@@ -72,15 +74,16 @@ class DeliveryGroup(GroupRecorder):
         """Record latencies, order and seqs of the deliveries that came."""
         if not self.pending.used:
             return
-        batch = self.pending.take()
-        self.counters[self.counter] += len(batch.seqs)
-        latency = batch.instant - batch.intended
-        if batch.extra.any():
-            self.record(("end_to_end",), batch.intended, latency)
-            self.record(("end_to_end_uncorrected",), batch.intended, latency - batch.extra * NS_PER_US)
+        arrived = self._without_foreign(self.pending.take())
+        if not len(arrived.seq):
+            return
+        latency = arrived.read_ns - arrived.intended_ns
+        if arrived.lateness_us.any():
+            self.record(("end_to_end",), arrived.intended_ns, latency)
+            self.record(("end_to_end_uncorrected",), arrived.intended_ns, latency - arrived.lateness_us * NS_PER_US)
         else:
-            self.record(("end_to_end", "end_to_end_uncorrected"), batch.intended, latency)
-        self._settle_seqs(batch)
+            self.record(("end_to_end", "end_to_end_uncorrected"), arrived.intended_ns, latency)
+        self._settle_seqs(arrived)
 
     def take_delivered(self) -> Progressions:
         """Return the seqs that came since the last cut, and begin anew; settles first and counts the `repeats`."""
@@ -120,16 +123,27 @@ class DeliveryGroup(GroupRecorder):
             self._gets.clear()
             self.record(("get",), gets[:, 0], gets[:, 1])
 
-    def _settle_seqs(self, batch: Batch) -> None:
-        keys = batch.source << PUBLISHER_BITS | batch.publisher
-        seqs = batch.seqs.copy()  # the column is used again
+    def _without_foreign(self, arrived: Arrived) -> Arrived:
+        """Count what came, and as foreign what another run's publishers sent, which is left out."""
+        self.counters[self.counter] += len(arrived.word)
+        kept = (arrived.word >= self.ours.start) & (arrived.word < self.ours.stop)
+        if kept.all():
+            return arrived
+        for source, count in Counter(arrived.source[~kept].tolist()).items():
+            self.counters["foreign"] += count
+            self.foreign[self._names[source]] += count
+        return arrived.where(kept)
+
+    def _settle_seqs(self, arrived: Arrived) -> None:
+        keys = arrived.source << PUBLISHER_BITS | arrived.word - self.ours.start
+        seqs = arrived.seq
         if int(seqs.min()) < 0:
             keys, seqs = self._without_damaged(keys, seqs)
             if not len(seqs):
                 return
         if (keys[1:] < keys[:-1]).any():
-            arrived = np.argsort(keys, kind="stable")
-            keys, seqs = keys[arrived], seqs[arrived]
+            order = np.argsort(keys, kind="stable")
+            keys, seqs = keys[order], seqs[order]
         late = self._order.late(keys, seqs)
         sinks = np.array(self._sink_of, dtype=np.int64)
         keys = sinks[keys >> PUBLISHER_BITS] << PUBLISHER_BITS | keys & PUBLISHER_MASK
@@ -188,20 +202,22 @@ class DeliveryRecorder:
             n_bytes: Bytes of all bodies.
             redelivered: How many of them had the redelivered flag.
         """
-        group = self._group
-        group.counters["bytes_delivered"] += n_bytes
-        if redelivered:
-            self._count_redelivered(redelivered)
-        if group.pending.append(
-            self._number,
-            publisher_ids,
-            read_ns,
-            seqs,
-            intended_ns,
-            lateness_us,
-            len(seqs),  # type: ignore[arg-type]
-        ):
-            group.settle_deliveries()
+        words = self._group.ours.start + publisher_ids
+        self._count(n_bytes, redelivered)
+        if self._group.pending.append_columns(self._number, read_ns, words, lateness_us, seqs, intended_ns):
+            self._group.settle_deliveries()
+
+    def delivered_run(self, stamps: NDArray[np.void], read_ns: int, n_bytes: int, redelivered: int = 0) -> None:
+        """Record a run of messages by their *stamps* (items of 24 opaque bytes), as `delivered` says; any run's."""
+        self._count(n_bytes, redelivered)
+        if self._group.pending.append_run(self._number, read_ns, stamps):
+            self._group.settle_deliveries()
+
+    def delivered_one(self, stamp: bytes, read_ns: int, n_bytes: int, redelivered: int = 0) -> None:
+        """Record one message by its *stamp*, as `delivered` says; any run's."""
+        self._count(n_bytes, redelivered)
+        if self._group.pending.append_one(self._number, read_ns, stamp):
+            self._group.settle_deliveries()
 
     def got(  # noqa: PLR0913 -- what `delivered` takes, and what a Get-Ok says besides
         self,
@@ -237,12 +253,10 @@ class DeliveryRecorder:
     ) -> None:
         """Record *n* messages without a stamp of this run; of a Get-Ok also what is left, and its Get's latency."""
         group = self._group
+        self._count(n_bytes, redelivered)
         group.counters[group.counter] += n
         group.counters["foreign"] += n
-        group.counters["bytes_delivered"] += n_bytes
         group.foreign[self.sink] += n
-        if redelivered:
-            self._count_redelivered(redelivered)
         if message_counts is not None:
             group.message_counts.setdefault(self.sink, []).append(message_counts)
         if get_ns is not None:
@@ -254,6 +268,8 @@ class DeliveryRecorder:
         self._group.counters["corrupted"] += len(copied)
         self._group.corrupted.append((self._sink_place << PUBLISHER_BITS | publisher_id, copied))
 
-    def _count_redelivered(self, count: int) -> None:
-        self._group.counters["redelivered"] += count
-        self._group.redelivered[self.sink] += count
+    def _count(self, n_bytes: int, redelivered: int) -> None:
+        self._group.counters["bytes_delivered"] += n_bytes
+        if redelivered:
+            self._group.counters["redelivered"] += redelivered
+            self._group.redelivered[self.sink] += redelivered

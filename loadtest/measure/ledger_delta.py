@@ -31,9 +31,10 @@ from numpy.typing import NDArray
 
 from loadtest.measure.bitmap import bitmap_of, bitmap_of_text, numbers_of, text_of
 from loadtest.measure.progressions import Progressions, of_ascending, united
+from loadtest.stamp import MAX_PUBLISHER_ID, PUBLISHER_ID_BITS
 
-PUBLISHER_BITS: Final = 20
-PUBLISHER_MASK: Final = (1 << PUBLISHER_BITS) - 1
+PUBLISHER_BITS: Final = PUBLISHER_ID_BITS
+PUBLISHER_MASK: Final = MAX_PUBLISHER_ID
 PUBLISHER_TABLES: Final = ("published", "confirmed", "nacked", "returned", "in_doubt")
 DELIVERY_TABLES: Final = ("delivered", "corrupted")
 # From so many rows of one key on, a bitmap is smaller than the rows as JSON.

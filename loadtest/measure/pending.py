@@ -1,9 +1,9 @@
 """
-Runs of messages waiting to be counted: columns filled by copying, resolved many at a time.
+What publishers did, waiting to be counted: columns filled by copying, resolved many at a time.
 
-A numpy call costs as much for 1 value as for 100. Copying a run's columns is all that is done when it comes;
-differences, histograms and the ledger are worked out for some thousand messages in one step, whether they came in runs
-or one by one.
+As with deliveries (`pending_stamps`), a run of messages costs a copy when it comes; differences, histograms and the
+ledger are worked out for some thousand messages in one step. A run is mostly a stretch of seqs, which is kept as its
+first one.
 """
 
 from __future__ import annotations
@@ -18,107 +18,105 @@ Int64s = NDArray[np.int64]
 # 8,192 values of three columns are 200 KB, which stay in the second-level cache, and are resolved in about half a
 # millisecond: long enough to make the cost of a numpy call vanish, short enough not to hold up the sender.
 CAPACITY: Final = 8192
-# Stands for the publisher of a run whose messages are of several.
-MIXED: Final = -1
+# Stands for the first seq of a run that is no stretch.
+_SCATTERED: Final = -1
 _RUN_FIELDS: Final = 4
+_LEAST_ROOM: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """
-    The messages of all pending runs, in order of arrival; arrays of equal length.
+    The messages of all pending runs, in the order in which they came; arrays of equal length.
 
-    `source` is the recorder that the run came from, `instant` when it was read or written, `publisher` the message's
-    publisher.
+    `instant` is when the run was read or written.
     """
 
-    source: Int64s
     publisher: Int64s
     instant: Int64s
     seqs: Int64s
     intended: Int64s
-    extra: Int64s
+    sent: Int64s
 
 
 class PendingRuns:
     """
-    Columns (seq, intended_ns, and one extra: sent_ns or lateness_us) of the runs since they were last taken.
+    Columns (intended_ns, sent_ns) of the runs since they were last taken, and the seqs of those that are no stretch.
 
-    What is appended is copied: the caller may give views on a buffer that it uses again, of any integer type and byte
-    order.
+    What is appended is copied: the caller may give views on a buffer that it uses again, of any integer type.
     """
 
-    __slots__ = ("_extra", "_intended", "_publishers", "_runs", "_seqs", "used")
+    __slots__ = ("_intended", "_room", "_runs", "_sent", "_seqs", "used")
 
     def __init__(self) -> None:
         self.used = 0
         self._runs: list[int] = []
-        self._seqs, self._intended, self._extra = _columns(0)
-        self._publishers: Int64s = np.empty(0, dtype=np.int64)
+        self._room = 0
+        self._intended = self._sent = self._seqs = _column(0)
 
     def append(
-        self,
-        source: int,
-        publishers: int | NDArray[np.integer],
-        instant: int,
-        seqs: ArrayLike,
-        intended: ArrayLike,
-        extra: ArrayLike,
-        n: int,
+        self, publisher: int, instant: int, first_seq: int, intended: ArrayLike, sent: ArrayLike, n: int
     ) -> bool:
-        """Copy a run of *n* messages in; True says that it is time to take them."""
+        """Copy the *n* messages from *first_seq* on in; True says that it is time to take them."""
         start = self.used
         end = start + n
-        if end > len(self._seqs):
+        if end > self._room:
             self._grow(end)
-        self._seqs[start:end] = seqs
         self._intended[start:end] = intended
-        self._extra[start:end] = extra
-        if not isinstance(publishers, int):
-            publishers = self._keep_publishers(start, end, publishers)
-        self._runs.extend((end, source, publishers, instant))
+        self._sent[start:end] = sent
+        self._runs += (end, publisher, instant, first_seq)
         self.used = end
         return end >= CAPACITY
 
+    def append_scattered(
+        self, publisher: int, instant: int, seqs: NDArray[np.integer], intended: ArrayLike, sent: ArrayLike
+    ) -> bool:
+        """Copy messages in whose *seqs* have gaps; True says that it is time to take them."""
+        start = self.used
+        is_full = self.append(publisher, instant, _SCATTERED, intended, sent, len(seqs))
+        if len(self._seqs) < self._room:
+            self._seqs = _grown(self._seqs, start, self._room)
+        self._seqs[start : self.used] = seqs
+        return is_full
+
     def take(self) -> Batch:
         """Return what is pending and begin anew; the arrays are valid until the next run is appended."""
-        end = self.used
+        end, self.used = self.used, 0
         runs = np.array(self._runs, dtype=np.int64).reshape(-1, _RUN_FIELDS)
         self._runs.clear()
-        self.used = 0
-        lengths = np.diff(runs[:, 0], prepend=0)
-        publisher = np.repeat(runs[:, 2], lengths)
-        if len(self._publishers):
-            # By place: the column of publishers may be shorter than the others, which grew after its last run.
-            mixed = np.flatnonzero(publisher == MIXED)
-            publisher[mixed] = self._publishers[mixed]
+        starts = np.concatenate(([0], runs[:-1, 0]))
+        lengths = runs[:, 0] - starts
+        # Place and seq rise together within a stretch, so their difference is one number a run.
+        seqs = np.repeat(runs[:, 3] - starts, lengths)
+        seqs += np.arange(end)
+        scattered = runs[:, 3] == _SCATTERED
+        if scattered.any():
+            places = np.flatnonzero(np.repeat(scattered, lengths))
+            seqs[places] = self._seqs[places]
         return Batch(
-            source=np.repeat(runs[:, 1], lengths),
-            publisher=publisher,
-            instant=np.repeat(runs[:, 3], lengths),
-            seqs=self._seqs[:end],
+            publisher=np.repeat(runs[:, 1], lengths),
+            instant=np.repeat(runs[:, 2], lengths),
+            seqs=seqs,
             intended=self._intended[:end],
-            extra=self._extra[:end],
+            sent=self._sent[:end],
         )
 
-    def _keep_publishers(self, start: int, end: int, publishers: NDArray[np.integer]) -> int:
-        if end > len(self._publishers):
-            grown = np.empty(len(self._seqs), dtype=np.int64)
-            grown[: len(self._publishers)] = self._publishers
-            self._publishers = grown
-        self._publishers[start:end] = publishers
-        return MIXED
-
     def _grow(self, needed: int) -> None:
-        """Make room: up to the capacity at the first, and beyond it for a run that is larger."""
-        size = 256
-        while size < needed:
-            size *= 2
-        grown = _columns(size)
-        for old, new in zip((self._seqs, self._intended, self._extra), grown, strict=True):
-            new[: self.used] = old[: self.used]
-        self._seqs, self._intended, self._extra = grown
+        """Make room: up to the capacity by doubling, and beyond it for a run that is larger."""
+        room = max(_LEAST_ROOM, self._room)
+        while room < needed:
+            room *= 2
+        self._intended = _grown(self._intended, self.used, room)
+        self._sent = _grown(self._sent, self.used, room)
+        self._room = room
 
 
-def _columns(size: int) -> tuple[Int64s, Int64s, Int64s]:
-    return np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64), np.empty(size, dtype=np.int64)
+def _column(size: int) -> Int64s:
+    return np.empty(size, dtype=np.int64)
+
+
+def _grown(column: Int64s, used: int, size: int) -> Int64s:
+    grown = _column(size)
+    used = min(used, len(column))
+    grown[:used] = column[:used]
+    return grown

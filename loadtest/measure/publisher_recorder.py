@@ -61,11 +61,10 @@ class PublisherGroup(GroupRecorder):
         latency = batch.instant - batch.intended
         if self.is_open:
             self.record(("confirm",), batch.intended, latency)
-            self.record(("confirm_uncorrected",), batch.intended, batch.instant - batch.extra)
+            self.record(("confirm_uncorrected",), batch.intended, batch.instant - batch.sent)
         else:
             self.record(("confirm", "confirm_uncorrected"), batch.intended, latency)
-        # Copied: the columns are used again.
-        self._answers[table].append(of_arrivals(batch.publisher, batch.seqs.copy()))
+        self._answers[table].append(of_arrivals(batch.publisher, batch.seqs))
 
     def take_ledger(self) -> dict[str, Progressions]:
         """Return the changes since the last cut by table of the ledger, and begin anew; settles first."""
@@ -108,16 +107,20 @@ class PublisherRecorder:
 
     def published(self, first_seq: int, intended_ns: ArrayLike, sent_ns: int, n_bytes: int) -> None:
         """Record that the messages from *first_seq* on, one an intended instant, were written at *sent_ns*."""
-        group = self._group
         n = len(intended_ns)  # type: ignore[arg-type]
+        self.published_unpaced(first_seq, n, n_bytes)
+        group = self._group
+        if group.is_open and group.sent.append(self.publisher_id, sent_ns, first_seq, intended_ns, sent_ns, n):
+            group.settle_sent()
+
+    def published_unpaced(self, first_seq: int, n: int, n_bytes: int) -> None:
+        """Record that *n* messages from *first_seq* on were written, of a closed model: it knows no lateness."""
         if first_seq != self._next or self._from == self._next:
             self._begin_row(first_seq)
         self._next = first_seq + n
-        counters = group.counters
+        counters = self._group.counters
         counters["published"] += n
         counters["bytes_published"] += n_bytes
-        if group.is_open and group.sent.append(0, self.publisher_id, sent_ns, 0, intended_ns, 0, n):
-            group.settle_sent()
 
     def offered(self, count: int) -> None:
         """Record that *count* arrivals became due, whether or not they could be sent."""
@@ -126,29 +129,19 @@ class PublisherRecorder:
     def confirmed(self, seqs: ArrayLike, intended_ns: ArrayLike, sent_ns: ArrayLike, read_ns: int) -> None:
         """Record that the broker's acks of *seqs* were read at *read_ns*."""
         group = self._group
-        if group.confirms.append(
-            0,
-            self.publisher_id,
-            read_ns,
-            seqs,
-            intended_ns,
-            sent_ns,
-            len(seqs),  # type: ignore[arg-type]
-        ):
+        if group.confirms.append_scattered(self.publisher_id, read_ns, np.asarray(seqs), intended_ns, sent_ns):
+            group.settle_answers(group.confirms, "confirmed")
+
+    def confirmed_run(self, first_seq: int, n: int, intended_ns: ArrayLike, sent_ns: ArrayLike, read_ns: int) -> None:
+        """Record that the broker's acks of the *n* messages from *first_seq* on were read at *read_ns*."""
+        group = self._group
+        if group.confirms.append(self.publisher_id, read_ns, first_seq, intended_ns, sent_ns, n):
             group.settle_answers(group.confirms, "confirmed")
 
     def nacked(self, seqs: ArrayLike, intended_ns: ArrayLike, sent_ns: ArrayLike, read_ns: int) -> None:
         """Record that the broker's nacks of *seqs* were read at *read_ns*; their latency counts as confirm latency."""
         group = self._group
-        if group.nacks.append(
-            0,
-            self.publisher_id,
-            read_ns,
-            seqs,
-            intended_ns,
-            sent_ns,
-            len(seqs),  # type: ignore[arg-type]
-        ):
+        if group.nacks.append_scattered(self.publisher_id, read_ns, np.asarray(seqs), intended_ns, sent_ns):
             group.settle_answers(group.nacks, "nacked")
 
     def returned(self, seqs: ArrayLike) -> None:

@@ -20,6 +20,7 @@ from loadtest.measure.progressions import Progressions, united
 from loadtest.measure.publisher_recorder import PublisherGroup, PublisherRecorder
 from loadtest.measure.records import GroupKind
 from loadtest.measure.window import Window
+from loadtest.stamp import MAX_PUBLISHER_ID, run_words
 
 __all__ = ["DeliveryRecorder", "PublisherRecorder", "Recorder"]
 
@@ -37,9 +38,18 @@ class Recorder:
         groups: Kind of each group, by name.
         closed_groups: The publisher groups of the closed model: there intended is sent, so lateness is not recorded,
             and the corrected and uncorrected confirm latencies are the same.
+        ours: The first words of the stamps of this run's publishers (`loadtest.stamp.run_words`); what arrives with
+            another one is foreign.
     """
 
-    def __init__(self, worker: str, groups: Mapping[str, GroupKind], *, closed_groups: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        worker: str,
+        groups: Mapping[str, GroupKind],
+        *,
+        closed_groups: Collection[str] = (),
+        ours: range = run_words(0, MAX_PUBLISHER_ID + 1),
+    ) -> None:
         self.worker = worker
         # Latencies of messages intended before this instant are of the warm-up; 0: there is none.
         self.measured_from_ns = 0
@@ -52,7 +62,7 @@ class Recorder:
                 self._publishers[name] = PublisherGroup(name, self, is_open=name not in closed_groups)
             else:
                 counter = "delivered" if kind == "consumer" else "got"
-                self._deliveries[name] = DeliveryGroup(name, self, counter=counter)
+                self._deliveries[name] = DeliveryGroup(name, self, counter=counter, ours=ours)
         self._groups: dict[str, GroupRecorder] = {name: self._group(name) for name in groups}
 
     def publisher(self, group: str, publisher_id: int) -> PublisherRecorder:

@@ -21,7 +21,7 @@ from loadtest.scenario.part import Part
 from loadtest.scenario.quantity import MAX_SIZE_BYTES
 
 BODY_KINDS: Final = ("text", "json", "file", "size", "random")
-STAMP_BYTES: Final = 24  # design section 4: the stamp at the head of a synthetic body
+
 # Random bodies of one group: so many differ before they come again, or as many as fit in so many bytes.
 RANDOM_BODIES: Final = 256
 RANDOM_BYTES: Final = 8_000_000

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from loadtest.scenario.body import STAMP_BYTES, Body
+from loadtest.scenario.body import Body
 from loadtest.scenario.fault import Fault, fault_error, faults_error, shown
 from loadtest.scenario.leaf import (
     AckRule,
@@ -33,6 +33,7 @@ from loadtest.scenario.leaf import (
 from loadtest.scenario.part import Part
 from loadtest.scenario.plan import Ack, Client, Stamp
 from loadtest.scenario.zipf import Zipf
+from loadtest.stamp import STAMP_BYTES
 
 DEFAULT_CONFIRM_WINDOW: Final = 256
 # pika's BlockingChannel waits for each confirm.

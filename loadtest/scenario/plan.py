@@ -14,12 +14,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
+from loadtest.stamp import MAX_PUBLISHER_ID
+
 if TYPE_CHECKING:
     from loadtest.scenario.arrivals import Arrivals
     from loadtest.scenario.model import Scenario
 
-# The stamp has 20 bits for the publisher's number (design section 4).
-MAX_PUBLISHERS: Final = 1 << 20
+MAX_PUBLISHERS: Final = MAX_PUBLISHER_ID + 1
 
 Client = Literal["bulk", "blocking"]
 Stamp = Literal["headers", "body", "none"]

@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 CONFIRM_TIMEOUT_S: Final = 30.0
 # Basic.Qos holds the prefetch in 16 bits, and 0 would be no limit.
 MAX_PREFETCH: Final = 65_535
-# An unstamped message needs no instant, but there is one message.
-NO_INSTANT: Final = np.zeros(1, np.int64)
 
 
 class RequestError(RescheduleTask):
@@ -168,7 +166,7 @@ class AmqpClient:
             self._published += 1
             confirm = AsyncResult()
             self._confirms.append((self._published, confirm))
-            channel.write(frames.encode(0, NO_INSTANT, 0))
+            channel.write(frames.encode(0, 1, 0, 0))
             try:
                 confirm.get(timeout=CONFIRM_TIMEOUT_S)
             except gevent.Timeout:

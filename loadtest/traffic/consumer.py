@@ -109,7 +109,7 @@ class Consumer(WireMember["ConsumerPlan"]):
         if self._left is not None:
             self._left = max(0, self._left - len(tags))
         if self._seat.processing_time_ns:
-            self._unprocessed.append(tags)
+            self._unprocessed.append(tags.astype(np.uint64))  # a copy: they are a view on what was read
             self._arrived.set()
         else:
             self._acknowledge(tags)
@@ -198,16 +198,7 @@ class Subscription:
         self._consumer = consumer
         self._intake = intake
 
-    def on_run(  # a column each
-        self,
-        tags: NDArray[np.uint64],
-        publisher_words: NDArray[np.uint32],
-        lateness_us: NDArray[np.uint32],
-        seqs: NDArray[np.int64],
-        intended_ns: NDArray[np.int64],
-        n_bytes: int,
-        redelivered: bool,
-    ) -> None:
+    def on_run(self, tags: NDArray[np.uint64], stamps: NDArray[np.void], n_bytes: int, redelivered: bool) -> None:
         """Take a run of deliveries that differ only in their stamp and delivery tag."""
         room = self._consumer.room_for(len(tags))
         if room < len(tags):
@@ -215,29 +206,16 @@ class Subscription:
             if not room:
                 return
             n_bytes = n_bytes // len(tags) * room
-            tags, publisher_words, lateness_us = tags[:room], publisher_words[:room], lateness_us[:room]
-            seqs, intended_ns = seqs[:room], intended_ns[:room]
-        read_ns = self._consumer.read_ns
-        self._intake.take_run(publisher_words, lateness_us, seqs, intended_ns, read_ns, n_bytes, redelivered)
+            tags, stamps = tags[:room], stamps[:room]
+        self._intake.take_run(stamps, self._consumer.read_ns, n_bytes, redelivered)
         self._consumer.taken(tags)
 
-    def on_one(  # a column each
-        self,
-        tag: int,
-        publisher_word: int,
-        lateness_us: int,
-        seq: int,
-        intended_ns: int,
-        n_bytes: int,
-        redelivered: bool,
-    ) -> None:
+    def on_one(self, tag: int, stamp: bytes, n_bytes: int, redelivered: bool) -> None:
         """Take one delivery of a known shape."""
         if not self._consumer.room_for(1):
             self._consumer.leave(np.array([tag], np.uint64))
             return
-        self._intake.take_one(
-            publisher_word, lateness_us, seq, intended_ns, self._consumer.read_ns, n_bytes, redelivered
-        )
+        self._intake.take_one(stamp, self._consumer.read_ns, n_bytes, redelivered)
         self._consumer.taken_one(tag)
 
     def on_unstamped(self, tags: NDArray[np.uint64], n_bytes: int, redelivered: bool) -> None:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from loadtest.wire.stamp import MAX_PUBLISHER_ID, PUBLISHER_ID_BITS, STAMP_BYTES, Stamp, read_stamp
+from loadtest.stamp import STAMP_BYTES, Stamp
+from loadtest.wire.stamp import read_stamp
 
 if TYPE_CHECKING:
+    import numpy as np
     import pika
     from numpy.typing import NDArray
 
@@ -28,43 +28,16 @@ class Intake:
         self.recorder = recorder
         self._run = run
         self._tag = run.run_tag
-        # Words of publishers of this run that were met in a run of one publisher: the ordinary case costs one lookup.
-        self._known: dict[int, int] = {}
         # What follows the stamp in a body that carries it, kept: slicing a body of 1 MB costs 0.9 ms each time.
         self._tails: dict[bytes, bytes] = {}
 
-    def take_run(
-        self,
-        words: NDArray[np.uint32],
-        lateness_us: NDArray[np.uint32],
-        seqs: NDArray[np.int64],
-        intended_ns: NDArray[np.int64],
-        read_ns: int,
-        n_bytes: int,
-        redelivered: bool,
-    ) -> None:
-        """Record a run of stamped deliveries of one shape; the arrays have one element a message."""
-        first = int(words[0])
-        count = len(words)
-        if count == 1 or (words == first).all():
-            publisher = self._publisher_of(first)
-            again = count if redelivered else 0
-            if publisher is None:
-                self.recorder.foreign(count, n_bytes, redelivered=again)
-            else:
-                self.recorder.delivered(publisher, seqs, intended_ns, lateness_us, read_ns, n_bytes, again)
-            return
-        self._take_mixed(words, lateness_us, seqs, intended_ns, read_ns, n_bytes, redelivered)
+    def take_run(self, stamps: NDArray[np.void], read_ns: int, n_bytes: int, redelivered: bool) -> None:
+        """Record a run of stamped deliveries of one shape; the recorder tells ours from foreign by their stamps."""
+        self.recorder.delivered_run(stamps, read_ns, n_bytes, len(stamps) if redelivered else 0)
 
-    def take_one(
-        self, word: int, lateness_us: int, seq: int, intended_ns: int, read_ns: int, n_bytes: int, redelivered: bool
-    ) -> None:
+    def take_one(self, stamp: bytes, read_ns: int, n_bytes: int, redelivered: bool) -> None:
         """Record one stamped delivery; cheaper than a run of one."""
-        publisher = self._publisher_of(word)
-        if publisher is None:
-            self.recorder.foreign(1, n_bytes, redelivered=int(redelivered))
-        else:
-            self.recorder.delivered(publisher, (seq,), intended_ns, lateness_us, read_ns, n_bytes, int(redelivered))
+        self.recorder.delivered_one(stamp, read_ns, n_bytes, int(redelivered))
 
     def take_unstamped(self, count: int, n_bytes: int, redelivered: bool) -> None:
         """Record deliveries without a stamp."""
@@ -133,37 +106,3 @@ class Intake:
         if tail is None:
             tail = self._tails[sent] = sent[STAMP_BYTES:]
         return len(body) == len(sent) and body.endswith(tail)
-
-    def _publisher_of(self, word: int) -> int | None:
-        publisher = self._known.get(word)
-        if publisher is None and word >> PUBLISHER_ID_BITS == self._tag:
-            candidate = word & MAX_PUBLISHER_ID
-            if candidate in self._run.publishers:
-                publisher = self._known[word] = candidate
-        return publisher
-
-    def _take_mixed(
-        self,
-        words: NDArray[np.uint32],
-        lateness_us: NDArray[np.uint32],
-        seqs: NDArray[np.int64],
-        intended_ns: NDArray[np.int64],
-        read_ns: int,
-        n_bytes: int,
-        redelivered: bool,
-    ) -> None:
-        count = len(words)
-        ours = (words >> PUBLISHER_ID_BITS) == self._tag
-        publishers = words & MAX_PUBLISHER_ID
-        ours &= publishers < len(self._run.publishers)
-        kept = int(np.count_nonzero(ours))
-        # All of one shape: their bodies are of one length.
-        kept_bytes = n_bytes // count * kept
-        if kept < count:
-            self.take_unstamped(count - kept, n_bytes - kept_bytes, redelivered)
-            publishers, seqs, intended_ns, lateness_us = (
-                column[ours] for column in (publishers, seqs, intended_ns, lateness_us)
-            )
-        if kept:
-            again = kept if redelivered else 0
-            self.recorder.delivered(publishers, seqs, intended_ns, lateness_us, read_ns, kept_bytes, again)

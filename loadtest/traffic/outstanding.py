@@ -3,18 +3,24 @@ Messages published on one channel and not yet confirmed.
 
 A ring of instants by delivery tag. Knows nothing of sockets or users: tags go in ascending as the channel assigns them
 (Basic.Publish on a channel in confirm mode is numbered from 1, RabbitMQ docs/confirms.md), and come out in whatever
-order and grouping the broker confirms them.
+order and grouping the broker confirms them. Nearly always that is the order in which they went in, which costs two
+slices of the ring, whatever their number.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    Int64s = NDArray[np.int64]
+
+# The ring is this many windows long, so that what is settled together rarely lies across its end and has to be joined.
+_WINDOWS: Final = 4
 
 
 class UnknownDeliveryTagError(Exception):
@@ -24,34 +30,45 @@ class UnknownDeliveryTagError(Exception):
 @dataclass(frozen=True, slots=True)
 class Settled:
     """
-    Messages that one run of confirms settled, three arrays of the same length.
+    Messages that confirms settled, arrays of the same length.
 
-    `tags` ascend; `intended_ns` and `sent_ns` are instants of the monotonic clock.
+    `tags` ascend, or are the first of a stretch of `count`; `intended_ns` and `sent_ns` are instants of the monotonic
+    clock, valid until more is published.
     """
 
-    tags: NDArray[np.int64]
-    intended_ns: NDArray[np.int64]
-    sent_ns: NDArray[np.int64]
+    tags: Int64s | int
+    count: int
+    intended_ns: Int64s
+    sent_ns: Int64s
+
+    def all_tags(self) -> Int64s:
+        """Return every tag."""
+        return np.arange(self.tags, self.tags + self.count) if isinstance(self.tags, int) else self.tags
 
 
 class Outstanding:
     """
     Instants of the messages in flight, at most `window` of them.
 
-    Invariant: every tag in [lowest, next_tag) that is marked open is in flight, every other tag is settled;
-    `count` is the number of open ones. Not for use from several greenlets at once; it never yields.
+    Invariant: every tag in [lowest, next_tag) is in flight, but for those marked as settled out of turn; `count` is the
+    number in flight. Not for use from several greenlets at once; it never yields.
     """
 
     def __init__(self, window: int) -> None:
-        size = 1 << max(0, window - 1).bit_length()
+        size = _WINDOWS << max(0, window - 1).bit_length()
         self._mask = size - 1
         self._intended = np.zeros(size, np.int64)
         self._sent = np.zeros(size, np.int64)
-        self._open = np.zeros(size, np.bool_)
+        self._is_settled = np.zeros(size, np.bool_)  # only within [lowest, next_tag): out of turn
+        self._out_of_turn = 0
         self.window = window
         self.lowest = 1
         self.next_tag = 1
-        self.count = 0
+
+    @property
+    def count(self) -> int:
+        """How many messages are in flight."""
+        return self.next_tag - self.lowest - self._out_of_turn
 
     @property
     def free(self) -> int:
@@ -61,24 +78,53 @@ class Outstanding:
         A tag that stays open while later ones are confirmed holds its place in the ring, so it bounds the span of
         tags as well as their number.
         """
-        return min(self.window - self.count, self._mask + 1 - (self.next_tag - self.lowest))
+        span = self.next_tag - self.lowest
+        return min(self.window - span + self._out_of_turn, self._mask + 1 - span)
 
-    def add(self, intended_ns: NDArray[np.int64], sent_ns: int) -> None:
-        """Put messages in flight under the next tags; at most `free` of them."""
-        n = len(intended_ns)
+    def add(self, n: int, intended_ns: Int64s | int, sent_ns: int) -> None:
+        """Put *n* messages in flight under the next tags, at most `free`; *intended_ns* is of all, or one each."""
         start = self.next_tag & self._mask
-        head = min(n, self._mask + 1 - start)
-        self._intended[start : start + head] = intended_ns[:head]
-        self._sent[start : start + head] = sent_ns
-        self._open[start : start + head] = True
-        if head < n:
-            self._intended[: n - head] = intended_ns[head:]
-            self._sent[: n - head] = sent_ns
-            self._open[: n - head] = True
+        end = start + n
         self.next_tag += n
-        self.count += n
+        if end <= self._mask + 1:
+            self._intended[start:end] = intended_ns
+            self._sent[start:end] = sent_ns
+            return
+        places = np.arange(start, end) & self._mask
+        self._intended[places] = intended_ns
+        self._sent[places] = sent_ns
 
-    def settle(self, tags: NDArray[np.int64], multiple: NDArray[np.bool_]) -> Settled:
+    def settle_through(self, tag: int) -> Settled:
+        """
+        Take what a confirm with `multiple` settles: all up to *tag*.
+
+        Raises:
+            UnknownDeliveryTagError: If a tag has not been published on this channel.
+        """
+        self._check(tag)
+        first = self.lowest
+        if self._out_of_turn or tag < first:
+            return self._settle_some(np.arange(first, tag + 1))
+        self.lowest = tag + 1
+        start, end = first & self._mask, (tag + 1) & self._mask
+        if start < end:
+            return Settled(first, tag + 1 - first, self._intended[start:end], self._sent[start:end])
+        places = np.arange(first, tag + 1) & self._mask
+        return Settled(first, len(places), self._intended[places], self._sent[places])
+
+    def settle_one(self, tag: int) -> Settled:
+        """
+        Take what a confirm without `multiple` settles, nothing if that is settled already.
+
+        Raises:
+            UnknownDeliveryTagError: If the tag has not been published on this channel.
+        """
+        if tag == self.lowest:
+            return self.settle_through(tag)
+        self._check(tag)
+        return self._settle_some(np.array([tag]))
+
+    def settle(self, tags: Int64s, multiple: NDArray[np.bool_]) -> Settled:
         """
         Take what a run of confirms settles.
 
@@ -92,62 +138,38 @@ class Outstanding:
         Source: RabbitMQ docs/confirms.md, "multiple"; tags already settled are passed over.
         """
         highest = int(tags.max())
-        if highest >= self.next_tag:
-            message = f"the broker confirmed delivery tag {highest}, but the last one published is {self.next_tag - 1}"
-            raise UnknownDeliveryTagError(message)
+        self._check(highest)
         # All tags up to `through` are settled by a multiple; above it only single ones.
-        through = int(tags[multiple].max()) if multiple.any() else self.lowest - 1
-        through = max(through, self.lowest - 1)
+        through = max(int(tags[multiple].max()) if multiple.any() else 0, self.lowest - 1)
         singles = tags[tags > through]
-        if len(singles) == highest - through:  # no gap: the ordinary case, one slice of the ring
-            return self._settle_range(highest)
+        if len(singles) == highest - through and (singles[1:] > singles[:-1]).all():  # no gap
+            return self.settle_through(highest)
         return self._settle_some(np.concatenate([np.arange(self.lowest, through + 1), np.unique(singles)]))
-
-    def settle_one(self, tag: int) -> tuple[int, int] | None:
-        """
-        Take what a single confirm without `multiple` settles, if it is of the lowest open tag; None otherwise.
-
-        Returns:
-            The message's `intended_ns` and `sent_ns`.
-        """
-        if tag != self.lowest or self.count != self.next_tag - self.lowest or self.count == 0:
-            return None
-        at = tag & self._mask
-        self._open[at] = False
-        self.count -= 1
-        self.lowest += 1
-        return int(self._intended[at]), int(self._sent[at])
 
     def drain(self) -> Settled:
         """Take everything in flight, for a channel that is gone."""
         return self._settle_some(np.arange(self.lowest, self.next_tag))
 
-    def _settle_range(self, last: int) -> Settled:
-        if last < self.lowest:
-            return self._settle_some(np.empty(0, np.int64))
-        if self.count != self.next_tag - self.lowest:
-            return self._settle_some(np.arange(self.lowest, last + 1))
-        start, end = self.lowest & self._mask, (last + 1) & self._mask
-        if end > start:
-            settled = Settled(
-                np.arange(self.lowest, last + 1), self._intended[start:end].copy(), self._sent[start:end].copy()
-            )
-            self._open[start:end] = False
-            self.count -= last + 1 - self.lowest
-            self.lowest = last + 1
-            return settled
-        return self._settle_some(np.arange(self.lowest, last + 1))
+    def _check(self, highest: int) -> None:
+        if highest >= self.next_tag:
+            message = f"the broker confirmed delivery tag {highest}, but the last one published is {self.next_tag - 1}"
+            raise UnknownDeliveryTagError(message)
 
-    def _settle_some(self, tags: NDArray[np.int64]) -> Settled:
-        at = tags & self._mask
-        still_open = self._open[at]
-        tags, at = tags[still_open], at[still_open]
-        self._open[at] = False
-        self.count -= len(tags)
+    def _settle_some(self, tags: Int64s) -> Settled:
+        tags = tags[tags >= self.lowest]
+        places = tags & self._mask
+        still_open = ~self._is_settled[places]
+        tags, places = tags[still_open], places[still_open]
+        self._is_settled[places] = True
+        self._out_of_turn += len(tags)
         self._advance()
-        return Settled(tags, self._intended[at], self._sent[at])
+        return Settled(tags, len(tags), self._intended[places], self._sent[places])
 
     def _advance(self) -> None:
-        span = np.arange(self.lowest, self.next_tag)
-        is_open = self._open[span & self._mask]
-        self.lowest = int(span[is_open.argmax()]) if is_open.any() else self.next_tag
+        """Move `lowest` to the first tag in flight; marks are kept only above it."""
+        places = np.arange(self.lowest, self.next_tag) & self._mask
+        is_open = ~self._is_settled[places]
+        done = int(is_open.argmax()) if is_open.any() else len(places)
+        self._is_settled[places[:done]] = False
+        self._out_of_turn -= done
+        self.lowest += done

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Final
 import gevent
 import numpy as np
 import pika
-from gevent.event import Event
 
 from loadtest.clock import NS_PER_MS, NS_PER_S, NS_PER_US, monotonic_ns
+from loadtest.stamp import run_publisher_word
 from loadtest.traffic.member import WireMember
 from loadtest.traffic.offering import NEVER, Offering
 from loadtest.traffic.outstanding import Outstanding
 from loadtest.wire.publishing import PublishCycle
-from loadtest.wire.stamp import run_publisher_word
+from loadtest.wire.waiting import Bell
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from loadtest.scenario import Arrivals, PublisherPlan
+    from loadtest.traffic.outstanding import Settled
     from loadtest.traffic.run import Run
     from loadtest.wire.channel import Channel, Returned
     from loadtest.wire.connection import Connection
@@ -41,8 +42,6 @@ WAKE_QUANTUM_NS: Final = 200 * NS_PER_US
 WAKE_BURST_NS: Final = 20 * WAKE_QUANTUM_NS
 # An arrival that fell due just before the stop may still be sent this long after it.
 STOP_GRACE_NS: Final = 100 * NS_PER_MS
-# A publisher that waits for room looks again this often, so that time with a full window is known as it passes.
-ROOM_LOOK_S: Final = 1.0
 
 
 class BodyBytes:
@@ -81,10 +80,11 @@ class Publisher(WireMember["PublisherPlan"]):
         self._recorder = run.recorder.publisher(seat.group, seat.publisher_id)
         self._in_flight = Outstanding(seat.confirm_window) if seat.confirm_window else None
         self._offering = Offering(run, self._recorder, seat.arrivals, seat.messages)
-        self._room = Event()  # set when confirms have made room in the window
+        self._confirms_came = Bell()
         self._seq = 0
         self._paced_ns = 0  # when the next wake-up may be, at the pace of WAKE_QUANTUM_NS
         self._window_full_ns = 0
+        self._full_since_ns: int | None = None
         self._returned_unstamped = 0
         self._body_bytes = BodyBytes([len(body) for body in seat.bodies])
         self._cycle: PublishCycle | None = None
@@ -96,7 +96,8 @@ class Publisher(WireMember["PublisherPlan"]):
 
     def window_full_ns(self) -> int:
         """Return how long a full confirm window has held back what was due, so far."""
-        return self._window_full_ns
+        since_ns = self._full_since_ns
+        return self._window_full_ns + (monotonic_ns() - since_ns if since_ns is not None else 0)
 
     def outstanding(self) -> int:
         """Return the messages published and not yet confirmed."""
@@ -111,8 +112,8 @@ class Publisher(WireMember["PublisherPlan"]):
     def give_up(self) -> None:
         """Take what is unconfirmed as in doubt."""
         if self._in_flight is not None and self._in_flight.count:
-            self._recorder.in_doubt(self._in_flight.drain().tags - 1)
-        self._room.set()
+            self._recorder.in_doubt(self._in_flight.drain().all_tags() - 1)
+        self._confirms_came.ring()
 
     def prepare(self, connection: Connection, channel: Channel) -> None:
         """Marshal the messages once, and ask for confirms where the scenario wants them."""
@@ -138,10 +139,11 @@ class Publisher(WireMember["PublisherPlan"]):
 
     def work(self, start_ns: int) -> None:
         """Publish until all is sent or the run stops, then wait for the confirms."""
-        if self._seat.arrivals is None:
-            self._publish_closed()
-        else:
-            self._publish_open(self._seat.arrivals, start_ns)
+        with self._run.told_of_stop(self._confirms_came.ring):
+            if self._seat.arrivals is None:
+                self._publish_closed()
+            else:
+                self._publish_open(self._seat.arrivals, start_ns)
         self._wait_confirmed()
         if self._seat.mandatory and self._in_flight is None and self._channel is not None:
             # A channel answers in the order in which it was asked: with this answer all that came back has come.
@@ -154,7 +156,7 @@ class Publisher(WireMember["PublisherPlan"]):
         while self._seq < limit and (now_ns := monotonic_ns()) < self._stop_ns():
             n = min(self._free(), limit - self._seq)
             if n > 0:
-                self._send(np.full(n, now_ns, np.int64), now_ns)
+                self._send(n, now_ns, now_ns)
             else:
                 self._wait_room()
 
@@ -166,7 +168,7 @@ class Publisher(WireMember["PublisherPlan"]):
             due = offering.count_due(now_ns)
             n = min(due - self._seq, self._free())
             if n > 0 and now_ns < stop_ns + STOP_GRACE_NS:
-                self._send(arrivals.intended_ns_run(self._seq, n) + start_ns, now_ns)
+                self._send(n, arrivals.intended_ns_run(self._seq, n) + start_ns, now_ns)
             elif now_ns >= stop_ns:
                 return
             elif due > self._seq:
@@ -176,21 +178,27 @@ class Publisher(WireMember["PublisherPlan"]):
                 self._paced_ns = max(self._paced_ns + WAKE_QUANTUM_NS, now_ns - WAKE_BURST_NS)
                 self._run.pacer.sleep_until_ns(min(max(next_ns, self._paced_ns), stop_ns))
 
-    def _send(self, intended_ns: NDArray[np.int64], sent_ns: int) -> None:
-        cycle, channel = self._cycle, self._channel
+    def _send(self, n: int, intended_ns: NDArray[np.int64] | int, sent_ns: int) -> None:
+        """Send *n* messages, each with an instant of its own or all with one, as in the closed model."""
+        cycle, channel, in_flight, seq = self._cycle, self._channel, self._in_flight, self._seq
         assert cycle is not None, "work follows prepare"
         assert channel is not None, "work follows prepare"
         if channel.closed_by is not None:
             raise channel.closed_by
-        block = cycle.encode(self._seq, intended_ns, sent_ns)
+        block = cycle.encode(seq, n, intended_ns, sent_ns)
         # Recorded before the write: the confirm may be read while the rest of the block waits for the socket.
-        if self._in_flight is not None:
-            self._in_flight.add(intended_ns, sent_ns)
-        self._recorder.published(self._seq, intended_ns, sent_ns, self._body_bytes.of(self._seq, len(intended_ns)))
-        self._seq += len(intended_ns)
+        if in_flight is not None:
+            in_flight.add(n, intended_ns, sent_ns)
+        n_bytes = self._body_bytes.of(seq, n)
+        if isinstance(intended_ns, int):
+            self._recorder.published_unpaced(seq, n, n_bytes)
+        else:
+            self._recorder.published(seq, intended_ns, sent_ns, n_bytes)
+        self._seq = seq + n
         channel.write(block)
         channel.connection.wait_writable()
-        gevent.sleep(0)  # let what has arrived be read before the next write
+        if in_flight is None or in_flight.free > 0:
+            gevent.sleep(0)  # let what has arrived be read before the next write; with a full window that is waited for
 
     def _free(self) -> int:
         assert self._cycle is not None, "work follows prepare"
@@ -203,40 +211,46 @@ class Publisher(WireMember["PublisherPlan"]):
     # --- confirms ------------------------------------------------------------------------------------------------
 
     def _wait_room(self) -> None:
-        began_ns = monotonic_ns()
-        left_s = (self._stop_ns() - began_ns) / NS_PER_S
-        self._room.clear()
-        self._room.wait(min(max(left_s, 0.0), ROOM_LOOK_S))
-        self._window_full_ns += monotonic_ns() - began_ns
+        """Block until confirms come, the run stops or is about to, or the connection is lost."""
+        began_ns = self._full_since_ns = monotonic_ns()
+        try:
+            self._confirms_came.wait()
+        finally:
+            self._full_since_ns = None
+            self._window_full_ns += monotonic_ns() - began_ns
 
     def _wait_confirmed(self) -> None:
         """Wait for what is in flight, as long as confirms keep coming within the scenario's drain time."""
         drain_s = self._run.plan.scenario.run.drain_ns / NS_PER_S
         while self.outstanding():
-            self._room.clear()
-            if not self._room.wait(drain_s):
+            try:
+                with gevent.Timeout(drain_s):
+                    self._confirms_came.wait()
+            except gevent.Timeout:
                 return
 
     def _confirmed(self, tags: NDArray[np.uint64], multiple: NDArray[np.bool_], nack: bool) -> None:
-        read_ns = self._read_ns()
         assert self._in_flight is not None, "confirms come only after Confirm.Select"
-        settled = self._in_flight.settle(tags.astype(np.int64), multiple)
-        if not len(settled.tags):
-            return
-        record = self._recorder.nacked if nack else self._recorder.confirmed
-        # The channel numbers its publishes from 1 in the order of seq, which starts at 0.
-        record(settled.tags - 1, settled.intended_ns, settled.sent_ns, read_ns)
-        self._room.set()
+        self._record(self._in_flight.settle(tags.astype(np.int64), multiple), nack=nack)
 
     def _confirmed_one(self, tag: int, multiple: bool) -> None:
-        """Take an ack that came alone, as at low rates nearly all do, without making arrays of it."""
-        assert self._in_flight is not None, "confirms come only after Confirm.Select"
-        instants = None if multiple else self._in_flight.settle_one(tag)
-        if instants is None:
-            self._confirmed(np.array([tag], np.uint64), np.array([multiple], np.bool_), nack=False)
+        """Take an ack that came alone, without making arrays of it."""
+        in_flight = self._in_flight
+        assert in_flight is not None, "confirms come only after Confirm.Select"
+        self._record(in_flight.settle_through(tag) if multiple else in_flight.settle_one(tag), nack=False)
+
+    def _record(self, settled: Settled, *, nack: bool) -> None:
+        if not settled.count:
             return
-        self._recorder.confirmed((tag - 1,), instants[0], instants[1], self._read_ns())
-        self._room.set()
+        recorder, read_ns = self._recorder, self._read_ns()
+        # The channel numbers its publishes from 1 in the order of seq, which starts at 0.
+        if nack:
+            recorder.nacked(settled.all_tags() - 1, settled.intended_ns, settled.sent_ns, read_ns)
+        elif isinstance(settled.tags, int):
+            recorder.confirmed_run(settled.tags - 1, settled.count, settled.intended_ns, settled.sent_ns, read_ns)
+        else:
+            recorder.confirmed(settled.tags - 1, settled.intended_ns, settled.sent_ns, read_ns)
+        self._confirms_came.ring()
 
     def _returned(self, returned: Returned) -> None:
         if self._seat.stamp != "none" and returned.stamp is not None:

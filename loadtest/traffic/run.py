@@ -8,6 +8,7 @@ then count time from one instant, `begin_ns`. The conductor (conductor.py) moves
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, Protocol
 
 import gevent
@@ -16,7 +17,7 @@ from gevent.event import Event
 from loadtest.clock import NS_PER_MS, NS_PER_S, monotonic_ns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     import pika
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 # So long before its start a user stops to wait for an event and waits for the instant.
 PACED_NS: Final = 2 * NS_PER_MS
+# Who waits for confirms when publishing ends hears of it at that instant, or this much later.
+STOP_LOOK_S: Final = 0.05
 
 
 def seats_of(plan: Plan) -> tuple[Seat, ...]:
@@ -202,6 +205,31 @@ class Run:
             is_paced = getattr(seat, "arrivals", None) is not None
             self.recorder.active(seat.group, start_ns if is_paced else monotonic_ns())
         return start_ns
+
+    @contextmanager
+    def told_of_stop(self, tell: Callable[[], None]) -> Iterator[None]:
+        """
+        Call *tell* within when publishing is to end: at `stop_ns` if that is known, and when the run stops.
+
+        Two calls for as long as it lasts are cheaper than a time-out with each wait.
+        """
+        timer = None
+        if self.stop_ns is not None:
+            # Again and again, as a timer of the loop may fire a little too soon.
+            timer = gevent.get_hub().loop.timer(max(0, self.stop_ns - monotonic_ns()) / NS_PER_S, STOP_LOOK_S)
+            timer.start(tell, update=True)
+
+        def stopped(_: Event) -> None:
+            tell()
+
+        self.stopping.rawlink(stopped)
+        try:
+            yield
+        finally:
+            self.stopping.unlink(stopped)
+            if timer is not None:
+                timer.stop()
+                timer.close()
 
     def _wait_either(self, event: Event) -> None:
         gevent.wait([event, self.stopping], count=1)

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 from pika import frame, spec
 
+from loadtest.stamp import Stamp
 from loadtest.wire.acks import ack_head
 from loadtest.wire.declaring import Arguments, DeclaringChannel
 from loadtest.wire.framing import FRAME_END, U64
 from loadtest.wire.gets import GetOk
 from loadtest.wire.getting import Getting
 from loadtest.wire.sink import DeliverySink
-from loadtest.wire.stamp import Stamp, read_stamp
+from loadtest.wire.stamp import read_stamp
 from loadtest.wire.waiting import Call, tell
 
 if TYPE_CHECKING:

@@ -15,24 +15,26 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from loadtest.stamp import STAMP_BYTES, STAMP_VOID
 from loadtest.wire.framing import CONTENT_HEAD_BYTES, FRAME_HEAD_BYTES, FRAME_OVERHEAD_BYTES, HEAD, U64
-from loadtest.wire.stamp import STAMP_BYTES, STAMP_STRUCT, stamp_offset
+from loadtest.wire.stamp import stamp_offset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from loadtest.wire.sink import DeliverySink
 
-# Runs shorter than this are cheaper one by one (1 µs each) than in arrays (10 µs a run).
-MIN_VECTOR_RUN: Final = 10
+# Runs shorter than this are cheaper one by one than in arrays (4 µs a run).
+MIN_VECTOR_RUN: Final = 5
 # One comparison covers at most this many bytes: it stays within the second-level cache, and bounds a template's memory.
 _MAX_TILE_BYTES: Final = 1 << 18
 _TAG_BYTES: Final = 8
 _KEY_TAIL_BYTES: Final = 16
 # Class and method id in front of a method's arguments.
 _METHOD_ID_BYTES: Final = 4
-_TAG_VOID: Final = np.dtype((np.void, _TAG_BYTES))
-_STAMP_VOID: Final = np.dtype((np.void, STAMP_BYTES))
+_TAG_DTYPE: Final = np.dtype(">u8")
+_NO_TAGS: Final = np.empty(0, _TAG_DTYPE)
+_NO_STAMPS: Final = np.empty(0, STAMP_VOID)
 
 
 class DeliveryTemplate:
@@ -48,8 +50,9 @@ class DeliveryTemplate:
     """
 
     __slots__ = (
-        "_equal", "_raw", "_suffix_at", "_tile", "body_bytes", "key", "last_run", "middle", "prefix", "redelivered",
-        "sink", "stamp_at", "stride", "successor", "suffix", "tag_at", "used",
+        "_laid_out", "_most", "_raw", "_stamps", "_strides", "_suffix_at", "_tags", "_tile", "_tile_stamps",
+        "_tile_tags", "body_bytes", "key", "last_run", "middle", "prefix", "redelivered", "sink", "stamp_at", "stride",
+        "successor", "suffix", "tag_at", "used",
     )  # fmt: skip
 
     def __init__(self, raw: bytes, sink: DeliverySink) -> None:
@@ -82,8 +85,13 @@ class DeliveryTemplate:
         self.successor: DeliveryTemplate | None = None
         self.last_run = 0
         self.used = False
-        self._tile: NDArray[np.uint8] | None = None
-        self._equal: NDArray[np.bool_] | None = None
+        self._most = max(_MAX_TILE_BYTES // self.stride, 1)
+        self._strides = (self.stride,)
+        # Nothing is laid out before a run comes.
+        self._laid_out = 0
+        self._tile = memoryview(b"")
+        self._tags = self._tile_tags = _NO_TAGS
+        self._stamps = self._tile_stamps = _NO_STAMPS
 
     @property
     def constants(self) -> tuple[bytes, bytes, bytes]:
@@ -103,58 +111,49 @@ class DeliveryTemplate:
         """Hand the matching message at *at* to the sink."""
         (tag,) = U64.unpack_from(buffer, at + self.tag_at)
         if self.stamp_at is None:
-            self.sink.on_unstamped(np.array([tag], np.uint64), self.body_bytes, self.redelivered)
+            self.sink.on_unstamped(np.array([tag], _TAG_DTYPE), self.body_bytes, self.redelivered)
         else:
-            word, lateness_us, seq, intended_ns = STAMP_STRUCT.unpack_from(buffer, at + self.stamp_at)
-            self.sink.on_one(tag, word, lateness_us, seq, intended_ns, self.body_bytes, self.redelivered)
+            stamp = at + self.stamp_at
+            self.sink.on_one(tag, bytes(buffer[stamp : stamp + STAMP_BYTES]), self.body_bytes, self.redelivered)
 
-    def count_matches(self, received: NDArray[np.uint8], at: int, count: int) -> int:
+    def count_matches(self, buffer: bytearray, received: NDArray[np.uint8], at: int, count: int) -> int:
         """
-        Return how many of the *count* messages from *at* on match before the first that does not (about 12 ns each).
+        Return how many of the *count* messages from *at* on match before the first that does not.
 
         The tile holds the template again and again. The free places are copied from what was received into the tile,
-        then everything is compared in one contiguous step: half the cost of comparing the constant columns.
+        then everything is compared in one step by `memcmp` (0.2 µs for 24 messages; comparing as arrays takes 2). Only
+        where something differs do arrays say where.
         """
-        count = min(count, max(_MAX_TILE_BYTES // self.stride, 1))
+        count = min(count, self._most)
+        if count > self._laid_out:
+            # Grown by doubling, so that a thousand consumers with short runs hold next to nothing.
+            self._lay_out(1 << (count - 1).bit_length())
         size = count * self.stride
-        tile, equal = self._tile_of(size)
-        strides = (self.stride,)
-        np.ndarray((count,), _TAG_VOID, tile, self.tag_at, strides)[:] = np.ndarray(
-            (count,), _TAG_VOID, received, at + self.tag_at, strides
-        )
+        tags = self._tags = np.ndarray((count,), _TAG_DTYPE, received, at + self.tag_at, self._strides)
+        self._tile_tags[:count] = tags
         if self.stamp_at is not None:
-            np.ndarray((count,), _STAMP_VOID, tile, self.stamp_at, strides)[:] = np.ndarray(
-                (count,), _STAMP_VOID, received, at + self.stamp_at, strides
-            )
-        same = np.equal(received[at : at + size], tile[:size], out=equal[:size])
-        return count if same.all() else int(same.argmin()) // self.stride
+            stamps = self._stamps = np.ndarray((count,), STAMP_VOID, received, at + self.stamp_at, self._strides)
+            self._tile_stamps[:count] = stamps
+        if buffer.startswith(self._tile[:size], at):
+            return count
+        same = received[at : at + size] == np.frombuffer(self._tile, np.uint8, size)
+        return int(same.argmin()) // self.stride
 
-    def take_run(self, received: NDArray[np.uint8], at: int, count: int) -> None:
-        """Hand the *count* matching messages from *at* on to the sink, as columns that do not alias *received*."""
-        strides = (self.stride,)
-        tags = np.ndarray((count,), ">u8", received, at + self.tag_at, strides).astype(np.uint64)
-        n_bytes = count * self.body_bytes
+    def take_run(self, count: int) -> None:
+        """Hand the first *count* messages of what `count_matches` has just compared on to the sink."""
+        tags = self._tags[:count]
         if self.stamp_at is None:
-            self.sink.on_unstamped(tags, n_bytes, self.redelivered)
-            return
-        stamp = at + self.stamp_at
-        self.sink.on_run(
-            tags,
-            np.ndarray((count,), ">u4", received, stamp, strides).astype(np.uint32),
-            np.ndarray((count,), ">u4", received, stamp + 4, strides).astype(np.uint32),
-            np.ndarray((count,), ">i8", received, stamp + 8, strides).astype(np.int64),
-            np.ndarray((count,), ">i8", received, stamp + 16, strides).astype(np.int64),
-            n_bytes,
-            self.redelivered,
-        )
+            self.sink.on_unstamped(tags, count * self.body_bytes, self.redelivered)
+        else:
+            self.sink.on_run(tags, self._stamps[:count], count * self.body_bytes, self.redelivered)
 
-    def _tile_of(self, size: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-        # Grown by doubling, so that a thousand consumers with short runs hold next to nothing.
-        if self._tile is None or self._equal is None or len(self._tile) < size:
-            copies = 1 << (size // self.stride - 1).bit_length()
-            self._tile = np.frombuffer(bytearray(self._raw * copies), np.uint8)
-            self._equal = np.empty(len(self._tile), np.bool_)
-        return self._tile, self._equal
+    def _lay_out(self, copies: int) -> None:
+        self._laid_out = copies
+        tile = bytearray(self._raw * copies)
+        self._tile = memoryview(tile)
+        self._tile_tags = np.ndarray((copies,), _TAG_DTYPE, tile, self.tag_at, self._strides)
+        if self.stamp_at is not None:
+            self._tile_stamps = np.ndarray((copies,), STAMP_VOID, tile, self.stamp_at, self._strides)
 
 
 def template_key(buffer: bytes | bytearray, at: int, end: int) -> bytes | None:

@@ -13,8 +13,9 @@ from typing import Final
 
 import pika
 
+from loadtest.stamp import STAMP_BYTES, STAMP_STRUCT, Stamp
 from loadtest.wire.framing import CONTENT_HEAD_BYTES, FRAME_END, FRAME_HEAD_BYTES, FRAME_OVERHEAD_BYTES, HEAD, U32
-from loadtest.wire.stamp import STAMP_BYTES, STAMP_STRUCT, Stamp, read_stamp, stamp_offset
+from loadtest.wire.stamp import read_stamp, stamp_offset
 
 _TAG_AT: Final = FRAME_HEAD_BYTES + 4
 _TAG_AND_REDELIVERED: Final = struct.Struct(">QB")

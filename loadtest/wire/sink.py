@@ -19,32 +19,21 @@ class DeliverySink(Protocol):
     """
     The deliveries of one consumer, in the order in which they arrived.
 
-    The arrays belong to the sink. The bodies of fast deliveries (`on_run`, `on_one`, `on_unstamped`) equal, but for a
-    stamp in the body, one that `on_message` has verified. The run tag in the publisher words is not checked here.
+    Delivery tags are big-endian and, as the stamps, views on what was received: valid during the call, to be copied if
+    they are kept. The bodies of fast deliveries (`on_run`, `on_one`, `on_unstamped`) equal, but for a stamp in the
+    body, one that `on_message` has verified. Whose the stamps are is not checked here.
     """
 
     def on_run(
         self,
         tags: NDArray[np.uint64],
-        publisher_words: NDArray[np.uint32],
-        lateness_us: NDArray[np.uint32],
-        seqs: NDArray[np.int64],
-        intended_ns: NDArray[np.int64],
+        stamps: NDArray[np.void],
         n_bytes: int,
         redelivered: bool,  # noqa: FBT001 (a column)
     ) -> None:
         """Take a run of stamped deliveries of one shape; *n_bytes* counts their bodies."""
 
-    def on_one(
-        self,
-        tag: int,
-        publisher_word: int,
-        lateness_us: int,
-        seq: int,
-        intended_ns: int,
-        n_bytes: int,
-        redelivered: bool,  # noqa: FBT001 (a column)
-    ) -> None:
+    def on_one(self, tag: int, stamp: bytes, n_bytes: int, redelivered: bool) -> None:  # noqa: FBT001 (a column)
         """Take one stamped delivery: what `on_run` says, without arrays (which would cost 3 µs)."""
 
     def on_unstamped(self, tags: NDArray[np.uint64], n_bytes: int, redelivered: bool) -> None:  # noqa: FBT001

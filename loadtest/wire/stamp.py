@@ -1,34 +1,21 @@
 """
-The stamp: the 24 bytes by which a message says who sent it, which one it is and when it was meant to be sent.
+Where in a message the stamp (`loadtest.stamp`) travels: the header field ``lt``, or the head of the body.
 
-Layout (big-endian): ``run_publisher`` u32 (run tag, 12 bits, above publisher id, 20 bits), ``lateness_us`` u32 (sent
-minus intended, saturating at both ends), ``seq`` u64, ``intended_ns`` i64 (CLOCK_MONOTONIC). It travels as the header
-field ``lt`` of type byte array, or as the first 24 bytes of the body. Knows nothing of connections; offsets into raw
-header frames follow the AMQP 0-9-1 specification, section 4.2.5.5 (field tables), with RabbitMQ's errata for the
-types.
+As header field it is of type byte array, 24 bytes. Knows nothing of connections; offsets into raw header frames follow
+the AMQP 0-9-1 specification, section 4.2.5.5 (field tables), with RabbitMQ's errata for the types.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
-import numpy as np
+from loadtest.stamp import STAMP_BYTES, STAMP_STRUCT, Stamp
 
 StampPlace = Literal["headers", "body", "none"]
 
-STAMP_BYTES: Final = 24
 STAMP_HEADER: Final = "lt"
-STAMP_STRUCT: Final = struct.Struct(">IIQq")
-STAMP_DTYPE: Final = np.dtype(
-    [("run_publisher", ">u4"), ("lateness_us", ">u4"), ("seq", ">u8"), ("intended_ns", ">i8")]
-)
-RUN_TAG_BITS: Final = 12
-PUBLISHER_ID_BITS: Final = 20
-MAX_RUN_TAG: Final = (1 << RUN_TAG_BITS) - 1
-MAX_PUBLISHER_ID: Final = (1 << PUBLISHER_ID_BITS) - 1
-MAX_LATENESS_US: Final = (1 << 32) - 1
 
 _FLAG_CONTENT_TYPE: Final = 1 << 15
 _FLAG_CONTENT_ENCODING: Final = 1 << 14
@@ -46,39 +33,6 @@ _FIXED_FIELD_BYTES: Final[Mapping[int, int]] = {
 }  # fmt: skip
 _LONG_FIELDS: Final = frozenset(b"SxAF")
 _BYTE_ARRAY: Final = ord("x")
-
-
-class Stamp(NamedTuple):
-    """One stamp, decoded."""
-
-    run_publisher: int
-    lateness_us: int
-    seq: int
-    intended_ns: int
-
-    @property
-    def run_tag(self) -> int:
-        """The run that sent the message; another run's messages are foreign."""
-        return self.run_publisher >> PUBLISHER_ID_BITS
-
-    @property
-    def publisher_id(self) -> int:
-        """The publisher within the run."""
-        return self.run_publisher & MAX_PUBLISHER_ID
-
-
-def run_publisher_word(run_tag: int, publisher_id: int) -> int:
-    """
-    Return the first word of a stamp.
-
-    Raises:
-        ValueError: If the tag needs more than 12 bits or the publisher id more than 20.
-    """
-    if not 0 <= run_tag <= MAX_RUN_TAG:
-        raise ValueError(f"run tag {run_tag} is not within 0..{MAX_RUN_TAG}")
-    if not 0 <= publisher_id <= MAX_PUBLISHER_ID:
-        raise ValueError(f"publisher id {publisher_id} is not within 0..{MAX_PUBLISHER_ID}")
-    return run_tag << PUBLISHER_ID_BITS | publisher_id
 
 
 def read_stamp(headers: Mapping[str, object] | None, body: bytes) -> Stamp | None:

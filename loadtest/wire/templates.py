@@ -61,9 +61,9 @@ class TemplateBook:
             # As far as the last run went, then as far again as this one has come.
             count = min(count, max(current.last_run - self._streak, self._streak))
             if count >= MIN_VECTOR_RUN:
-                count = current.count_matches(received, at, count)
+                count = current.count_matches(buffer, received, at, count)
                 self._streak += count
-                current.take_run(received, at, count)
+                current.take_run(count)
                 return count * current.stride
         self._streak += 1
         current.take_one(buffer, at)

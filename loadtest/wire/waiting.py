@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 
 import gevent
 from gevent.event import AsyncResult
+from gevent.hub import Waiter
 
 AnswerT = TypeVar("AnswerT")
 
@@ -53,3 +54,34 @@ def tell(callback: Callable[[Exception], None] | None, reason: Exception) -> Non
         callback(reason)
     except Exception:  # noqa: BLE001
         gevent.get_hub().handle_error(callback, *sys.exc_info())
+
+
+class Bell:
+    """
+    Wakes the one greenlet that waits for it; costs a third of an Event with a time-out.
+
+    A ring is not remembered: look whether there is still something to wait for, and wait at once, without yielding in
+    between.
+    """
+
+    __slots__ = ("_loop", "_waiter")
+
+    def __init__(self) -> None:
+        """Belong to the current hub."""
+        self._loop = gevent.get_hub().loop
+        self._waiter: Waiter[None] | None = None
+
+    def wait(self) -> None:
+        """Block the greenlet until the bell rings."""
+        waiter = self._waiter = Waiter()
+        try:
+            waiter.get()
+        finally:
+            self._waiter = None
+
+    def ring(self) -> None:
+        """Wake who waits, soon; from the hub or any greenlet."""
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None:
+            # Not at once: what is being read is read to its end first, and all that it brings is one wake-up.
+            self._loop.run_callback(waiter.switch, None)

@@ -19,12 +19,13 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "loadtest"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-EARLIEST = {"errors", "clock"}
+EARLIEST = {"errors", "clock", "stamp"}
 PURE_ROOMS = {"scenario", "measure", "result", "report"}
 # What each room may import, besides itself. The doors, which may import anything, are not here.
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "clock": set(),
+    "stamp": set(),
     "scenario": EARLIEST,
     "measure": EARLIEST | {"scenario"},
     "result": EARLIEST | {"scenario", "measure"},

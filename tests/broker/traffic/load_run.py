@@ -18,6 +18,7 @@ from loadtest.measure.records import end_record, publisher_entry, run_record
 from loadtest.result.build import build_result
 from loadtest.result.document import RunResult
 from loadtest.scenario import build_plan, load_scenario
+from loadtest.stamp import run_words
 from loadtest.traffic.conductor import Conductor
 from loadtest.traffic.gauges import Gauges
 from loadtest.traffic.member import Member
@@ -55,7 +56,8 @@ class LoadRun:
         self._thresholds = [threshold.text for threshold in scenario.thresholds]
         self.pacer = Pacer()
         nodes = [each.pika_parameters() for each in self.nodes or [self.endpoint]]
-        recorder = Recorder("test", dict(scenario.kinds), closed_groups=closed)
+        ours = run_words(self.run_tag, len(self.plan.publishers))
+        recorder = Recorder("test", dict(scenario.kinds), closed_groups=closed, ours=ours)
         self.run = Run(self.plan, nodes, recorder, self.pacer, run_tag=self.run_tag)
         self.gauges = Gauges(self.run)
         self.collector = Collector()

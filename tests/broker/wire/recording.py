@@ -11,9 +11,10 @@ import pika
 from numpy.typing import NDArray
 
 from loadtest.clock import monotonic_ns
+from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT, run_publisher_word
 from loadtest.wire.channel import Channel
 from loadtest.wire.publishing import PublishCycle
-from loadtest.wire.stamp import StampPlace, read_stamp, run_publisher_word
+from loadtest.wire.stamp import StampPlace, read_stamp
 
 WORD = run_publisher_word(5, 7)
 
@@ -34,30 +35,20 @@ class RecordingSink:
     def on_run(
         self,
         tags: NDArray[np.uint64],
-        publisher_words: NDArray[np.uint32],
-        lateness_us: NDArray[np.uint32],
-        seqs: NDArray[np.int64],
-        intended_ns: NDArray[np.int64],
+        stamps: NDArray[np.void],
         n_bytes: int,
         redelivered: bool,
     ) -> None:
         """Note a run."""
-        assert (publisher_words == WORD).all()
-        self.seqs += seqs.tolist()
+        columns = stamps.view(STAMP_DTYPE)
+        assert (columns["run_publisher"] == WORD).all()
+        self.seqs += columns["seq"].tolist()
         self.fast += len(tags)
         self._note(tags.tolist(), n_bytes, redelivered)
 
-    def on_one(
-        self,
-        tag: int,
-        publisher_word: int,
-        lateness_us: int,
-        seq: int,
-        intended_ns: int,
-        n_bytes: int,
-        redelivered: bool,
-    ) -> None:
+    def on_one(self, tag: int, stamp: bytes, n_bytes: int, redelivered: bool) -> None:
         """Note one."""
+        publisher_word, _, seq, _ = STAMP_STRUCT.unpack(stamp)
         assert publisher_word == WORD
         self.seqs.append(seq)
         self.fast += 1
@@ -123,7 +114,7 @@ def publish(channel: Channel, cycle: PublishCycle, count: int, first_seq: int = 
     while seq < end:
         batch = min(cycle.max_batch, end - seq)
         now_ns = monotonic_ns()
-        channel.write(cycle.encode(seq, np.full(batch, now_ns), now_ns))
+        channel.write(cycle.encode(seq, batch, now_ns, now_ns))
         channel.connection.wait_writable()
         seq += batch
 

@@ -153,7 +153,7 @@ def test_unsent_bytes_stay_bounded_while_the_reader_stalls(parameters: pika.Conn
         proxy.is_held = True
         written = 0
         while connection.wait_writable(0.2):
-            channel.write(cycle.encode(written, np.zeros(20, np.int64), 0))
+            channel.write(cycle.encode(written, 20, 0, 0))
             written += 20
         most = connection.unsent_bytes
         proxy.is_held = False

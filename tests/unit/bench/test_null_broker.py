@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import gevent
-import numpy as np
 import pika
 import pytest
 
 from bench.null_broker import NullBroker
 from bench.null_session import Counts, read_counts
+from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT, run_publisher_word
 from loadtest.wire.connection import Connection
 from loadtest.wire.publishing import PublishCycle
-from loadtest.wire.stamp import run_publisher_word
 
 
 class Taken:
@@ -27,11 +26,11 @@ class Taken:
 
     def on_run(self, *columns: Any) -> None:
         """Take a run."""
-        self.seqs += columns[3].tolist()
+        self.seqs += columns[1].view(STAMP_DTYPE)["seq"].tolist()
 
     def on_one(self, *columns: Any) -> None:
         """Take one."""
-        self.seqs.append(columns[3])
+        self.seqs.append(STAMP_STRUCT.unpack(columns[1])[2])
 
     def on_unstamped(self, *columns: Any) -> None:
         """Never: all are stamped."""
@@ -97,7 +96,7 @@ def test_publishes_are_confirmed_and_counted(connection: Connection, counts_file
     channel.confirm_select()
     cycle = cycle_for(connection, channel)
     for first in range(0, 1000, 100):
-        channel.write(cycle.encode(first, np.zeros(100, np.int64), 0))
+        channel.write(cycle.encode(first, 100, 0, 0))
     wait_until(lambda: tags and max(tags) == 1000)
     wait_until(lambda: read_counts(counts_file)[0] == 1000)
 
@@ -110,7 +109,7 @@ def test_deliveries_are_replayed(connection: Connection, counts_file: Path) -> N
     channel = connection.open_channel()
     taken = Taken()
     channel.basic_consume("q", taken, auto_ack=True)
-    channel.write(cycle_for(connection, channel).encode(0, np.zeros(1, np.int64), 0))
+    channel.write(cycle_for(connection, channel).encode(0, 1, 0, 0))
     wait_until(lambda: len(taken.seqs) > 5000 and read_counts(counts_file)[1] > 5000)
 
     assert list(range(5000)) == taken.seqs[:5000]

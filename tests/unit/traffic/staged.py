@@ -12,6 +12,7 @@ from loadtest.measure.collector import Collector
 from loadtest.measure.recorder import Recorder
 from loadtest.measure.records import publisher_entry, run_record
 from loadtest.scenario import build_plan, load_scenario
+from loadtest.stamp import run_words
 from loadtest.traffic.conductor import Conductor
 from loadtest.traffic.run import Run
 from loadtest.wire.pacing import Pacer
@@ -84,7 +85,7 @@ class StagedRun:
         plan = build_plan(load_scenario("test", text=f"name: test\n{text}").scenario)
         kinds = dict(plan.scenario.kinds)
         self.plan = plan
-        self.recorder = Recorder("test", kinds)
+        self.recorder = Recorder("test", kinds, ours=run_words(RUN_TAG, len(self.plan.publishers)))
         self.pacer = Pacer()
         self.run = Run(
             plan, [pika.ConnectionParameters("a"), pika.ConnectionParameters("b")], self.recorder, self.pacer, 9

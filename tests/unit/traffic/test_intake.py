@@ -8,9 +8,10 @@ import pytest
 
 from loadtest.clock import monotonic_ns
 from loadtest.measure.window import Window
+from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT, STAMP_VOID, run_publisher_word
 from loadtest.traffic.intake import Intake
 from loadtest.wire.gets import GetOk
-from loadtest.wire.stamp import STAMP_HEADER, STAMP_STRUCT, run_publisher_word
+from loadtest.wire.stamp import STAMP_HEADER
 from tests.unit.traffic.staged import RUN_TAG, StagedRun
 
 TEXT = """
@@ -41,9 +42,9 @@ class StagedIntake:
 
     def run(self, words: list[int], *, redelivered: bool = False) -> None:
         """Take a run of five-byte messages of these publishers, with seqs from 0."""
-        n = len(words)
-        columns = np.array(words, np.uint32), np.zeros(n, np.uint32), np.arange(n), np.ones(n, np.int64)
-        self.intake.take_run(*columns, 5, 5 * n, redelivered)
+        stamps = np.zeros(len(words), STAMP_DTYPE)
+        stamps["run_publisher"], stamps["seq"], stamps["intended_ns"] = words, np.arange(len(words)), 1
+        self.intake.take_run(stamps.view(STAMP_VOID), 5, 5 * len(words), redelivered)
 
     def window(self) -> Window:
         """Return what was recorded."""
@@ -124,8 +125,8 @@ def test_a_lone_delivery() -> None:
     """One at a time it is the same."""
     staged = StagedIntake()
 
-    staged.intake.take_one(OURS, 0, 7, 1, 5, 5, redelivered=True)
-    staged.intake.take_one(OTHER_RUN, 0, 7, 1, 5, 5, redelivered=True)
+    for word in (OURS, OTHER_RUN):
+        staged.intake.take_one(STAMP_STRUCT.pack(word, 0, 7, 1), 5, 5, redelivered=True)
 
     assert staged.counters() == {"delivered": 2, "foreign": 1, "redelivered": 2}
 

@@ -16,9 +16,9 @@ import pika
 from numpy.typing import NDArray
 from pika import frame, spec
 
+from loadtest.stamp import STAMP_BYTES
 from loadtest.wire.gets import PropertyShapes, parse_get_ok
 from loadtest.wire.reader import FrameReader
-from loadtest.wire.stamp import STAMP_BYTES
 
 FRAME_MAX = 4096
 Event = tuple[Any, ...]
@@ -145,31 +145,17 @@ class RecordingSink:
     def on_run(
         self,
         tags: NDArray[np.uint64],
-        publisher_words: NDArray[np.uint32],
-        lateness_us: NDArray[np.uint32],
-        seqs: NDArray[np.int64],
-        intended_ns: NDArray[np.int64],
+        stamps: NDArray[np.void],
         n_bytes: int,
         redelivered: bool,
     ) -> None:
         """Note a run."""
-        columns = (tags, publisher_words, lateness_us, seqs, intended_ns)
-        assert all(column.base is None and len(column) == len(tags) for column in columns)
-        for row in zip(*(column.tolist() for column in columns), strict=True):
-            self._note(row[0], struct.pack(">IIqq", *row[1:]), n_bytes // len(tags), redelivered)
+        for tag, stamp in zip(tags.tolist(), stamps, strict=True):
+            self._note(tag, stamp.tobytes(), n_bytes // len(tags), redelivered)
 
-    def on_one(
-        self,
-        tag: int,
-        publisher_word: int,
-        lateness_us: int,
-        seq: int,
-        intended_ns: int,
-        n_bytes: int,
-        redelivered: bool,
-    ) -> None:
+    def on_one(self, tag: int, stamp: bytes, n_bytes: int, redelivered: bool) -> None:
         """Note one."""
-        self._note(tag, struct.pack(">IIQq", publisher_word, lateness_us, seq, intended_ns), n_bytes, redelivered)
+        self._note(tag, stamp, n_bytes, redelivered)
 
     def on_unstamped(self, tags: NDArray[np.uint64], n_bytes: int, redelivered: bool) -> None:
         """Note a run without stamps."""

@@ -4,8 +4,8 @@ import pika
 import pytest
 from pika import spec
 
+from loadtest.stamp import Stamp
 from loadtest.wire.gets import GetOk, PropertyShapes, parse_get_ok
-from loadtest.wire.stamp import Stamp
 from tests.unit.wire.frames import content, stamp_bytes
 
 METHOD = spec.Basic.GetOk(9, True, "zhenshiceshi", "111112", 998)

@@ -47,7 +47,7 @@ def test_interleaved_shapes_are_never_compared_ahead() -> None:
 
     feed(handler, stream)
 
-    assert [None] * 2 == [template._tile for template in handler.reader._book._order]
+    assert [0] * 2 == [template._laid_out for template in handler.reader._book._order]
 
 
 def test_the_work_of_alternating_runs_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,9 +57,11 @@ def test_the_work_of_alternating_runs_is_bounded(monkeypatch: pytest.MonkeyPatch
     compared = []
     count_matches = DeliveryTemplate.count_matches
 
-    def counting(template: DeliveryTemplate, received: NDArray[np.uint8], at: int, count: int) -> int:
+    def counting(
+        template: DeliveryTemplate, buffer: bytearray, received: NDArray[np.uint8], at: int, count: int
+    ) -> int:
         compared.append(count)
-        return count_matches(template, received, at, count)
+        return count_matches(template, buffer, received, at, count)
 
     monkeypatch.setattr(DeliveryTemplate, "count_matches", counting)
     handler = RecordingHandler()
