@@ -14,10 +14,12 @@ import numpy as np
 from gevent.event import Event
 
 from loadtest.clock import monotonic_ns
+from loadtest.stamp import STAMP_DTYPE
 from loadtest.traffic.acknowledging import AckEvery
 from loadtest.traffic.intake import Intake
 from loadtest.traffic.member import CONNECTION_ERRORS, END_TIMEOUT_S, WireMember
 from loadtest.wire.ack_frames import encode_acks
+from loadtest.wire.gathering import MEASURE_NS
 
 if TYPE_CHECKING:
     import pika
@@ -50,6 +52,9 @@ class Consumer(WireMember["ConsumerPlan"]):
         self._unprocessed: deque[NDArray[np.uint64]] = deque()
         self._processing = 0  # messages of the run that is being processed
         self._arrived = Event()
+        # Nothing waits for a consumer that neither acknowledges nor leaves off.
+        self._gathers = seat.ack.mode == "auto" and seat.messages is None
+        self._looked_ns = 0
 
     def prepare(self, connection: Connection, channel: Channel) -> None:  # noqa: ARG002
         """Set the prefetch; deliveries begin only at the group's start."""
@@ -98,6 +103,13 @@ class Consumer(WireMember["ConsumerPlan"]):
         """Return when the deliveries at hand were read from the socket."""
         assert self._connection is not None, "deliveries come over the connection"
         return self._connection.read_ns
+
+    def came(self, stamps: NDArray[np.void]) -> None:
+        """Look, now and then, how long the messages of a run have waited: at saturation reads may gather."""
+        if self._gathers and self._connection is not None and self.read_ns - self._looked_ns > MEASURE_NS:
+            self._looked_ns = self.read_ns
+            intended_ns = int(stamps[-1:].view(STAMP_DTYPE)["intended_ns"][0])
+            self._connection.gather(self.read_ns - intended_ns)
 
     def room_for(self, count: int) -> int:
         """Return how many of *count* messages this consumer still takes."""
@@ -208,6 +220,7 @@ class Subscription:
             n_bytes = n_bytes // len(tags) * room
             tags, stamps = tags[:room], stamps[:room]
         self._intake.take_run(stamps, self._consumer.read_ns, n_bytes, redelivered)
+        self._consumer.came(stamps)
         self._consumer.taken(tags)
 
     def on_one(self, tag: int, stamp: bytes, n_bytes: int, redelivered: bool) -> None:

@@ -116,6 +116,15 @@ class Connection:
         """When the bytes now being handed out were read (CLOCK_MONOTONIC)."""
         return self._stream.read_ns if self._stream is not None else 0
 
+    def gather(self, waited_ns: int) -> None:
+        """
+        Let reads wait for more bytes, if the messages just read have waited *waited_ns*, and that is long.
+
+        For who does nothing with what is read that the broker waits for, such as an ack. See `gathering`.
+        """
+        if self._stream is not None:
+            self._stream.gather(waited_ns)
+
     @property
     def unsent_bytes(self) -> int:
         """Bytes written that the kernel has not taken yet."""

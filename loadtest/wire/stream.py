@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import gevent
 
 from loadtest.clock import monotonic_ns
+from loadtest.wire.gathering import Gathering
 from loadtest.wire.receiving import hub_buffer
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Stream:
         self.is_closed = False
         loop = gevent.get_hub().loop
         self._loop = loop
+        self._gathering = Gathering(sock, self)
         self._readable = loop.io(sock.fileno(), _READABLE)
         self._writable = loop.io(sock.fileno(), _WRITABLE)
 
@@ -79,6 +81,15 @@ class Stream:
         if self._tls is not None:
             # The handshake may have read more than its own records.
             self._loop.run_callback(self._decrypt, self._tls)
+
+    def gather(self, waited_ns: int) -> None:
+        """Let reads wait for more bytes, if the messages just read have waited so long that they do not mind."""
+        if not self.is_closed:
+            self._gathering.allow(waited_ns)
+
+    def read_now(self) -> None:
+        """Read what there is, without being told that there is something."""
+        self._on_readable()
 
     def write(self, plaintext: bytes | memoryview) -> None:
         """
@@ -117,6 +128,7 @@ class Stream:
         """Close the socket at once; unsent bytes are dropped and no callback comes any more."""
         if self.is_closed:
             return
+        self._gathering.stop()
         self.is_closed = True
         self._readable.stop()
         self._writable.stop()
