@@ -91,14 +91,11 @@ class ProcessGroup:
     def end(self) -> None:
         """End all its processes, at once after two seconds."""
         for number, patience_s in ((signal.SIGTERM, 2.0), (signal.SIGKILL, 1.0)):
-            pids = self._pids()
-            for pid in pids:
+            for pid in self._pids():
                 _signal(pid, number)
             deadline = time.monotonic() + patience_s
-            while self._process.poll() is None and time.monotonic() < deadline:
+            while self._pids() and time.monotonic() < deadline:
                 time.sleep(0.02)
-            if not self._pids():
-                break
         self._process.poll()
 
     def _pids(self) -> list[int]:

@@ -35,11 +35,12 @@ if TYPE_CHECKING:
 # One write of this size keeps the cost of a system call (about 5 µs) under a tenth of that of the messages in it,
 # and is small enough that the hub gets to read between two writes.
 BLOCK_BYTES: Final = 64 * 1024
-# A wake-up costs about 20 µs, so that at 20,000 arrivals/s one for each would take half a core. Above 5,000 a second a
-# publisher therefore sends every 200 µs what has become due; that is the most it adds to the lateness. Below, what
-# comes in bursts (Poisson arrivals) is still sent at its instant: so many wake-ups may come sooner than they should.
-WAKE_QUANTUM_NS: Final = 200 * NS_PER_US
-WAKE_BURST_NS: Final = 20 * WAKE_QUANTUM_NS
+# A write costs the generator some 20 µs with its wake-up, and the broker as much, so that at 20,000 arrivals/s one for
+# each would take a core. Above 5,000 a second a publisher therefore sends every 200 µs what has become due; that is the
+# most it adds to the lateness. Below, what comes in bursts (Poisson arrivals) is still sent at its instant: so many
+# writes may come sooner than they should.
+WRITE_INTERVAL_NS: Final = 200 * NS_PER_US
+WRITE_BURST_NS: Final = 20 * WRITE_INTERVAL_NS
 # An arrival that fell due just before the stop may still be sent this long after it.
 STOP_GRACE_NS: Final = 100 * NS_PER_MS
 
@@ -82,7 +83,7 @@ class Publisher(WireMember["PublisherPlan"]):
         self._offering = Offering(run, self._recorder, seat.arrivals, seat.messages)
         self._confirms_came = Bell()
         self._seq = 0
-        self._paced_ns = 0  # when the next wake-up may be, at the pace of WAKE_QUANTUM_NS
+        self._next_write_ns = 0  # in the open model, at the pace of WRITE_INTERVAL_NS
         self._window_full_ns = 0
         self._full_since_ns: int | None = None
         self._returned_unstamped = 0
@@ -157,6 +158,8 @@ class Publisher(WireMember["PublisherPlan"]):
             n = min(self._free(), limit - self._seq)
             if n > 0:
                 self._send(n, now_ns, now_ns)
+                if self._free() > 0:
+                    gevent.sleep(0)  # let what has arrived be read before the next write
             else:
                 self._wait_room()
 
@@ -167,16 +170,18 @@ class Publisher(WireMember["PublisherPlan"]):
             now_ns, stop_ns = monotonic_ns(), self._stop_ns()
             due = offering.count_due(now_ns)
             n = min(due - self._seq, self._free())
-            if n > 0 and now_ns < stop_ns + STOP_GRACE_NS:
+            if n > 0 and (now_ns >= self._next_write_ns or stop_ns <= now_ns < stop_ns + STOP_GRACE_NS):
                 self._send(n, arrivals.intended_ns_run(self._seq, n) + start_ns, now_ns)
+                self._next_write_ns = max(self._next_write_ns + WRITE_INTERVAL_NS, now_ns - WRITE_BURST_NS)
+                if due > self._seq:
+                    gevent.sleep(0)
             elif now_ns >= stop_ns:
                 return
-            elif due > self._seq:
+            elif n <= 0 < due - self._seq:
                 self._wait_room()
             else:
-                next_ns = start_ns + arrivals.intended_ns(self._seq)
-                self._paced_ns = max(self._paced_ns + WAKE_QUANTUM_NS, now_ns - WAKE_BURST_NS)
-                self._run.pacer.sleep_until_ns(min(max(next_ns, self._paced_ns), stop_ns))
+                next_ns = max(start_ns + arrivals.intended_ns(self._seq), self._next_write_ns)
+                self._run.pacer.sleep_until_ns(min(next_ns, stop_ns))
 
     def _send(self, n: int, intended_ns: NDArray[np.int64] | int, sent_ns: int) -> None:
         """Send *n* messages, each with an instant of its own or all with one, as in the closed model."""
@@ -195,10 +200,9 @@ class Publisher(WireMember["PublisherPlan"]):
         else:
             self._recorder.published(seq, intended_ns, sent_ns, n_bytes)
         self._seq = seq + n
-        channel.write(block)
-        channel.connection.wait_writable()
-        if in_flight is None or in_flight.free > 0:
-            gevent.sleep(0)  # let what has arrived be read before the next write; with a full window that is waited for
+        # The block is written into again by the next encode: nothing of it may be unsent then.
+        channel.write(block, borrowed=True)
+        channel.connection.wait_writable(unsent_bytes=0)
 
     def _free(self) -> int:
         assert self._cycle is not None, "work follows prepare"

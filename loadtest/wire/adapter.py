@@ -83,12 +83,12 @@ class PikaAdapter(pika.connection.Connection):
         if self._stream is not None and not self._stream.is_closed:
             self._terminate_stream(error)
 
-    def send(self, data: bytes | memoryview) -> None:
-        """Write frames that pika did not marshal."""
+    def send(self, data: bytes | memoryview, *, borrowed: bool = False) -> None:
+        """Write frames that pika did not marshal; *borrowed* as in `Stream.write`."""
         if self._stream is None:
             raise exceptions.ConnectionWrongStateError("the connection has no stream yet")
         self.bytes_sent += len(data)
-        self._stream.write(data)
+        self._stream.write(data, borrowed=borrowed)
 
     # What the stream asks.
 

@@ -87,16 +87,16 @@ class Channel(DeclaringChannel):
         self._pika.add_on_return_callback(self._note_returned)
         adapter.channels[self.channel_number] = self
 
-    def write(self, buffer: bytes | memoryview) -> None:
+    def write(self, buffer: bytes | memoryview, *, borrowed: bool = False) -> None:
         """
-        Hand whole frames of this channel to the socket at once.
+        Hand whole frames of this channel to the socket at once; *borrowed* as in `Connection.write`.
 
         Raises:
             Exception: `closed_by`, if the channel is closed: frames on it would end the connection.
         """
         if self.closed_by is not None:
             raise self.closed_by
-        self.connection.write(buffer)
+        self.connection.write(buffer, borrowed=borrowed)
 
     def basic_qos(self, prefetch_count: int, *, global_qos: bool = False) -> None:
         """Limit the unacknowledged deliveries of each consumer started from now on (*global_qos*: of the channel)."""

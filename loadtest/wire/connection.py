@@ -143,20 +143,22 @@ class Connection:
         opened.wait()
         return channel
 
-    def write(self, buffer: bytes | memoryview) -> None:
+    def write(self, buffer: bytes | memoryview, *, borrowed: bool = False) -> None:
         """
         Hand whole frames to the socket at once; what the kernel does not take is copied.
+
+        Not if the buffer is *borrowed*: then it stays as it is until `wait_writable(unsent_bytes=0)` returns.
 
         Raises:
             Exception: `closed_by`, if the connection is closed.
         """
         if self.closed_by is not None:
             raise self.closed_by
-        self._adapter.send(buffer)
+        self._adapter.send(buffer, borrowed=borrowed)
 
-    def wait_writable(self, timeout_s: float | None = None) -> bool:
+    def wait_writable(self, timeout_s: float | None = None, *, unsent_bytes: int | None = None) -> bool:
         """
-        Block the greenlet while more than `high_water_bytes` are unsent.
+        Block the greenlet while more than *unsent_bytes* (by default `high_water_bytes`) are unsent.
 
         Returns:
             False if that is still so after *timeout_s*.
@@ -164,8 +166,9 @@ class Connection:
         Raises:
             Exception: `closed_by`, if the connection is closed or closes meanwhile.
         """
+        most = self.high_water_bytes if unsent_bytes is None else unsent_bytes
         deadline = None if timeout_s is None else time.monotonic() + timeout_s
-        while self.closed_by is None and self.unsent_bytes > self.high_water_bytes:
+        while self.closed_by is None and self.unsent_bytes > most:
             self._drained.clear()
             left_s = None if deadline is None else deadline - time.monotonic()
             if left_s is not None and left_s <= 0:

@@ -16,7 +16,7 @@ import gevent
 
 from loadtest.clock import monotonic_ns
 from loadtest.wire.gathering import Gathering
-from loadtest.wire.receiving import hub_buffer
+from loadtest.wire.receiving import RECEIVE_BYTES, hub_buffer
 
 if TYPE_CHECKING:
     from loadtest.wire.receiving import ReceiveBuffer
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _READABLE: Final = 1
 _WRITABLE: Final = 2
 _CIPHERTEXT_BYTES: Final = 1 << 16
+# A turn of the loop writes no more of a stream than it reads of one: with large bodies the kernel takes megabytes at
+# once, consumers would fall behind, and the broker would be measured with a backlog of our making.
+_TURN_BYTES: Final = RECEIVE_BYTES
 
 
 class StreamHandler(Protocol):
@@ -91,9 +94,11 @@ class Stream:
         """Read what there is, without being told that there is something."""
         self._on_readable()
 
-    def write(self, plaintext: bytes | memoryview) -> None:
+    def write(self, plaintext: bytes | memoryview, *, borrowed: bool = False) -> None:
         """
-        Hand bytes to the socket now; what the kernel does not take is copied and sent as it can.
+        Hand bytes to the socket now; what the kernel does not take is sent as it can.
+
+        That is copied, unless it is *borrowed*: then the caller leaves the bytes alone until none are unsent.
 
         A socket that fails says so through `on_lost`, after what the peer said before is read.
         """
@@ -101,18 +106,18 @@ class Stream:
             return
         self.sent_bytes += len(plaintext)
         if self._tls is None:
-            self._send(plaintext)
+            self._send(plaintext, borrowed=borrowed)
             return
         try:
-            self._send(self._tls.encrypt(plaintext))
+            self._send(self._tls.encrypt(plaintext), borrowed=True)
         except OSError as error:
             self._fail_writing(error)
 
-    def _send(self, data: bytes | memoryview) -> None:
+    def _send(self, data: bytes | memoryview, *, borrowed: bool) -> None:
         sent = 0
         if not self._unsent:
             try:
-                sent = self._sock.send(data)
+                sent = self._sock.send(data if len(data) <= _TURN_BYTES else memoryview(data)[:_TURN_BYTES])
             except BlockingIOError:
                 pass
             except OSError as error:
@@ -121,7 +126,7 @@ class Stream:
             if sent == len(data):
                 return
             self._writable.start(self._on_writable)
-        self._unsent.append(memoryview(bytes(data[sent:])))
+        self._unsent.append(memoryview(data)[sent:] if borrowed else memoryview(bytes(data[sent:])))
         self.unsent_bytes += len(data) - sent
 
     def close(self) -> None:
@@ -191,7 +196,7 @@ class Stream:
                 count = tls.decrypt_into(self._buffer.view[kept:])
                 answer = tls.encrypt(b"")
                 if answer:  # to a key update
-                    self._send(answer)
+                    self._send(answer, borrowed=True)
             except OSError as error:
                 self._lose(error)
                 return
@@ -213,16 +218,19 @@ class Stream:
         self._rest = b"" if done == end else bytes(buffer.view[done:end])
 
     def _on_writable(self) -> None:
-        unsent = self._unsent
+        unsent, left = self._unsent, _TURN_BYTES
         try:
-            while unsent:
-                data = unsent[0]
+            while unsent and left:
+                data = unsent[0][:left]
                 sent = self._sock.send(data)
                 self.unsent_bytes -= sent
+                left -= sent
+                if sent == len(unsent[0]):
+                    unsent.popleft()
+                    continue
+                unsent[0] = unsent[0][sent:]
                 if sent < len(data):
-                    unsent[0] = data[sent:]
                     break
-                unsent.popleft()
         except BlockingIOError:
             pass
         except OSError as error:

@@ -53,11 +53,11 @@ class StagedConnection:
             raise self.fault
         return self
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: bytes, *, borrowed: bool = False) -> None:
         """Keep what is written."""
         self.written.append(bytes(block))
 
-    def wait_writable(self) -> bool:
+    def wait_writable(self, *, unsent_bytes: int) -> bool:
         """Say that there is room."""
         return True
 
