@@ -104,7 +104,8 @@ def test_group_is_ended_with_its_children(tmp_path: Path) -> None:
     """A generator that does not end is ended, with all that it started, and its CPU time is known."""
     sleep = "import time; time.sleep(60)"
     start = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', '{sleep}'])"
-    script = f"{start}; print('up', flush=True); {sleep}"
+    work = "sum(range(5_000_000))"  # longer than the kernel's tick of 10 ms, in which it counts
+    script = f"{start}; {work}; print('up', flush=True); {sleep}"
     with ProcessGroup([sys.executable, "-c", script], tmp_path, {}, tmp_path) as group:
         while "up" not in group.output():
             assert group.is_alive
