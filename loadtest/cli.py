@@ -140,7 +140,7 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     """Run a scenario and judge it; the exit code is the verdict."""
     from loadtest.command_run import run_scenario
     from loadtest.locust_run import seconds_of
-    from loadtest.session import Request
+    from loadtest.request import Request
 
     request = Request(
         scenario=scenario,

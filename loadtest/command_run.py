@@ -19,7 +19,8 @@ from locust.env import Environment
 from loadtest.errors import EXIT_INTERRUPTED
 from loadtest.report.progress import Progress
 from loadtest.report.terminal import print_summary
-from loadtest.session import Request, Session
+from loadtest.request import Request
+from loadtest.session import Session
 from loadtest.traffic.interrupts import interrupt_preparation
 from loadtest.traffic.users import user_classes
 
@@ -47,8 +48,9 @@ def run_scenario(request: Request) -> int:
         progress.planned_s = session.planned_s
         session.on_window.append(progress.take)
         handlers = [gevent.signal_handler(number, _once(session.interrupt)) for number in SIGNALS]
-        users = sum(session.run.users.values())
-        runner = Environment(user_classes=user_classes(session.run)).create_local_runner()
+        run = session.work_here()
+        users = sum(run.users.values())
+        runner = Environment(user_classes=user_classes(run.users, run)).create_local_runner()
         runner.start(users, spawn_rate=users)
         try:
             session.conduct()

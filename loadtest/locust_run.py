@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import socket
 import sys
 import traceback
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
+from locust.runners import MasterRunner, WorkerRunner
 from locust.util.timespan import parse_timespan
 
 from loadtest.broker.endpoint import resolve_endpoints
@@ -22,9 +27,12 @@ from loadtest.dashboard.start_form import install_start_form
 from loadtest.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, LoadTestError, UsageError
 from loadtest.report.progress import Progress
 from loadtest.report.terminal import print_summary
+from loadtest.request import RESULTS, Request
 from loadtest.scenario import catalogue
-from loadtest.session import RESULTS, Request, Session
+from loadtest.session import Session
+from loadtest.share import crew_there
 from loadtest.traffic.interrupts import interrupt_main_greenlet, interrupt_preparation
+from loadtest.traffic.locust_links import MasterEnd, WorkerEnd, end_with_parent
 from loadtest.traffic.locust_stats import feed, show_fractions
 from loadtest.traffic.users import user_classes
 
@@ -40,7 +48,10 @@ INTERRUPT_TIMEOUT_S: Final = 30.0
 
 def add_arguments(parser: LocustArgumentParser) -> None:
     """Add the arguments of a run to Locust's, and the defaults under which its own output does not drown ours."""
-    parser.set_defaults(web_host="127.0.0.1", only_summary=True, loglevel="WARNING")
+    parser.set_defaults(web_host="127.0.0.1", master_bind_host="127.0.0.1", only_summary=True, loglevel="WARNING")
+    if any(argument.partition("=")[0] == "--processes" for argument in sys.argv) or "LOCUST_PROCESSES" in os.environ:
+        # Its own: two runs at a time must not get each other's workers.
+        parser.set_defaults(master_bind_port=_free_port(), master_port=_free_port())
     parser.add_argument(
         "--scenario",
         env_var="LOADTEST_SCENARIO",
@@ -91,11 +102,8 @@ def check_command_line(options: argparse.Namespace) -> None:
     leave them behind.
     """
     try:
-        if options.processes or options.master or options.worker:
-            raise UsageError(
-                "runs over several processes or machines are not supported yet; "
-                "leave out --processes, --master and --worker"
-            )
+        if options.worker:
+            return  # it gets its scenario from the master
         if options.autostart:
             raise UsageError("--autostart is not supported; press start on the page, or leave the page out: --headless")
         if options.headless:
@@ -103,6 +111,14 @@ def check_command_line(options: argparse.Namespace) -> None:
     except LoadTestError as error:
         sys.stderr.write(f"loadtest: {error}\n")
         sys.exit(error.exit_code)
+
+
+@cache
+def _free_port() -> int:
+    """Return a port of the loopback interface that is free now, always the same: the parser is made several times."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
 
 
 def request_of(options: argparse.Namespace) -> Request:
@@ -151,6 +167,9 @@ class LocustRun:
         self._conducting: gevent.Greenlet | None = None
         self._is_stopping = False  # Locust is ending the users already, and waits for us
         self._is_quitting = False  # and then the process
+        self._master: MasterEnd | None = None
+        self._worker: WorkerEnd | None = None
+        self._shift = ExitStack()  # what a worker closes when its part of a run is over
 
     def on_init(self, environment: Environment, web_ui: WebUI | None = None, **_: Any) -> None:
         """Prepare the run: headless at once, with the web page when somebody presses start."""
@@ -161,6 +180,14 @@ class LocustRun:
         # It warns of a spawn rate above 100/s; users come up at our own pace.
         logging.getLogger("locust.runners").setLevel(logging.ERROR)
         options: Any = environment.parsed_options
+        if isinstance(environment.runner, WorkerRunner):
+            self._worker = WorkerEnd(environment.runner)
+            environment.user_classes = []  # Locust looks at them before the run that says which they are
+            if options.processes:
+                end_with_parent()
+            return
+        if isinstance(environment.runner, MasterRunner):
+            self._master = MasterEnd(environment.runner)
         if web_ui is not None:
             environment.host = broker_text(request_of(options))
             install_start_form(web_ui, lambda form: self._arm(environment, request_of(form)))
@@ -182,8 +209,13 @@ class LocustRun:
         options.run_time = None
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
-        """Lead the run while Locust spawns its users."""
+        """Lead the run while Locust spawns its users; on a worker, get ready to take part in it."""
+        if self._worker is not None:
+            self._join(self._worker, environment)
+            return
         self._is_stopping = False
+        if self._master is not None and self._session is not None:
+            self._master.lead(self._session.work_there(self._master.links()), self._session.share["run"])
         self._conducting = gevent.spawn(self._conduct, environment)
 
     def on_test_stopping(self, environment: Environment, **_: Any) -> None:
@@ -194,6 +226,9 @@ class LocustRun:
 
     def on_quitting(self, environment: Environment, **_: Any) -> None:
         """Take Ctrl-C or SIGTERM in the middle of a run: end it in order; a second one ends the process."""
+        if self._worker is not None:
+            self._shift.close()
+            return
         if self._is_quitting and self._session is not None and self._session.result is None:
             sys.exit(EXIT_INTERRUPTED)
         self._is_stopping = self._is_quitting = True
@@ -216,8 +251,28 @@ class LocustRun:
         environment.process_exit_code = EXIT_INCOMPLETE
         self._progress = Progress(sys.stderr, planned_s=session.planned_s)
         session.on_window += [self._progress.take, lambda window: feed(environment.stats, window)]
-        environment.user_classes = user_classes(session.run)
-        return sum(session.run.users.values())
+        if self._master is not None:
+            if environment.web_ui is not None and not self._master.links():
+                raise UsageError("no worker is connected; start some: locust -f loadtest/main.py --worker")
+            options: Any = environment.parsed_options
+            options.loadtest_share = session.share
+            environment.user_classes = user_classes(session.plan.users, None)
+        else:
+            environment.user_classes = user_classes(session.plan.users, session.work_here())
+        return sum(session.plan.users.values())
+
+    def _join(self, worker: WorkerEnd, environment: Environment) -> None:
+        """Take part, as a worker, in the run that the master has prepared."""
+        self._shift.close()
+        options: Any = environment.parsed_options
+        runner: Any = environment.runner
+        try:
+            crew = crew_there(options.loadtest_share, runner.client_id, self._shift)
+        except LoadTestError as error:
+            worker.refuse(str(error))
+            return
+        environment.user_classes = user_classes(crew.users, crew.run)
+        worker.work(crew, options.loadtest_share["run"])
 
     def _interrupt(self) -> None:
         """End the session under way, if there is one, and wait until its results are written."""
@@ -244,7 +299,10 @@ class LocustRun:
         assert runner is not None, "a test was started by it"
         if self._is_stopping:
             return
-        if environment.web_ui is None:
-            runner.quit()
-        else:
+        if environment.web_ui is not None:
             runner.stop()
+            return
+        quit_once = runner.quit
+        # Locust calls it again on its way out, and on a master each call sleeps for half a second or more.
+        runner.quit = lambda: None  # type: ignore[method-assign]
+        quit_once()

@@ -11,10 +11,11 @@ import os
 import secrets
 import socket
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import gevent
 
 from loadtest.broker.endpoint import resolve_endpoints
 from loadtest.broker.fingerprint import broker_fingerprint, generator_fingerprint
@@ -27,76 +28,36 @@ from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.errors import ResultsError, UsageError
 from loadtest.measure.collector import Collector
 from loadtest.measure.journal import Journal
-from loadtest.measure.recorder import Recorder
 from loadtest.measure.records import end_record, event_record, publisher_entry, run_record
 from loadtest.measure.window import Window
 from loadtest.report.folder import create_folder
 from loadtest.report.write import JOURNAL_NAME, write_results
 from loadtest.result.build import build_result
-from loadtest.scenario import build_plan, load_scenario
-from loadtest.stamp import RUN_TAG_BITS, run_words
+from loadtest.share import crew_here, groups_of, share_of
+from loadtest.stamp import RUN_TAG_BITS
 from loadtest.traffic.conductor import Conductor
-from loadtest.traffic.gauges import Gauges
-from loadtest.traffic.run import Run, seats_of
+from loadtest.traffic.fleet import Fleet
 from loadtest.wire.pacing import Pacer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from loadtest.request import Request
     from loadtest.result.document import RunResult
-    from loadtest.scenario import LoadedScenario, Plan
+    from loadtest.traffic.crew import Crew
+    from loadtest.traffic.fleet import Link
+    from loadtest.traffic.run import Run
 
     Say = Callable[[str], None]
-
-RESULTS: Final = Path("results")
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """
-    What the command line, or the start form, asks for.
-
-    `users`, `connect_rate_per_s` and `run_time_s` are Locust's `-u`, `-r` and `-t`; None leaves it to the scenario.
-    """
-
-    scenario: str
-    overrides: tuple[str, ...] = ()
-    brokers: tuple[str, ...] = ()
-    users: int | None = None
-    connect_rate_per_s: float | None = None
-    run_time_s: float | None = None
-    results: Path = RESULTS
-    server: Path | None = None
-    config: Path | None = None
-    plugins: tuple[str, ...] = ()
-    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
-
-    def load(self) -> tuple[LoadedScenario, Plan]:
-        """
-        Return the scenario as this request changes it, and its plan.
-
-        Raises:
-            ScenarioError: If the scenario, an override or the number of users cannot be used.
-        """
-        overrides = list(self.overrides)
-        if self.connect_rate_per_s is not None:
-            overrides.append(f"run.connect_rate={self.connect_rate_per_s:g}/s")
-        loaded = load_scenario(self.scenario, overrides=overrides)
-        if self.run_time_s is not None:
-            longest_s = self.run_time_s
-            duration_ns = loaded.scenario.run.duration_ns
-            if duration_ns is None or duration_ns > longest_s * 1e9:
-                overrides.append(f"run.duration={longest_s:g}s")
-                loaded = load_scenario(self.scenario, overrides=overrides)
-        return loaded, build_plan(loaded.scenario, users=self.users)
 
 
 class Session:
     """
     One run, from a prepared broker to written results.
 
-    `prepare` → somebody spawns the users of `run` → `conduct` (blocks) → `close`, which returns the result. A session
-    that fails half-way cleans up what it has made (topology, node); the files keep what was measured.
+    `prepare` → somebody spawns the users → `conduct` (blocks) → `close`, which returns the result. The users work in
+    this process (`work_here`, after `prepare`), or in others that are given a `share` (`work_there`). A session that
+    fails half-way cleans up what it has made (topology, node); the files keep what was measured.
     """
 
     def __init__(self, request: Request, say: Say) -> None:
@@ -106,6 +67,8 @@ class Session:
         self._opened = ExitStack()
         self.on_window: list[Callable[[Window], None]] = []
         self.result: RunResult | None = None
+        self._conductor: Conductor | None = None
+        self._crew: Crew | None = None
 
     @classmethod
     def prepare(cls, request: Request, say: Say) -> Session:
@@ -128,27 +91,44 @@ class Session:
         self._find_broker()
         self._declare()
         self._open_results()
-        kinds = {name: group["kind"] for name, group in self.groups.items()}
-        closed = [name for name, group in self.groups.items() if group["model"] == "closed"]
-        run_tag = secrets.randbits(RUN_TAG_BITS)
-        ours = run_words(run_tag, len(self.plan.publishers))
-        recorder = Recorder(f"{socket.gethostname()}-{os.getpid()}", kinds, closed_groups=closed, ours=ours)
+        self.collector = Collector()
+        self._run_tag = secrets.randbits(RUN_TAG_BITS)
+
+    @cached_property
+    def share(self) -> dict[str, Any]:
+        """Return what another process has to know to work in this run; with credentials: for that process alone."""
+        return share_of(self.request, self.loaded, [endpoint.url for endpoint in self.endpoints], self._run_tag)
+
+    def work_here(self) -> Run:
+        """Have the users work in this process; returns the run that they take part in."""
+        nodes = [endpoint.pika_parameters() for endpoint in self.endpoints]
+        crew = crew_here(self.plan, nodes, self._run_tag, f"{socket.gethostname()}-{os.getpid()}", self._opened)
+        self._lead(crew)
+        return crew.run
+
+    def work_there(self, links: Sequence[Link]) -> Fleet:
+        """Have the users work in the processes at the other end of *links*."""
         pacer = Pacer()
         self._opened.callback(pacer.close)
-        nodes = [endpoint.pika_parameters() for endpoint in self.endpoints]
-        self.run = Run(self.plan, nodes, recorder, pacer, run_tag=run_tag)
-        gauges = Gauges(self.run)
-        self._opened.callback(gauges.stop)
-        self.collector = Collector()
-        self.conductor = Conductor(self.run, self.collector, gauges, self._take, self._depths)
+        fleet = Fleet(self.plan.users, links, pacer)
+        watching = gevent.spawn(fleet.watch)
+        self._opened.callback(watching.kill)
+        self._lead(fleet)
+        return fleet
+
+    def _lead(self, crew: Crew) -> None:
+        self._crew = crew
+        self._conductor = Conductor(self.plan, crew, self.collector, self._take, self._depths)
 
     def conduct(self) -> None:
         """Lead the run from its first connection to its last window; somebody else spawns the users meanwhile."""
-        self.conductor.conduct(self._run_record())
+        assert self._conductor is not None, "somebody works"
+        self._conductor.conduct(self._run_record())
 
     def interrupt(self) -> None:
         """End the run early; `conduct` then returns within seconds."""
-        self.conductor.interrupt()
+        if self._conductor is not None:
+            self._conductor.interrupt()
 
     def discard(self) -> None:
         """Clean up what was made for the run, without results: something went wrong in this tool."""
@@ -224,7 +204,7 @@ class Session:
             self._say(f"queue {queue} already held {messages:,} messages; what is taken of them counts as foreign")
 
     def _remove_topology(self) -> None:
-        if self.run.failure is None:
+        if self._crew is None or self._crew.failure is None:
             for text in self._topology.remove():
                 self._say(text)
 
@@ -232,20 +212,6 @@ class Session:
         return queue_depths(self.endpoints[0], queues)
 
     # --- records -------------------------------------------------------------------------------------------------
-
-    @property
-    def groups(self) -> dict[str, dict[str, Any]]:
-        """Return kind, model and number of users of each group, as the run record has them."""
-        plan = self.plan
-        open_groups = {seat.group for seat in seats_of(plan) if getattr(seat, "arrivals", None) is not None}
-        published = {publisher.group for publisher in plan.publishers}
-        # A consumer's latencies count from what the publishers intended, so they are as open as those are.
-        if published and published <= open_groups:
-            open_groups |= set(plan.users)
-        return {
-            name: {"kind": kind, "model": "open" if name in open_groups else "closed", "users": plan.users[name]}
-            for name, kind in plan.scenario.kinds.items()
-        }
 
     def _open_results(self) -> None:
         self.started_at = datetime.now(UTC)
@@ -266,7 +232,7 @@ class Session:
                 "overrides": list(loaded.overrides),
                 "thresholds": [threshold.text for threshold in scenario.thresholds],
             },
-            groups=self.groups,
+            groups=groups_of(self.plan),
             publishers=[
                 publisher_entry(seat.publisher_id, seat.group, confirms=bool(seat.confirm_window), routes=seat.routes)
                 for seat in self.plan.publishers
@@ -277,12 +243,13 @@ class Session:
         )
 
     def _end_record(self) -> dict[str, Any]:
-        interrupted = self.conductor.interrupted
+        interrupted = self._conductor is not None and self._conductor.interrupted
+        failure = self._crew.failure if self._crew is not None else "it did not begin"
         return end_record(
             monotonic_ns(),
             datetime.now(UTC).isoformat(),
-            complete=self.run.failure is None and not interrupted,
-            reason=self.run.failure or ("interrupted" if interrupted else None),
+            complete=failure is None and not interrupted,
+            reason=failure or ("interrupted" if interrupted else None),
         )
 
     def _take(self, record: dict[str, Any]) -> None:

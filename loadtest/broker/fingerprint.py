@@ -52,6 +52,11 @@ def broker_fingerprint(
     }
 
 
+def boot_id() -> str | None:
+    """Return what tells this boot of this host from others: processes of one share a monotonic clock."""
+    return _first_line(Path("/proc/sys/kernel/random/boot_id"))
+
+
 def generator_fingerprint() -> Json:
     """
     Return what is known of this machine.
@@ -61,7 +66,7 @@ def generator_fingerprint() -> Json:
     """
     return {
         "host": socket.gethostname(),
-        "boot_id": _first_line(Path("/proc/sys/kernel/random/boot_id")),
+        "boot_id": boot_id(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
         "cpu": _proc_value(Path("/proc/cpuinfo"), "model name") or platform.processor() or platform.machine(),
         "memory_bytes": _memory_bytes(),

@@ -37,7 +37,7 @@ RATES: Final = {
 _PERCENTILES: Final = {"p50_ns": 50.0, "p99_ns": 99.0, "max_ns": 100.0}
 _OPEN_ROWS: Final = 10
 # A gauge of several workers: these add up, of any other the highest counts.
-_ADDED_GAUGES: Final = ("outstanding", "in_flight", "bytes")
+_ADDED_GAUGES: Final = ("outstanding", "in_flight", "bytes", "users")
 
 Cell = tuple[str, str, str]
 

@@ -47,7 +47,7 @@ class Progress:
         )
         self.planned_s = planned_s
         self._begin_ns: int | None = None
-        self._last: deque[Window] = deque(maxlen=SHOWN_WINDOWS)
+        self._last: dict[str, deque[Window]] = {}  # by worker
         self._shown_ns = 0
 
     def __enter__(self) -> Self:
@@ -73,7 +73,7 @@ class Progress:
             return
         if self._begin_ns is None:
             self._begin_ns = self._shown_ns = window.start_ns
-        self._last.append(window)
+        self._last.setdefault(window.worker, deque(maxlen=SHOWN_WINDOWS)).append(window)
         if self._live is not None:
             self._live.update(Text(self.line()), refresh=True)
         elif window.end_ns - self._shown_ns >= PLAIN_INTERVAL_NS:
@@ -82,24 +82,29 @@ class Progress:
 
     def line(self) -> str:
         """Return what the last windows say, in a line."""
-        window = self._last[-1]
+        window = max(self._newest(), key=lambda newest: newest.end_ns)
         elapsed_s = (window.end_ns - (self._begin_ns or window.start_ns)) / NS_PER_S
         of = f" of {self.planned_s:.0f}" if self.planned_s is not None else ""
         parts = [f"{elapsed_s:.0f}{of} s", PHASES[window.phase], *self._rates(), *self._latencies()]
         return " · ".join(parts)
 
+    def _newest(self) -> list[Window]:
+        """Return the newest window of each worker."""
+        return [last[-1] for last in self._last.values()]
+
     def _rates(self) -> list[str]:
         counts: Counter[str] = Counter()
-        for window in self._last:
+        windows = [window for last in self._last.values() for window in last]
+        for window in windows:
             for group in window.groups.values():
                 counts.update({name: group.counters.get(name, 0) for name in COUNTED})
-        length_s = sum(window.end_ns - window.start_ns for window in self._last) / NS_PER_S
+        length_s = sum(window.end_ns - window.start_ns for window in windows) / len(self._last) / NS_PER_S
         return [f"{name} {rate_text(count / length_s)}" for name, count in counts.items() if count and length_s]
 
     def _latencies(self) -> list[str]:
-        """Return the p99 of each latency in the newest window, the slowest group's where several have it."""
+        """Return the p99 of each latency in the newest windows, the slowest group's where several have it."""
         slowest: dict[str, int] = {}
-        for group in self._last[-1].groups.values():
+        for group in (group for window in self._newest() for group in window.groups.values()):
             for name in LATENCIES:
                 if name in group.histograms and (p99_ns := group.histogram(name).percentile(99)) is not None:
                     slowest[name] = max(slowest.get(name, 0), p99_ns)

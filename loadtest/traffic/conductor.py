@@ -12,9 +12,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-import gevent
-
-from loadtest.clock import NS_PER_MS, NS_PER_S, NS_PER_US, monotonic_ns
+from loadtest.clock import NS_PER_MS, NS_PER_S, monotonic_ns
 from loadtest.measure.records import queue_record
 from loadtest.traffic.collecting import heap_frozen
 from loadtest.traffic.cutter import WINDOW_NS, Cutter
@@ -22,17 +20,13 @@ from loadtest.traffic.drain import Drain
 from loadtest.traffic.run import seats_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from loadtest.measure.collector import Collector
+    from loadtest.scenario import Plan
+    from loadtest.traffic.crew import Crew
     from loadtest.traffic.cutter import Emit
     from loadtest.traffic.drain import QueueDepths
-    from loadtest.traffic.gauges import Gauges
-    from loadtest.traffic.run import Run, RunningTask, Seat
+    from loadtest.traffic.run import Seat
 
-# From the moment that all are up to the first message: every greenlet gets to its start line, in about 15 µs each.
-LEAD_NS: Final = 5 * NS_PER_MS
-USER_LEAD_NS: Final = 20 * NS_PER_US
 # A connection may take as long as its own time-outs allow; past that plus the pace something is stuck.
 CONNECT_GRACE_S: Final = 60.0
 # What fell due just before the end of publishing is sent by then, and still belongs to the measured part.
@@ -42,8 +36,6 @@ LAST_SENT_NS: Final = 2 * NS_PER_MS
 SHORT_DRAIN_NS: Final = 2 * NS_PER_S
 # A group whose turn comes when another is done begins a moment later.
 START_LOOK_S: Final = 0.01
-# Each user bounds its own end; past this one is stuck all the same, and is left behind.
-END_ALL_TIMEOUT_S: Final = 15.0
 
 _logger = logging.getLogger(__name__)
 
@@ -58,21 +50,25 @@ def is_bounded(seat: Seat) -> bool:
 
 class Conductor:
     """
-    Leads one run in this process.
+    Leads one run.
 
     Args:
+        crew: Its users.
         emit: Takes every record, in order.
         queue_depths: See `Drain`.
     """
 
-    def __init__(self, run: Run, collector: Collector, gauges: Gauges, emit: Emit, queue_depths: QueueDepths) -> None:
-        self._run = run
-        self._cutter = Cutter(run, gauges, emit)
-        self._drain = Drain(run, collector, self._cutter, queue_depths)
+    def __init__(self, plan: Plan, crew: Crew, collector: Collector, emit: Emit, queue_depths: QueueDepths) -> None:
+        self._plan = plan
+        self._crew = crew
+        self._cutter = Cutter(crew, emit)
+        self._drain = Drain(plan, crew, collector, self._cutter, queue_depths)
+        self._begin_ns = 0
+        self._is_over = False
         self._interrupted_ns: int | None = None
         self._is_drained = False
-        seats = seats_of(run.plan)
-        consumers = {consumer.group for consumer in run.plan.consumers}
+        seats = seats_of(plan)
+        consumers = {consumer.group for consumer in plan.consumers}
         self._bounded = sorted({seat.group for seat in seats if is_bounded(seat)})
         self._has_endless = any(seat.group not in consumers and not is_bounded(seat) for seat in seats)
 
@@ -101,18 +97,18 @@ class Conductor:
             self._lead()
         except Exception as error:
             _logger.exception("the run ends because of a fault of loadtest's own")
-            self._run.fail(f"a fault of loadtest's own: {type(error).__name__}: {error}", code="internal-error")
-            self._run.over.set()
-            self._close()
-        self._cutter.flush()
+            self._crew.fail(f"a fault of loadtest's own: {type(error).__name__}: {error}", code="internal-error")
+            self._is_over = True
+            self._crew.close()
+        self._flush()
 
     def interrupt(self) -> None:
         """End the run early: what is in flight is waited for briefly, and everything is written."""
-        if self.interrupted or self._run.over.is_set():
+        if self.interrupted or self._is_over:
             return
         self._interrupted_ns = monotonic_ns()
-        self._run.record("interrupted", "interrupted by the user or a signal")
-        self._run.stop()
+        self._crew.record("interrupted", "interrupted by the user or a signal")
+        self._crew.stop()
 
     # --- phases --------------------------------------------------------------------------------------------------
 
@@ -123,39 +119,36 @@ class Conductor:
                 self._measure()
         else:
             self._cutter.cut(monotonic_ns())
-        self._run.stop()
+        self._crew.stop()
         self._cutter.enter("drain", self._cutter.cut_ns)
         if not self._is_drained:
             self._wait_drained()
         self._finish()
         self._cutter.enter("done", self._cutter.cut_ns)
-        self._close()
+        self._crew.close()
 
     def _wait_all_up(self) -> bool:
-        run = self._run
-        users = sum(run.users.values())
-        run.all_up.wait(users / run.plan.scenario.run.connect_rate_per_s + CONNECT_GRACE_S)
-        if run.users_up < users and not run.stopping.is_set():
-            run.fail(f"only {run.users_up} of {users} users could connect in time")
-        return not run.stopping.is_set()
+        crew = self._crew
+        users = sum(crew.users.values())
+        crew.all_up.wait(users / self._plan.scenario.run.connect_rate_per_s + CONNECT_GRACE_S)
+        if crew.users_up < users and not crew.stopping.is_set():
+            crew.fail(f"only {crew.users_up} of {users} users could connect in time")
+        return not crew.stopping.is_set()
 
     def _begin(self) -> None:
-        run, settings = self._run, self._run.plan.scenario.run
+        settings = self._plan.scenario.run
         self._cutter.cut(monotonic_ns())
-        begin_ns = monotonic_ns() + LEAD_NS + USER_LEAD_NS * run.users_up
-        if settings.duration_ns is not None:
-            run.stop_ns = begin_ns + settings.warm_up_ns + settings.duration_ns
-        run.recorder.measure_from(begin_ns + settings.warm_up_ns)
+        begin_ns = self._begin_ns = monotonic_ns() + self._crew.lead_ns
+        measured_ns = begin_ns + settings.warm_up_ns
+        stop_ns = None if settings.duration_ns is None else measured_ns + settings.duration_ns
         self._cutter.enter("warm_up" if settings.warm_up_ns else "measured", begin_ns)
-        run.begin_ns = begin_ns
-        run.begun.set()
+        self._crew.begin(begin_ns, measured_ns, stop_ns)
 
     def _measure(self) -> None:
         """Cut a window each second, until the duration is over or there is nothing left to do."""
-        run, cutter = self._run, self._cutter
-        assert run.begin_ns is not None, "begun"
-        measured_ns = run.begin_ns + run.plan.scenario.run.warm_up_ns
-        while not run.stopping.is_set():
+        crew, cutter = self._crew, self._cutter
+        measured_ns = self._begin_ns + self._plan.scenario.run.warm_up_ns
+        while not crew.stopping.is_set():
             edge_ns = self._edge(measured_ns)
             self._wait_bounded(edge_ns)
             if self._is_all_done() or self._is_starved():
@@ -163,7 +156,7 @@ class Conductor:
                 break
             if monotonic_ns() < edge_ns:
                 continue
-            if edge_ns == run.stop_ns:
+            if edge_ns == crew.stop_ns:
                 self._end_publishing(edge_ns)
                 cutter.cut_paused(monotonic_ns(), edge_ns)
                 return
@@ -174,86 +167,73 @@ class Conductor:
 
     def _edge(self, measured_ns: int) -> int:
         """Return when to cut next: at whole seconds since the begin, the end of the warm-up, the end of publishing."""
-        run = self._run
-        assert run.begin_ns is not None, "begun"
-        since_ns = max(0, self._cutter.cut_ns - run.begin_ns)
-        edges = [run.begin_ns + since_ns - since_ns % WINDOW_NS + WINDOW_NS]
+        since_ns = max(0, self._cutter.cut_ns - self._begin_ns)
+        edges = [self._begin_ns + since_ns - since_ns % WINDOW_NS + WINDOW_NS]
         if self._cutter.phase == "warm_up":
             edges.append(measured_ns)
-        if run.stop_ns is not None:
-            edges.append(run.stop_ns)
+        if self._crew.stop_ns is not None:
+            edges.append(self._crew.stop_ns)
         return min(edges)
 
     def _end_publishing(self, stop_ns: int) -> None:
         """Let what fell due before *stop_ns* go out; rates count the time until then, not until that was noticed."""
-        self._run.pacer.sleep_until_ns(stop_ns + LAST_SENT_NS)
-        for group in {publisher.group for publisher in self._run.plan.publishers}:
-            if not self._run.is_done(group):
-                self._run.recorder.inactive(group, stop_ns)
+        self._crew.sleep_until_ns(stop_ns + LAST_SENT_NS)
+        self._crew.end_publishing(stop_ns)
 
     def _settle(self) -> None:
         """Where all has been sent what is on its way is also taken within the measured part, if that goes on."""
-        until_ns = self._run.stop_ns
+        until_ns = self._crew.stop_ns
         self._wait_drained(until_ns)
         self._is_drained = until_ns is None or monotonic_ns() < until_ns
-        for group, taken_ns in self._cutter.last_taken().items():
-            self._run.recorder.inactive(group, taken_ns)
+        self._crew.rest()
 
     def _finish(self) -> None:
         """End what is open, cut the last window, and tell what is left in the queues."""
-        run = self._run
-        run.over.set()
-        self._of_all(lambda task: task.finish())
+        self._is_over = True
+        self._crew.finish()
         self._cutter.cut(monotonic_ns())
         if self._drain.missing():
             for queue, left in (self._drain.depths() or {}).items():
                 self._cutter.emit(queue_record(queue, left))
 
-    def _close(self) -> None:
-        self._of_all(lambda task: task.close())
-
-    def _of_all(self, end: Callable[[RunningTask], None]) -> None:
-        """Call *end* for all users at once; a fault of ours in it fails the run."""
-        ending = [gevent.spawn(end, task) for task in self._run.tasks]
-        gevent.joinall(ending, timeout=END_ALL_TIMEOUT_S)
-        for greenlet in ending:
-            if greenlet.exception is not None:
-                text = f"a user could not end in order: {type(greenlet.exception).__name__}: {greenlet.exception}"
-                self._run.fail(text, code="internal-error")
+    def _flush(self) -> None:
+        """Hand on the last events; nothing is cut any more."""
+        for record in self._crew.cut(0, self._cutter.phase):
+            self._cutter.emit(record)
 
     # --- waiting -------------------------------------------------------------------------------------------------
 
     def _is_all_done(self) -> bool:
         """Return whether every group that ends by itself has ended, and all others only take what those send."""
-        run = self._run
-        if not self._bounded or self._has_endless or not all(run.is_done(group) for group in self._bounded):
+        crew = self._crew
+        if not self._bounded or self._has_endless or not all(crew.is_done(group) for group in self._bounded):
             return False
-        return all(run.is_started(group) or run.is_done(group) for group in run.users)
+        return all(crew.is_started(group) or crew.is_done(group) for group in crew.users)
 
     def _is_starved(self) -> bool:
         """Return whether what is still at work waits for messages that will not come, and say so."""
-        run = self._run
-        if run.stop_ns is not None or not self._drain.is_starved():
+        crew = self._crew
+        if crew.stop_ns is not None or not self._drain.is_starved():
             return False
-        waiting = ", ".join(group for group in self._bounded if not run.is_done(group))
-        run.record("starved", f"{waiting or 'users'} would take more messages, but all are published and taken")
+        waiting = ", ".join(group for group in self._bounded if not crew.is_done(group))
+        crew.record("starved", f"{waiting or 'users'} would take more messages, but all are published and taken")
         return True
 
     def _wait_bounded(self, until_ns: int) -> None:
         """Block until *until_ns*, or until all groups that end by themselves are done."""
         timeout_s = max(0.0, (until_ns - monotonic_ns()) / NS_PER_S)
         if not self._bounded or self._has_endless:
-            self._run.stopping.wait(timeout_s)
-        elif all(self._run.is_done(group) for group in self._bounded):
+            self._crew.stopping.wait(timeout_s)
+        elif all(self._crew.is_done(group) for group in self._bounded):
             # The others have not all begun yet.
-            self._run.stopping.wait(min(timeout_s, START_LOOK_S))
+            self._crew.stopping.wait(min(timeout_s, START_LOOK_S))
         else:
-            self._run.wait_done(self._bounded, timeout_s)
+            self._crew.wait_done(self._bounded, timeout_s)
 
     def _wait_drained(self, until_ns: int | None = None) -> None:
         """Block until the run has drained, or its time for that is over, or *until_ns*."""
-        run, began_ns = self._run, monotonic_ns()
-        drain_ns = run.plan.scenario.run.drain_ns
+        crew, began_ns = self._crew, monotonic_ns()
+        drain_ns = self._plan.scenario.run.drain_ns
 
         def deadline_ns() -> int:
             instants = [began_ns + drain_ns]
@@ -261,7 +241,7 @@ class Conductor:
                 instants.append(until_ns)
             if self._interrupted_ns is not None:
                 instants.append(self._interrupted_ns + SHORT_DRAIN_NS)
-            if run.failure is not None:
+            if crew.failure is not None:
                 instants.append(began_ns + SHORT_DRAIN_NS)
             return min(instants)
 

@@ -1,7 +1,7 @@
 """
 Waiting until everything that was published is confirmed and taken, or until it is clear that no more will come.
 
-Knows the run, its ledger and the queues' depths; not when a run drains (conductor), nor how windows are cut (cutter).
+Knows the crew, its ledger and the queues' depths; not when a run drains (conductor), nor how windows are cut (cutter).
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from loadtest.measure.collector import Collector
+    from loadtest.scenario import Plan
+    from loadtest.traffic.crew import Crew
     from loadtest.traffic.cutter import Cutter
-    from loadtest.traffic.run import Run
 
     QueueDepths = Callable[[Sequence[str]], Mapping[str, int]]
 
@@ -40,14 +41,14 @@ class Drain:
             whatever a broker that is gone makes it raise, which is survived.
     """
 
-    def __init__(self, run: Run, collector: Collector, cutter: Cutter, queue_depths: QueueDepths) -> None:
-        self._run = run
+    def __init__(self, plan: Plan, crew: Crew, collector: Collector, cutter: Cutter, queue_depths: QueueDepths) -> None:
+        self._plan = plan
+        self._crew = crew
         self._collector = collector
         self._cutter = cutter
         self._queue_depths = queue_depths
         self._asked_ns = 0
         self._has_complained = False
-        plan = run.plan
         self._takers = {*(seat.group for seat in plan.consumers), *(seat.group for seat in plan.getters)}
 
     def wait(self, deadline_ns: Callable[[], int]) -> None:
@@ -57,11 +58,12 @@ class Drain:
         Args:
             deadline_ns: Returns the instant at which to give up, which may come nearer meanwhile.
         """
-        run, look_ns = self._run, FIRST_LOOK_NS
+        crew, look_ns = self._crew, FIRST_LOOK_NS
         taken_ns, changed_ns = -1, monotonic_ns()
         while (now_ns := monotonic_ns()) < deadline_ns() and not self._is_hopeless():
-            outstanding = sum(task.outstanding() + task.unprocessed() for task in run.tasks)
-            newest_ns = max(run.last_taken_ns.values(), default=0)
+            crew.refresh()
+            outstanding = crew.in_flight()
+            newest_ns = max(crew.last_taken_ns.values(), default=0)
             is_flowing = outstanding > 0 or newest_ns != taken_ns
             if is_flowing:
                 taken_ns, changed_ns = newest_ns, now_ns
@@ -89,17 +91,18 @@ class Drain:
         Only where the scenario publishes itself: all its publishers are done, all others have begun, and nothing has
         come for a while though the queues are empty, or for the whole drain time.
         """
-        run = self._run
-        publishers = {seat.group for seat in run.plan.publishers}
-        if not publishers or not all(run.is_done(group) for group in publishers):
+        crew = self._crew
+        publishers = {seat.group for seat in self._plan.publishers}
+        if not publishers or not all(crew.is_done(group) for group in publishers):
             return False
-        if not all(run.is_started(group) or run.is_done(group) for group in self._takers):
+        if not all(crew.is_started(group) or crew.is_done(group) for group in self._takers):
             return False
-        since_ns = max(*(run.done_ns(group) for group in publishers), *run.last_taken_ns.values(), 0)
+        crew.refresh()
+        since_ns = max(*(crew.done_ns(group) for group in publishers), *crew.last_taken_ns.values(), 0)
         quiet_ns = monotonic_ns() - since_ns
-        if any(task.outstanding() + task.unprocessed() for task in run.tasks):
+        if crew.in_flight():
             return False
-        return quiet_ns > run.plan.scenario.run.drain_ns or (quiet_ns > STILL_NS and self.queues_are_empty())
+        return quiet_ns > self._plan.scenario.run.drain_ns or (quiet_ns > STILL_NS and self.queues_are_empty())
 
     def queues_are_empty(self) -> bool:
         """Return whether all consumed queues are known to be empty; asks once a second at most, in between it is no."""
@@ -113,19 +116,19 @@ class Drain:
     def depths(self) -> Mapping[str, int] | None:
         """Return the messages ready in the consumed queues; None, and an event the first time, where nobody answers."""
         # A stream keeps its messages, whoever has read them.
-        queues = [sink for sink in self._run.plan.consumed_sinks if "#" not in sink]
+        queues = [sink for sink in self._plan.consumed_sinks if "#" not in sink]
         try:
             return self._queue_depths(queues)
         except Exception as error:  # noqa: BLE001  # the broker may be gone in any way; the ledger says what is missing
             if not self._has_complained:
                 self._has_complained = True
-                self._run.record("queues-unknown", f"could not ask how many messages are left in the queues: {error}")
+                self._crew.record("queues-unknown", f"could not ask how many messages are left in the queues: {error}")
             return None
 
     def _is_nobody_left(self) -> bool:
         """Return whether every user has done its work: what is left in the queues then, nobody is there to take."""
-        return all(self._run.is_done(group) for group in self._run.users)
+        return all(self._crew.is_done(group) for group in self._crew.users)
 
     def _is_hopeless(self) -> bool:
         """Return whether the run has failed and nobody is left who could take or confirm anything."""
-        return self._run.failure is not None and all(task.is_lost for task in self._run.tasks)
+        return self._crew.failure is not None and self._crew.is_lost

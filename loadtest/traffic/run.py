@@ -39,6 +39,19 @@ def seats_of(plan: Plan) -> tuple[Seat, ...]:
     return (*plan.publishers, *plan.consumers, *plan.getters)
 
 
+def _seats_by_group(plan: Plan) -> dict[str, list[Seat]]:
+    seats: dict[str, list[Seat]] = {}
+    for seat in seats_of(plan):
+        seats.setdefault(seat.group, []).append(seat)
+    return seats
+
+
+def _unstamped_bodies(plan: Plan) -> frozenset[bytes]:
+    # By identity first: the users of a group have the same bodies, which may be megabytes.
+    cycles = {id(each.bodies): each.bodies for each in plan.publishers if each.stamp == "none"}
+    return frozenset(body for bodies in cycles.values() for body in bodies)
+
+
 class RunningTask(Protocol):
     """What the conductor needs of a publisher, consumer or getter at work; only `finish` and `close` may block."""
 
@@ -79,10 +92,11 @@ class StoppedError(BaseException):
 
 class Run:
     """
-    One load run in this process.
+    One load run in this process, which has all its users or, as one of several, some of them.
 
     Invariants: `begin_ns` is set once, when every user is up, and never if the run stops before; a group is done when
-    all its users are. Safe across greenlets of one hub; not across threads.
+    all its users are, of which a process that has only some hears from outside (`mark_done`). Safe across greenlets of
+    one hub; not across threads.
 
     Attributes:
         stopping: Nothing new is published.
@@ -92,6 +106,10 @@ class Run:
         events: Instant (ns), code and text; taken by the conductor.
         last_taken_ns: By group of consumers or getters.
         unstamped_bodies: What this run publishes without a stamp.
+        ended: Users that have nothing more to do, by group.
+        last_ended_ns: By group, since when the last of them.
+        on_change: Called when a user is up, has begun or ended, or the run has failed.
+        seat_of: Hands out the seats of this process; set it before users come, where they are not all of the plan's.
     """
 
     def __init__(
@@ -112,17 +130,17 @@ class Run:
         self.tasks: list[RunningTask] = []
         self.events: list[tuple[int, str, str]] = []
         self.last_taken_ns: dict[str, int] = {}
+        self.ended: Counter[str] = Counter()
+        self.last_ended_ns: dict[str, int] = {}
+        self.on_change: Callable[[], None] = lambda: None
+        self.seat_of: Callable[[str], Seat | None] = self._next_seat
         self.publishers = {publisher.publisher_id: publisher for publisher in plan.publishers}
-        unstamped = {id(each.bodies): each.bodies for each in plan.publishers if each.stamp == "none"}
-        self.unstamped_bodies = frozenset(body for bodies in unstamped.values() for body in bodies)
-        self._seats: dict[str, list[Seat]] = {}
-        for seat in seats_of(plan):
-            self._seats.setdefault(seat.group, []).append(seat)
+        self.unstamped_bodies = _unstamped_bodies(plan)
+        self._seats = _seats_by_group(plan)
         self._publishing = {publisher.group for publisher in plan.publishers}
         self._taken: Counter[str] = Counter()
         self._up = 0
         self._all = len(seats_of(plan))
-        self._working: dict[str, int] = {group: len(seats) for group, seats in self._seats.items()}
         self._done: dict[str, Event] = {group: Event() for group in self._seats}
         self._done_ns: dict[str, int] = {}
         self._started: set[str] = set()
@@ -140,8 +158,20 @@ class Run:
         """Return how many users are connected and wait for the start, or have begun."""
         return self._up
 
+    @property
+    def started(self) -> frozenset[str]:
+        """Return the groups of which a user here has begun its work."""
+        return frozenset(self._started)
+
+    def seat(self, group: str, number: int) -> Seat:
+        """Return a seat by its number within its group."""
+        return self._seats[group][number]
+
     def take_seat(self, group: str) -> Seat | None:
         """Return the plan of the next user of *group*; each is given out once, and then there is none."""
+        return self.seat_of(group)
+
+    def _next_seat(self, group: str) -> Seat | None:
         taken, seats = self._taken[group], self._seats[group]
         self._taken[group] += 1
         return seats[taken] if taken < len(seats) else None
@@ -174,6 +204,7 @@ class Run:
         self._up += 1
         if self._up == self._all:
             self.all_up.set()
+        self.on_change()
         self.begun.wait()
         if self.begin_ns is None:
             raise StoppedError
@@ -204,6 +235,7 @@ class Run:
             # A schedule counts from its start, whenever its first user gets to it.
             is_paced = getattr(seat, "arrivals", None) is not None
             self.recorder.active(seat.group, start_ns if is_paced else monotonic_ns())
+            self.on_change()
         return start_ns
 
     @contextmanager
@@ -238,14 +270,23 @@ class Run:
 
     def work_ended(self, seat: Seat) -> None:
         """Report that a user has nothing more to do; the group is done when its last user is."""
-        self._working[seat.group] -= 1
-        if self._working[seat.group] == 0:
-            ended_ns = self._done_ns[seat.group] = monotonic_ns()
-            if self.stop_ns is not None and seat.group in self._publishing:
-                # Rates count the time until publishing stopped, not until that was noticed and all was confirmed.
-                ended_ns = min(ended_ns, self.stop_ns)
-            self.recorder.inactive(seat.group, ended_ns)
-            self._done[seat.group].set()
+        group = seat.group
+        self.ended[group] += 1
+        self.last_ended_ns[group] = monotonic_ns()
+        if self.ended[group] == len(self._seats[group]):
+            self.mark_done(group, self.last_ended_ns[group])
+        self.on_change()
+
+    def mark_done(self, group: str, done_ns: int) -> None:
+        """Take *group* as done since *done_ns*: all its users are, here or elsewhere."""
+        if group in self._done_ns:
+            return
+        self._done_ns[group] = ended_ns = done_ns
+        if self.stop_ns is not None and group in self._publishing:
+            # Rates count the time until publishing stopped, not until that was noticed and all was confirmed.
+            ended_ns = min(ended_ns, self.stop_ns)
+        self.recorder.inactive(group, ended_ns)
+        self._done[group].set()
 
     def is_done(self, group: str) -> bool:
         """Return whether all users of *group* have nothing more to do."""
@@ -283,6 +324,7 @@ class Run:
             self.failure = text
             self.record(code, text)
         self.stop()
+        self.on_change()
 
     def stop(self) -> None:
         """End publishing now; what is in flight is still waited for by the conductor."""

@@ -14,6 +14,8 @@ from locust.exception import StopUser
 from loadtest.traffic.roles import member_for
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from loadtest.traffic.run import Run
 
 
@@ -33,13 +35,19 @@ class GroupUser(User):
         raise StopUser
 
 
-def user_classes(run: Run) -> list[type[User]]:
-    """Return a User class per group of *run*, with the number of its users fixed."""
+def user_classes(users: Mapping[str, int], run: Run | None) -> list[type[User]]:
+    """
+    Return a User class per group, with the number of its users fixed.
+
+    Args:
+        users: By group.
+        run: What they take part in; None on a master, which spawns none of them itself.
+    """
     return [
         type(
             group,
             (GroupUser,),
-            {"abstract": False, "fixed_count": users, "loadtest_run": run, "loadtest_group": group},
+            {"abstract": False, "fixed_count": number, "loadtest_run": run, "loadtest_group": group},
         )
-        for group, users in run.users.items()
+        for group, number in users.items()
     ]

@@ -33,15 +33,17 @@ ROOMS: dict[str, set[str]] = {
     "broker": EARLIEST | {"scenario"},
     "wire": EARLIEST | {"scenario", "broker"},
     "traffic": EARLIEST | {"scenario", "broker", "wire", "measure"},
-    "session": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic"},
-    "dashboard": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "session"},
-    "locust_run": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "dashboard", "session"},
+    "request": EARLIEST | {"scenario"},
+    "share": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request"},
+    "session": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request", "share"},
+    "dashboard": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request", "share", "session"},
+    "locust_run": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "dashboard", "request", "share", "session"},
 }
 DOORS = {"__init__", "__main__", "main", "cli", "command_run"}
 
 # Packages that are kept to the rooms that need them.
 KEPT: dict[str, set[str]] = {
-    "pika": {"broker", "wire", "traffic"},
+    "pika": {"broker", "wire", "traffic", "share"},
     "locust": {"traffic", "dashboard", "locust_run"},
     "gevent": {"broker", "wire", "traffic", "session", "dashboard", "locust_run"},
     "requests": {"broker", "dashboard"},

@@ -20,6 +20,7 @@ from loadtest.result.document import RunResult
 from loadtest.scenario import build_plan, load_scenario
 from loadtest.stamp import run_words
 from loadtest.traffic.conductor import Conductor
+from loadtest.traffic.crew import OwnCrew
 from loadtest.traffic.gauges import Gauges
 from loadtest.traffic.member import Member
 from loadtest.traffic.roles import member_for
@@ -61,7 +62,8 @@ class LoadRun:
         self.run = Run(self.plan, nodes, recorder, self.pacer, run_tag=self.run_tag)
         self.gauges = Gauges(self.run)
         self.collector = Collector()
-        self.conductor = Conductor(self.run, self.collector, self.gauges, self._take, self._depths)
+        self.crew = OwnCrew(self.run, self.gauges)
+        self.conductor = Conductor(self.plan, self.crew, self.collector, self._take, self._depths)
         self.members: list[Member[Any]] = []
 
     def __enter__(self) -> Self:

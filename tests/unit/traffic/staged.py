@@ -14,6 +14,7 @@ from loadtest.measure.records import publisher_entry, run_record
 from loadtest.scenario import build_plan, load_scenario
 from loadtest.stamp import run_words
 from loadtest.traffic.conductor import Conductor
+from loadtest.traffic.crew import OwnCrew
 from loadtest.traffic.run import Run
 from loadtest.wire.pacing import Pacer
 
@@ -95,7 +96,8 @@ class StagedRun:
         self.depths: Mapping[str, int] | Exception = {}
         gauges: Any = StagedGauges()
         self.gauges = gauges
-        self.conductor = Conductor(self.run, self.collector, self.gauges, self.take, self._depths)
+        self.crew = OwnCrew(self.run, self.gauges)
+        self.conductor = Conductor(self.plan, self.crew, self.collector, self.take, self._depths)
         self.opening = run_record(
             start_ns=monotonic_ns(),
             started_at="",

@@ -1,0 +1,299 @@
+"""
+The fleet: a crew whose users work in several processes, each of which has a crew of its own.
+
+The conductor orders, every process carries the order out and answers with what came of it: its window and events, and
+how its users are. A group is done, and all users are up, when they are in all processes together. Knows nothing of how
+orders travel (`Link`), nor of Locust.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+import gevent
+from gevent.event import Event
+
+from loadtest.clock import NS_PER_MS, monotonic_ns
+from loadtest.measure.records import event_record
+from loadtest.traffic.crew import LEAD_NS, USER_LEAD_NS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from loadtest.measure.records import Phase, Record
+    from loadtest.traffic.crew import OwnCrew
+    from loadtest.wire.pacing import Pacer
+
+# An order reaches the other processes in a millisecond or two, unless they are busy.
+ORDER_LEAD_NS: Final = 50 * NS_PER_MS
+# A process that does not answer for so long is gone, or as good as gone. Ending all users may take 15 s.
+ANSWER_TIMEOUT_S: Final = 30.0
+# How often it is looked whether all processes are there.
+LOOK_S: Final = 0.25
+
+
+class LostWorkerError(Exception):
+    """A process of the run is gone, or does not answer."""
+
+
+class Link(Protocol):
+    """The way to one process."""
+
+    name: str
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the process is known to be gone."""
+
+    def ask(self, order: str, arguments: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        """
+        Have the process carry *order* out, and return its answer; blocks.
+
+        Raises:
+            LostWorkerError: If it is gone, or does not answer in time.
+        """
+
+
+@dataclass(slots=True)
+class Status:
+    """How the users of one process are; instants are CLOCK_MONOTONIC, which processes of a host share."""
+
+    users_up: int = 0
+    started: list[str] = field(default_factory=list)
+    ended: dict[str, int] = field(default_factory=dict)
+    last_ended_ns: dict[str, int] = field(default_factory=dict)
+    last_taken_ns: dict[str, int] = field(default_factory=dict)
+    in_flight: int = 0
+    is_lost: bool = True
+    failure: str | None = None
+
+    @classmethod
+    def of(cls, crew: OwnCrew) -> Status:
+        """Return how the users of *crew* are now."""
+        run = crew.run
+        return cls(
+            users_up=run.users_up,
+            started=sorted(run.started),
+            ended=dict(run.ended),
+            last_ended_ns=dict(run.last_ended_ns),
+            last_taken_ns=dict(run.last_taken_ns),
+            in_flight=crew.in_flight(),
+            is_lost=crew.is_lost,
+            failure=run.failure,
+        )
+
+
+# What is ordered by its name alone; the others are below.
+PLAIN_ORDERS: Final = frozenset({"open", "begin", "end_publishing", "rest", "stop", "finish", "close"})
+
+
+def carry_out(crew: OwnCrew, order: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """Carry an order of a fleet out with the users of this process, and return the answer: records and status."""
+    records: list[Record] = []
+    if order == "cut":
+        if arguments["now_ns"]:
+            # What has happened since the order was given is in the recorder already.
+            arguments["now_ns"] = max(arguments["now_ns"], monotonic_ns())
+        records = list(crew.cut(**arguments))
+    elif order == "done":
+        crew.run.mark_done(**arguments)
+    elif order in PLAIN_ORDERS:
+        getattr(crew, order)(**arguments)
+    return {"records": records, "status": asdict(Status.of(crew))}
+
+
+class Fleet:
+    """
+    The users of several processes, reached by *links*; `users` are all of them by group.
+
+    A process that is gone fails the run: what its users did since the last window is not known.
+    """
+
+    def __init__(self, users: Mapping[str, int], links: Sequence[Link], pacer: Pacer) -> None:
+        self.users = dict(users)
+        self.all_up = Event()
+        self.stopping = Event()
+        self.stop_ns: int | None = None
+        self.failure: str | None = None
+        self.sleep_until_ns = pacer.sleep_until_ns
+        self._links = {link.name: link for link in links}
+        self._status = {link.name: Status() for link in links}
+        self._done = {group: Event() for group in users}
+        self._done_ns: dict[str, int] = {}
+        self._events: list[tuple[int, str, str]] = []
+        self._is_closed = False
+
+    # --- how they are --------------------------------------------------------------------------------------------
+
+    @property
+    def users_up(self) -> int:
+        """How many users are connected."""
+        return sum(status.users_up for status in self._status.values())
+
+    @property
+    def lead_ns(self) -> int:
+        """How long before the begin the order to begin has to be given."""
+        return LEAD_NS + ORDER_LEAD_NS + USER_LEAD_NS * self.users_up
+
+    @property
+    def last_taken_ns(self) -> dict[str, int]:
+        """When each group of consumers or getters took its last message, as of the last answers."""
+        newest: dict[str, int] = {}
+        for status in self._status.values():
+            for group, taken_ns in status.last_taken_ns.items():
+                newest[group] = max(taken_ns, newest.get(group, 0))
+        return newest
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether no user has a connection any more, as of the last answers."""
+        return all(self._status[name].is_lost or link.is_gone for name, link in self._links.items())
+
+    def in_flight(self) -> int:
+        """Return the messages not confirmed yet, or taken and still in work, as of the last answers."""
+        return sum(status.in_flight for status in self._status.values())
+
+    def is_started(self, group: str) -> bool:
+        """Return whether a user of *group* has begun its work."""
+        return any(group in status.started for status in self._status.values())
+
+    def is_done(self, group: str) -> bool:
+        """Return whether all users of *group* have nothing more to do."""
+        return group in self._done_ns
+
+    def done_ns(self, group: str) -> int:
+        """Return since when *group*, which is done, has nothing more to do."""
+        return self._done_ns[group]
+
+    def wait_done(self, groups: Sequence[str], timeout_s: float | None) -> None:
+        """Block until all *groups* are done, the run stops, or *timeout_s* is over."""
+        waiting = gevent.spawn(gevent.wait, [self._done[group] for group in groups])
+        try:
+            gevent.wait([waiting, self.stopping], timeout=timeout_s, count=1)
+        finally:
+            waiting.kill()
+
+    def take_status(self, name: str, status: dict[str, Any]) -> None:
+        """Take how the users of one process are, asked for or not."""
+        if name not in self._status:
+            return
+        self._status[name] = Status(**status)
+        if self.users_up == sum(self.users.values()):
+            self.all_up.set()
+        failure = self._status[name].failure
+        if failure is not None and self.failure is None:
+            # Its event comes with that process's own; the others have to hear of it.
+            self.failure = failure
+            gevent.spawn(self.stop)
+        for group in self.users:
+            self._look_whether_done(group)
+
+    def _look_whether_done(self, group: str) -> None:
+        ended: Counter[str] = Counter()
+        for status in self._status.values():
+            ended.update(status.ended)
+        if group in self._done_ns or ended[group] < self.users[group]:
+            return
+        done_ns = max(status.last_ended_ns.get(group, 0) for status in self._status.values())
+        self._done_ns[group] = done_ns
+        self._done[group].set()
+        gevent.spawn(self._order, "done", group=group, done_ns=done_ns)
+
+    # --- orders --------------------------------------------------------------------------------------------------
+
+    def watch(self) -> None:
+        """Look again and again whether all processes are there; for a greenlet of its own."""
+        while not self._is_closed:
+            for name, link in list(self._links.items()):
+                if link.is_gone:
+                    self._lose(name, "it is gone")
+            gevent.sleep(LOOK_S)
+
+    def refresh(self) -> None:
+        """Ask all processes how their users are."""
+        self._order("status")
+
+    def open(self, start_ns: int) -> None:
+        """Begin the first window at *start_ns*."""
+        self._order("open", start_ns=start_ns)
+
+    def begin(self, begin_ns: int, measured_ns: int, stop_ns: int | None) -> None:
+        """Have all users begin at *begin_ns*."""
+        self.stop_ns = stop_ns
+        self._order("begin", begin_ns=begin_ns, measured_ns=measured_ns, stop_ns=stop_ns)
+
+    def cut(self, now_ns: int, phase: Phase, pause: int | None = None) -> Iterator[Record]:
+        """Yield the windows of all processes since the last cut, and the events since."""
+        yield from self._order("cut", now_ns=now_ns, phase=phase, pause=pause)
+        events, self._events = self._events, []
+        for at_ns, code, text in events:
+            yield event_record(at_ns, code, text)
+
+    def end_publishing(self, stop_ns: int) -> None:
+        """Take publishers that are at work as active until *stop_ns*, and no longer."""
+        self._order("end_publishing", stop_ns=stop_ns)
+
+    def rest(self) -> None:
+        """Take consumers as active until their last message, and no longer."""
+        self._order("rest")
+
+    def record(self, code: str, text: str) -> None:
+        """Put an event on the timeline."""
+        self._events.append((monotonic_ns(), code, text))
+
+    def fail(self, text: str, *, code: str = "run-failed") -> None:
+        """End the run because it cannot go on."""
+        if self.failure is None:
+            self.failure = text
+            self.record(code, text)
+        self.stop()
+
+    def stop(self) -> None:
+        """End publishing now."""
+        if self.stop_ns is None or self.stop_ns > monotonic_ns():
+            self.stop_ns = monotonic_ns()
+        self.stopping.set()
+        self.all_up.set()
+        self._order("stop")
+
+    def finish(self) -> None:
+        """End what is open after the drain."""
+        self._order("finish")
+
+    def close(self) -> None:
+        """End all users wherever they are."""
+        self._is_closed = True
+        self._order("close")
+
+    def _order(self, order: str, **arguments: Any) -> list[Record]:
+        """Have all processes carry an order out at once, and return the records of their answers."""
+        asking = {name: gevent.spawn(self._ask, name, order, arguments) for name in self._links}
+        gevent.joinall(list(asking.values()))
+        return [record for greenlet in asking.values() for record in greenlet.value or ()]
+
+    def _ask(self, name: str, order: str, arguments: dict[str, Any]) -> list[Record]:
+        link = self._links.get(name)
+        if link is None:
+            return []
+        try:
+            answer = link.ask(order, arguments, ANSWER_TIMEOUT_S)
+        except LostWorkerError as error:
+            self._lose(name, str(error))
+            return []
+        self.take_status(name, answer["status"])
+        records: list[Record] = answer["records"]
+        return records
+
+    def _lose(self, name: str, reason: str) -> None:
+        """Go on without a process: the run has failed, and the others end it in order."""
+        if self._links.pop(name, None) is None or self._is_closed:
+            return
+        self._status[name].is_lost = True
+        self._status[name].in_flight = 0
+        text = f"worker {name}: {reason}; what it did since its last window is not known"
+        if self.failure is None:
+            self.failure = text
+        self.record("worker-lost", text)
+        gevent.spawn(self.stop)
