@@ -20,6 +20,7 @@ CONNECTION_BLOCKED: Final = "connection-blocked"
 RUN_FAILED: Final = "run-failed"
 INTERRUPTED: Final = "interrupted"
 JOURNAL_FAILED: Final = "journal-failed"
+WORKER_LOST: Final = "worker-lost"
 """Codes of events that change what a run means; others are only shown."""
 
 
