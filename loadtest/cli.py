@@ -171,6 +171,18 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> 
     raise typer.Exit(result.verdict.exit_code)
 
 
+@app.command()
+def calibrate(
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON; - prints it.")
+    ] = None,
+) -> None:
+    """Measure in ten seconds what the generator can do here, so that runs can tell its limit from the broker's."""
+    from loadtest.calibration.command import calibrate as measure_and_keep
+
+    measure_and_keep(json_file)
+
+
 @broker_app.command("start")
 def broker_start(name: Name = "default", config: Config = None, plugin: Plugin = None, server: Server = None) -> None:
     """Start a node that stays until it is stopped, and print its URL."""

@@ -22,6 +22,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from loadtest.errors import EXIT_BROKER, EXIT_FAILED, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_PASSED
+from loadtest.result.bound import find_bound
 from loadtest.result.document import CheckPart, FindingPart, Outcome, VerdictPart
 from loadtest.result.evidence import JOURNAL_FAILED, WORKER_LOST, Evidence
 from loadtest.result.units import count_text, messages_text
@@ -33,7 +34,12 @@ def judge(evidence: Evidence, checks: Sequence[CheckPart], findings: Sequence[Fi
     """Return what the run means."""
     outcome, exit_code, reason = _ruling(evidence, checks)
     return VerdictPart(
-        outcome=outcome, exit_code=exit_code, reason=reason, checks=tuple(checks), findings=tuple(findings)
+        outcome=outcome,
+        exit_code=exit_code,
+        reason=reason,
+        checks=tuple(checks),
+        findings=tuple(findings),
+        bound=find_bound(evidence),
     )
 
 
