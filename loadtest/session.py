@@ -197,7 +197,9 @@ class Session:
         self.endpoints = [each.with_vhost(vhost) if vhost is not None else each for each in endpoints]
         infos = [probe(endpoint) for endpoint in self.endpoints]
         management = find_management(self.endpoints[0], node, request.environ)
-        self._state_sources = state_sources(self.endpoints[0], management, node, queues_of(self.plan))
+        self._state_sources = state_sources(
+            self.endpoints[0], management, node, queues_of(self.plan), infos[0].cluster_name
+        )
         self.fingerprint = broker_fingerprint(infos[0], management, node) | {
             "endpoints": [endpoint.redacted for endpoint in self.endpoints]
         }

@@ -73,9 +73,7 @@ class DepthAsker:
 
 
 def queues_of(plan: Plan) -> list[str]:
-    """Return the queues of a run: those that it declares and those that it takes from, without streams."""
+    """Return the queues of a run, as its scenario declares them, without streams."""
     streams = {sink.partition("#")[0] for sink in plan.consumed_sinks if "#" in sink}
     streams |= {queue.name for queue in plan.topology.queues if queue.arguments.get("x-queue-type") == "stream"}
-    named = dict.fromkeys(queue.name for queue in plan.topology.queues)
-    named |= dict.fromkeys(sink for sink in plan.consumed_sinks if "#" not in sink)
-    return [name for name in named if name not in streams]
+    return [queue.name for queue in plan.topology.queues if queue.name not in streams]

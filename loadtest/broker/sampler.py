@@ -192,13 +192,17 @@ def depth_gauges(queues: Iterable[str], depths: Mapping[str, int]) -> Gauges:
 
 
 def state_sources(
-    endpoint: Endpoint, management: ManagementApi | None, node: PrivateNode | None, queues: Sequence[str]
+    endpoint: Endpoint,
+    management: ManagementApi | None,
+    node: PrivateNode | None,
+    queues: Sequence[str],
+    cluster_name: str | None,
 ) -> tuple[list[StateSource], list[str]]:
     """
     Return who may tell the state of the broker at *endpoint*, and what is to be said of who is not there.
 
     A foreign broker's are looked for on the usual ports: also where `find_management` found nothing, so that the reason
-    can be told.
+    can be told. What listens there may be another broker's; *cluster_name*, as AMQP tells it, tells them apart.
     """
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     auth = management.auth if management is not None else (endpoint.username, endpoint.password)
@@ -208,11 +212,11 @@ def state_sources(
     sources: list[StateSource] = []
     absent: list[str] = []
     if api is not None:
-        sources.append(ManagementState(api, auth, endpoint.vhost, queues))
+        sources.append(ManagementState(api, auth, endpoint.vhost, queues, cluster_name))
     else:
         absent.append("the private node has no management plugin")
     if metrics is not None:
-        sources.append(PrometheusState(metrics))
+        sources.append(PrometheusState(metrics, cluster_name))
     else:
         absent.append("it has no Prometheus plugin")
     return sources, absent

@@ -46,6 +46,7 @@ _METRICS: Final = {
     "rabbitmq_connections": "broker.connections",
 }
 _METRIC_LINE: Final = re.compile(rf"^({'|'.join(_METRICS)})(?:\{{[^}}]*\}})? (\S+)$".encode(), re.MULTILINE)
+_IDENTITY: Final = re.compile(rb'^rabbitmq_identity_info\{.*rabbitmq_cluster="([^"]*)"', re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -86,8 +87,11 @@ class ManagementState:
     add to it as `LISTED_PER_S` says, and a list of 1,000 is 0.5 ms in one piece.
     """
 
-    def __init__(self, url: str, auth: tuple[str, str], vhost: str, queues: Sequence[str]) -> None:
+    def __init__(
+        self, url: str, auth: tuple[str, str], vhost: str, queues: Sequence[str], cluster_name: str | None = None
+    ) -> None:
         self._client = HttpClient("management API", url, auth)
+        self._cluster_name = cluster_name
         self._queues = frozenset(queues)
         self._queues_path = queues_path(vhost, queues)
         self._again_ns: dict[str, int] = {}
@@ -97,10 +101,11 @@ class ManagementState:
         Ask the questions; one that this user may not ask is in `refused`.
 
         Raises:
-            BrokerError: If there is no answer, or none of a management API.
+            BrokerError: If there is no answer, or none of this broker's management API.
         """
         reading = Reading()
         questions: dict[str, Callable[[Reading], None]] = {
+            "all": self._demand_cluster,
             "memory, disk": self._read_nodes,
             "alarms": self._read_alarms,
             "connections, flow, blocked": self._read_connections,
@@ -119,6 +124,13 @@ class ManagementState:
     def close(self) -> None:
         """Close its connection."""
         self._client.close()
+
+    def _demand_cluster(self, _: Reading) -> None:
+        """Make sure, once, that what listens on this port belongs to the broker of the run."""
+        if self._cluster_name is not None:
+            said = json.loads(self._client.get("/api/overview?columns=cluster_name")).get("cluster_name")
+            _demand(self._client, said, self._cluster_name)
+            self._cluster_name = None
 
     def _read_nodes(self, reading: Reading) -> None:
         nodes = self._list("/api/nodes?columns=mem_used,mem_limit,disk_free") or []
@@ -192,12 +204,23 @@ class PrometheusState:
 
     MISSING: Final = "unacknowledged messages, flow and blocked connections"
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, cluster_name: str | None = None) -> None:
         self._client = HttpClient("Prometheus endpoint", url)
+        self._cluster_name = cluster_name
 
     def read(self) -> Reading:
-        """Ask for all metrics, and take those that are gauges here."""
-        found = _METRIC_LINE.findall(self._client.get("/metrics"))
+        """
+        Ask for all metrics, and take those that are gauges here.
+
+        Raises:
+            BrokerError: If there is no answer, or it is another broker's.
+        """
+        metrics = self._client.get("/metrics")
+        if self._cluster_name is not None and (said := _IDENTITY.search(metrics)) is not None:
+            _demand(self._client, said[1].decode(errors="replace"), self._cluster_name)
+        found = _METRIC_LINE.findall(metrics)
+        if not found:
+            raise BrokerError(f"{self._client.called} tells no metrics of RabbitMQ")
         return Reading({_METRICS[name.decode()]: float(value) for name, value in found})
 
     def close(self) -> None:
@@ -217,6 +240,11 @@ def queues_path(vhost: str, queues: Sequence[str]) -> str:
         return path
     pattern = f"^({'|'.join(map(re.escape, queues))})$"
     return f"{path}&page=1&page_size={FEW_QUEUES}&use_regex=true&name={quote(pattern, safe='')}"
+
+
+def _demand(client: HttpClient, said: object, cluster_name: str) -> None:
+    if said != cluster_name:
+        raise BrokerError(f"{client.called} is that of another broker: {said}, not {cluster_name}")
 
 
 def _number(value: object) -> float | None:
