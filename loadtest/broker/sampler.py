@@ -6,8 +6,9 @@ state (management API, or else Prometheus endpoint) and queue depths (AMQP). Wha
 second; it is said once, as an event, and asked for again.
 
 Greenlets, not threads: nearly all of their time they wait for sockets, and what remains needs the interpreter's lock
-either way. With a thread the run's loop would have to get that lock back, which can take 5 ms; pieces of greenlets are
-0.3 ms at most. With few queues and connections all of it takes 2 to 3 ms of this process a second, 0.3 % of a core.
+either way. With a thread the run's loop would have to get that lock back, which can take 5 ms; pieces of greenlets
+are 0.5 ms at most, 0.9 ms with 1,000 queues. With one queue and four connections all of it takes 2 ms of this process and 4 ms of the broker a
+second.
 """
 
 from __future__ import annotations
@@ -103,7 +104,11 @@ class Sampler:
         """Call *read* each second, less often if it asks for a rest of whole seconds; a missed second stays missed."""
         while True:
             gevent.sleep(max(0, due_ns - monotonic_ns()) / NS_PER_S)
-            seconds = max(1, read())
+            try:
+                seconds = max(1, read())
+            except Exception as error:  # noqa: BLE001  # a broker that is going can make anything fail; the run goes on
+                self._say(read.__name__, f"a reading failed by loadtest's own fault: {type(error).__name__}: {error}")
+                seconds = 1
             behind_ns = max(0, monotonic_ns() - due_ns)
             due_ns += max(seconds, -(-behind_ns // INTERVAL_NS)) * INTERVAL_NS
 

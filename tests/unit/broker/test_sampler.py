@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import gevent
 import pytest
 
+from loadtest.broker import sampler as sampler_module
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.management import ManagementApi
 from loadtest.broker.queue_depths import queues_of
 from loadtest.broker.sampler import UNSAMPLED, Sampler, depth_gauges, state_sources
 from loadtest.broker.state import ManagementState, PrometheusState, Reading
+from loadtest.clock import NS_PER_S
 from loadtest.errors import BrokerError
 from loadtest.scenario import build_plan, load_scenario
 
@@ -124,6 +127,36 @@ def test_a_part_that_is_refused_is_said_once() -> None:
 
     assert told.gauges == [{"broker.memory_alarm": 0.0}] * 3
     assert [text for _, text in told.events] == ["not told of the broker's state: memory, disk: 403 forbidden"]
+
+
+class OverError(BaseException):
+    """Ends a loop that has no end."""
+
+
+def test_readings_keep_to_their_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that takes seconds, or a fault, costs the seconds it takes; the next reading is on the beat again."""
+    now_ns = [0]
+    takes_s = iter([0.25, 2.5, 0.5, 0.25])
+    read_at_s: list[float] = []
+    monkeypatch.setattr(sampler_module, "monotonic_ns", lambda: now_ns[0])
+    monkeypatch.setattr(gevent, "sleep", lambda s: now_ns.__setitem__(0, now_ns[0] + int(s * NS_PER_S)))
+
+    def read() -> int:
+        read_at_s.append(now_ns[0] / NS_PER_S)
+        took_s = next(takes_s, None)
+        if took_s is None:
+            raise OverError
+        now_ns[0] += int(took_s * NS_PER_S)
+        if took_s == 0.5:
+            raise KeyError("nonsense")
+        return 3 if took_s == 0.25 and len(read_at_s) > 1 else 1
+
+    told = Told()
+    with pytest.raises(OverError):
+        told.sampler()._repeat(read, NS_PER_S)
+
+    assert read_at_s == [1.0, 2.0, 5.0, 6.0, 9.0]
+    assert [code for code, _ in told.events] == [UNSAMPLED]
 
 
 def test_stop_closes_the_sources() -> None:
