@@ -22,14 +22,16 @@ from loadtest.broker.fingerprint import broker_fingerprint, generator_fingerprin
 from loadtest.broker.management import find_management
 from loadtest.broker.node_config import DEFAULT_PLUGINS
 from loadtest.broker.private_node import PrivateNode
+from loadtest.broker.queue_depths import queues_of
 from loadtest.broker.reach import probe
+from loadtest.broker.sampler import Sampler, state_sources
 from loadtest.broker.topology import Topology, queue_depths
 from loadtest.calibration.store import calibration_path, load_calibration
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.errors import ResultsError, UsageError
 from loadtest.measure.collector import Collector
 from loadtest.measure.journal import Journal
-from loadtest.measure.records import end_record, event_record, publisher_entry, run_record
+from loadtest.measure.records import broker_record, end_record, event_record, publisher_entry, run_record
 from loadtest.measure.window import Window
 from loadtest.report.folder import create_folder
 from loadtest.report.write import JOURNAL_NAME, write_results
@@ -93,6 +95,7 @@ class Session:
         self._declare()
         self._open_results()
         self.collector = Collector()
+        self._sampler = self._make_sampler()
         self._run_tag = secrets.randbits(RUN_TAG_BITS)
 
     @cached_property
@@ -124,6 +127,7 @@ class Session:
     def conduct(self) -> None:
         """Lead the run from its first connection to its last window; somebody else spawns the users meanwhile."""
         assert self._conductor is not None, "somebody works"
+        self._sampler.start()
         self._conductor.conduct(self._run_record())
 
     def interrupt(self) -> None:
@@ -143,6 +147,7 @@ class Session:
         """
         if self.result is None:
             with self._opened:
+                self._sampler.stop()
                 self._take(self._end_record())
                 self.journal.close()
                 if self.journal.failed is not None:
@@ -193,9 +198,26 @@ class Session:
         self.endpoints = [each.with_vhost(vhost) if vhost is not None else each for each in endpoints]
         infos = [probe(endpoint) for endpoint in self.endpoints]
         management = find_management(self.endpoints[0], node, request.environ)
+        self._state_sources = state_sources(
+            self.endpoints[0], management, node, queues_of(self.plan), infos[0].cluster_name
+        )
         self.fingerprint = broker_fingerprint(infos[0], management, node) | {
             "endpoints": [endpoint.redacted for endpoint in self.endpoints]
         }
+
+    def _make_sampler(self) -> Sampler:
+        sources, absent = self._state_sources
+        sampler = Sampler(
+            self.endpoints,
+            sources,
+            absent,
+            queues_of(self.plan),
+            exclusive=any(queue.exclusive for queue in self.plan.topology.queues),
+            emit=lambda at_ns, gauges: self._take(broker_record(at_ns, gauges)),
+            event=lambda at_ns, code, text: self._take(event_record(at_ns, code, text)),
+        )
+        self._opened.callback(sampler.stop)
+        return sampler
 
     def _declare(self) -> None:
         self._topology = Topology(self.plan.topology, self.endpoints[0])

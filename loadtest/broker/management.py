@@ -36,6 +36,7 @@ class ManagementApi:
 
     def __init__(self, base_url: str, auth: tuple[str, str]) -> None:
         self.base_url: Final = base_url.rstrip("/")
+        self.auth: Final = auth
         self._session = requests.Session()
         self._session.auth = auth
         # Neither proxies nor ~/.netrc of the environment: the address is the broker's, the credentials are the

@@ -19,12 +19,13 @@ from loadtest.errors import UsageError
 
 DEFAULT_PLUGINS: Final = ("rabbitmq_management",)
 MANAGEMENT: Final = "rabbitmq_management"
+PROMETHEUS: Final = "rabbitmq_prometheus"
 
 # Plugins that listen, in the order of their ports, with the keys that say where; by default they would listen on
 # every address.
 _LISTENERS: Final[Mapping[str, Sequence[str]]] = {
     MANAGEMENT: ("management.tcp.ip = {ip}", "management.tcp.port = {port}"),
-    "rabbitmq_prometheus": ("prometheus.tcp.ip = {ip}", "prometheus.tcp.port = {port}"),
+    PROMETHEUS: ("prometheus.tcp.ip = {ip}", "prometheus.tcp.port = {port}"),
     "rabbitmq_stream": ("stream.listeners.tcp.1 = {ip}:{port}",),
     "rabbitmq_mqtt": ("mqtt.listeners.tcp.1 = {ip}:{port}",),
     "rabbitmq_stomp": ("stomp.listeners.tcp.1 = {ip}:{port}",),

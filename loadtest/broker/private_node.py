@@ -117,8 +117,12 @@ class PrivateNode:
     @property
     def management_url(self) -> str | None:
         """Where the management API is, if the node has the plugin."""
-        index = node_config.listening_plugins(self._order.plugins).get(node_config.MANAGEMENT)
-        return None if index is None else f"http://{LOOPBACK}:{self._launched.ports.of_plugin(index)}"
+        return self._plugin_url(node_config.MANAGEMENT)
+
+    @property
+    def prometheus_url(self) -> str | None:
+        """Where the metrics for Prometheus are, if the node has the plugin."""
+        return self._plugin_url(node_config.PROMETHEUS)
 
     @property
     def plugins(self) -> tuple[str, ...]:
@@ -170,6 +174,10 @@ class PrivateNode:
     def __repr__(self) -> str:
         """Return the node's name, version, pid and address."""
         return f"<PrivateNode {self.name} {self.version} pid {self.pid} at {self.endpoint.address}>"
+
+    def _plugin_url(self, plugin: str) -> str | None:
+        index = node_config.listening_plugins(self._order.plugins).get(plugin)
+        return None if index is None else f"http://{LOOPBACK}:{self._launched.ports.of_plugin(index)}"
 
     def _setting(self, key: str, default: str) -> str:
         return node_config.setting((self.folder / "rabbitmq.conf").read_text(), key, default)

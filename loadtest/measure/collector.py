@@ -148,6 +148,7 @@ class Collector:
             "run": self._take_run,
             "phase": self.phases.append,
             "window": self._take_window,
+            "broker": self._take_broker,
             "event": self.events.append,
             "queue": self._take_queue,
             "end": self._take_end,
@@ -238,6 +239,11 @@ class Collector:
             self.groups[name].take(group, is_measured=window.phase == "measured")
         self.ledger.take(window.ledger)
         self.timeline.take(window)
+
+    def _take_broker(self, record: Record) -> None:
+        phase = self.phases[-1]["phase"] if self.phases else ""
+        gauges = {str(name): float(value) for name, value in record["gauges"].items()}
+        self.timeline.take_gauges(int(record["at_ns"]), phase, gauges)
 
     def _take_queue(self, record: Record) -> None:
         self.left[record["sink"]] = record["left"]

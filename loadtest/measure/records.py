@@ -18,6 +18,9 @@ Every record has a `type`. In the order in which they usually come:
     What one worker saw in about a second: see `loadtest.measure.window`.
 `event`
     `at_ns` · `code` (connection_lost, blocked, journal_failed …) · `text`, a sentence · anything else that helps.
+`broker`
+    What the broker, and the machine, said of themselves: `at_ns` instant · `gauges` {name: number}. Several a second,
+    each with other gauges; one that was not told is not there.
 `queue`
     `sink` · `left`: messages still in that sink's queue after the drain, read from the broker.
 `end` (last, once)
@@ -83,6 +86,11 @@ def phase_record(phase: Phase, at_ns: int) -> Record:
 def event_record(at_ns: int, code: str, text: str, **extra: Any) -> Record:
     """Return the record of something that happened to the run, such as a lost connection."""
     return {"type": "event", "at_ns": at_ns, "code": code, "text": text, **extra}
+
+
+def broker_record(at_ns: int, gauges: Mapping[str, float]) -> Record:
+    """Return the record of what was read of the broker's own state at an instant."""
+    return {"type": "broker", "at_ns": at_ns, "gauges": dict(gauges)}
 
 
 def queue_record(sink: str, left: int) -> Record:

@@ -7,6 +7,8 @@ Percentiles need the histograms of all workers at once; these are kept, encoded,
 then become three numbers. Counts of windows that come later still are exact, their percentiles are left out but for
 the maximum.
 
+The broker's own gauges belong to the second in which they were read, whether or not a window does.
+
 Corrected latencies only, warm-up included. Columns of doubles: two groups take less than 1 MB an hour.
 """
 
@@ -15,7 +17,7 @@ from __future__ import annotations
 import math
 from array import array
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from loadtest.clock import NS_PER_S
@@ -52,6 +54,7 @@ class _Row:
         self.counts: Counter[tuple[str, str]] = Counter()
         self.latencies: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self.gauges: dict[str, tuple[int, dict[str, float]]] = {}
+        self.broker: dict[str, float] = {}
 
     def take(self, window: Window) -> None:
         self.covered[window.worker] += window.end_ns - window.start_ns
@@ -87,7 +90,7 @@ class _Row:
                 known = cells.get(cell)
                 added = name.endswith(_ADDED_GAUGES)
                 cells[cell] = value if known is None else known + value if added else max(known, value)
-        return cells
+        return cells | {("", "gauge", name): value for name, value in self.broker.items()}
 
 
 class Timeline:
@@ -110,8 +113,19 @@ class Timeline:
             self._open.setdefault(second, _Row()).take(window)
         reached = (window.end_ns - self._start_ns) // NS_PER_S
         self._reached[window.worker] = max(self._reached.get(window.worker, 0), reached)
-        while len(self._open) > _OPEN_ROWS:
-            self._close(min(self._open))
+        self._close_old()
+
+    def take_gauges(self, at_ns: int, phase: str, gauges: Mapping[str, float]) -> None:
+        """Add what the broker said of itself at *at_ns*, in *phase*; of a gauge read twice in a second the later."""
+        second = max((at_ns - self._start_ns) // NS_PER_S, 0)
+        if second in self._places:
+            for name, value in gauges.items():
+                self._put(("", "gauge", name), self._places[second], value)
+            return
+        row = self._open.setdefault(second, _Row())
+        row.phase = row.phase or phase
+        row.broker.update(gauges)
+        self._close_old()
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """
@@ -141,6 +155,10 @@ class Timeline:
         return _as_dict(
             second, self._phases[place], {cell: value for cell, value in cells.items() if value is not None}
         )
+
+    def _close_old(self) -> None:
+        while len(self._open) > _OPEN_ROWS:
+            self._close(min(self._open))
 
     def _close(self, second: int) -> None:
         row = self._open.pop(second)

@@ -14,6 +14,7 @@ from typing import Final, TextIO
 from rich.console import Console
 from rich.text import Text
 
+from loadtest.report.broker_line import put_broker
 from loadtest.report.figures import put_latencies, put_rates
 from loadtest.report.page import Cell, Page
 from loadtest.report.plain import ascii_only
@@ -59,6 +60,7 @@ def render(result: RunResult, *, width: int = PLAIN_WIDTH, folder: Path | None =
     put_latencies(page, result)
     _put_ledger(page, result.totals, result.ledger)
     _put_series(page, result)
+    put_broker(page, result, _LABEL)
     _put_events(page, result)
     _put_bound(page, result)
     _put_findings(page, result)

@@ -17,7 +17,17 @@ FILE_NAME: Final = "windows.csv"
 
 _KEYS: Final = ("t_s", "phase", "group")
 _STATISTICS: Final = ("p50_ns", "p99_ns", "max_ns")
-_UNITS: Final = {"cpu": "cores", "outstanding": "messages", "users": "connected"}
+_UNITS: Final = {
+    "cpu": "cores",
+    "outstanding": "messages",
+    "users": "connected",
+    "depth": "messages",
+    "unacked": "messages",
+    "memory_alarm": "nodes",
+    "disk_alarm": "nodes",
+    "flow": "connections",
+    "blocked": "connections",
+}
 """Units of the gauges whose names do not end in one."""
 
 
@@ -56,6 +66,7 @@ def _group_cells(group: PointGroupPart) -> dict[str, object]:
 
 
 def _gauge_column(gauge: str) -> str:
-    """Return the column of a gauge; that of a group, ``shop.outstanding``, keeps the group in its name."""
-    unit = _UNITS.get(gauge.rpartition(".")[2])
-    return f"{gauge}_{unit}" if unit else gauge
+    """Return the column of a gauge; ``shop.outstanding`` and ``queue.depth/orders`` keep the group or queue in it."""
+    name, slash, queue = gauge.partition("/")
+    unit = _UNITS.get(name.rpartition(".")[2])
+    return f"{name}_{unit}{slash}{queue}" if unit else gauge

@@ -45,13 +45,24 @@ def backlog_growing(evidence: Evidence) -> Iterator[FindingPart]:
                 "backlog-growing",
                 f"end_to_end of {name} grew from {time_text(first)} to {time_text(last)}, "
                 f"{number_text(round(growth, 1))} times (limit {number_text(GROWTH_LIMIT)}; medians of the first and "
-                "last third): it is queueing time",
+                f"last third): it is queueing time{_ready(evidence)}",
                 "Lower the rate until it stays level, or add consumers",
                 value=growth,
                 limit=GROWTH_LIMIT,
                 unit="times",
                 group=name,
             )
+
+
+def _ready(evidence: Evidence) -> str:
+    """Return what the broker had ready in the first and last thirds of the measured part, where it told."""
+    told = [point.gauges.get("queue.depth") for point in evidence.timeline if point.phase == MEASURED]
+    depths = [depth for depth in told if depth is not None]
+    third = len(depths) // 3
+    if len(depths) < GROWTH_MIN_WINDOWS:
+        return ""
+    first, last = (count_text(int(median(part))) for part in (depths[:third], depths[-third:]))
+    return f", with {first} and then {last} messages ready in the run's queues"
 
 
 def messages_remaining(evidence: Evidence) -> Iterator[FindingPart]:

@@ -93,6 +93,45 @@ def test_counts_of_added_gauges() -> None:
     assert next(timeline.rows())["gauges"] == {"cpu": 0.75, "shop.outstanding": 20.0}
 
 
+def test_broker_gauges_stand_beside_those_of_the_worker() -> None:
+    """What the broker said in a second is in its row; of what was read twice the later counts, and a gap stays one."""
+    timeline = Timeline(0)
+    for second in range(3):
+        timeline.take(_window(second * S, (second + 1) * S, index=second, published=1))
+    timeline.take_gauges(S // 10, "measured", {"queue.depth": 5.0, "broker.cpu": 0.5})
+    timeline.take_gauges(S * 9 // 10, "measured", {"queue.depth": 7.0})
+    timeline.take_gauges(S * 21 // 10, "measured", {"queue.depth": 0.0})
+
+    assert [row["gauges"] for row in timeline.rows()] == [
+        {"cpu": 0.25, "queue.depth": 7.0, "broker.cpu": 0.5},
+        {"cpu": 0.25},
+        {"cpu": 0.25, "queue.depth": 0.0},
+    ]
+
+
+def test_a_second_with_nothing_but_the_broker_has_a_row() -> None:
+    """While users connect there are no windows, but the broker has a state, in the phase that the run is in."""
+    timeline = Timeline(0)
+    timeline.take_gauges(S // 2, "connecting", {"broker.connections": 9.0})
+    timeline.take(_window(S, 2 * S, published=1))
+
+    rows = [(row["t_s"], row["phase"], row["groups"].keys(), row["gauges"]) for row in timeline.rows()]
+    assert rows == [
+        (0, "connecting", set(), {"broker.connections": 9.0}),
+        (1, "measured", {"shop"}, {"cpu": 0.25}),
+    ]
+
+
+def test_broker_gauges_that_come_late_are_kept() -> None:
+    """A row that is closed already still takes what the broker said in it."""
+    timeline = Timeline(0)
+    for second in range(20):
+        timeline.take(_window(second * S, (second + 1) * S, index=second, published=10))
+    timeline.take_gauges(2 * S, "measured", {"queue.depth": 3.0})
+
+    assert [row["t_s"] for row in timeline.rows() if row["gauges"].get("queue.depth") == 3.0] == [2]
+
+
 def test_an_hour_takes_less_than_a_megabyte() -> None:
     """The columns of an hour of two groups with all their rates and latencies stay below 1 MB."""
     timeline = Timeline(0)

@@ -21,6 +21,7 @@ from loadtest.measure.records import (
     Model,
     Phase,
     Record,
+    broker_record,
     end_record,
     event_record,
     phase_record,
@@ -100,6 +101,10 @@ class StagedRun:
     def event(self, at_ns: int, code: str, text: str) -> None:
         """Put an event on the timeline."""
         self.records.append(event_record(START_NS + at_ns, code, text))
+
+    def broker(self, at_ns: int, gauges: Mapping[str, float]) -> None:
+        """Have the broker say something of itself."""
+        self.records.append(broker_record(START_NS + at_ns, gauges))
 
     def left(self, sink: str, count: int) -> None:
         """Say how many messages are in a queue after the drain."""

@@ -212,6 +212,26 @@ def test_books_of_a_run_that_was_cut_off_are_no_finding() -> None:
     assert "books-unbalanced" not in codes(run)
 
 
+def test_a_backlog_is_told_with_its_depth() -> None:
+    """Where the broker told how much was ready, the finding says what it grew to; elsewhere it says nothing of it."""
+    run = growing()
+    end = run.records.pop()
+    for second in range(6):
+        run.broker(second * NS_PER_S, {"queue.depth": 1_000.0 * second})
+    run.records.append(end)
+    texts = [
+        next(
+            finding.text
+            for finding in build_result(each.collector()).verdict.findings
+            if finding.code == "backlog-growing"
+        )
+        for each in (run, growing())
+    ]
+
+    assert "with 500 and then 4,500 messages ready in the run's queues" in texts[0]
+    assert "messages ready" not in texts[1]
+
+
 def test_blocked_time_is_added_up() -> None:
     """The gauge of each second gives how long the broker held publishers back."""
     run = flood()

@@ -1,0 +1,79 @@
+"""
+How many messages are ready in the run's queues, asked for by AMQP once a second on a connection that stays open.
+
+A passive declaration is answered by the queue itself, with what is in it at that moment; the management API's counts
+lag by up to 5 s. Streams are left out: they keep their messages, whoever has read them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Final
+
+from loadtest.broker import declarations
+from loadtest.broker.conversation import ConnectionClosedError, Conversation, Refusal
+from loadtest.errors import BrokerError
+
+if TYPE_CHECKING:
+    from loadtest.broker.endpoint import Endpoint
+    from loadtest.scenario.plan import Plan
+
+CLIENT_NAME: Final = "loadtest sampler"
+
+
+class DepthAsker:
+    """
+    Asks for the depths of *queues*.
+
+    One queue costs 0.35 ms of this process, 20 cost 0.7 ms and next to nothing of the broker; 1,000 cost 12 ms and 27
+    ms, which is why these come from the management API where there is one.
+
+    Attributes:
+        refused: By queue, what the broker said of those that may not be asked for (exclusive ones of others).
+    """
+
+    def __init__(self, endpoint: Endpoint, queues: list[str]) -> None:
+        self._endpoint = endpoint
+        self._queues = queues
+        self._conversation: Conversation | None = None
+        self.refused: dict[str, str] = {}
+
+    def read(self) -> dict[str, int]:
+        """
+        Return the depth of each queue that is there.
+
+        Raises:
+            BrokerError: If there is no answer; the next question opens a new connection.
+        """
+        try:
+            if self._conversation is None:
+                self._conversation = Conversation(self._endpoint, client_name=CLIENT_NAME)
+            answers = self._conversation.ask([declarations.queue_ask(name) for name in self._queues])
+        except ConnectionClosedError as error:
+            self.close()
+            raise BrokerError(f"broker {self._endpoint.redacted}: {error.refusal}") from error
+        except BaseException:
+            # Also where the greenlet is killed between question and answer.
+            self.close()
+            raise
+        depths = {}
+        for name, answer in zip(self._queues, answers, strict=True):
+            if not isinstance(answer, Refusal):
+                depths[name] = int(answer.message_count)
+            elif answer.code != declarations.NOT_FOUND:
+                self.refused[name] = str(answer)
+        return depths
+
+    def close(self) -> None:
+        """Close the connection, if one is open."""
+        if self._conversation is not None:
+            conversation, self._conversation = self._conversation, None
+            with contextlib.suppress(OSError):
+                conversation.close()
+
+
+def queues_of(plan: Plan) -> list[str]:
+    """Return the queues of a run, as its scenario declares them, without streams."""
+    streams = {sink.partition("#")[0] for sink in plan.consumed_sinks if "#" in sink}
+    streams |= {queue.name for queue in plan.topology.queues if queue.arguments.get("x-queue-type") == "stream"}
+    return [queue.name for queue in plan.topology.queues if queue.name not in streams]
