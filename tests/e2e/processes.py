@@ -140,7 +140,9 @@ class Processes:
             for name, value in os.environ.items()
             if name not in NOT_HANDED_ON and not name.startswith("LOCUST_")
         }
-        return {**kept, "PYTHONPATH": str(ROOT), MARKER: self._value, **settings}
+        # A calibration of the developer's is not for tests, nor is theirs for the developer.
+        own = {"PYTHONPATH": str(ROOT), "XDG_CACHE_HOME": str(self.folder.parent / "cache"), MARKER: self._value}
+        return {**kept, **own, **settings}
 
     def start(self, command: Sequence[str], **settings: str) -> Running:
         """Start a command, with *settings* as environment variables, and return at once."""
