@@ -15,10 +15,10 @@ from typing import Final, Protocol
 import pika
 import requests
 
-from bench.null_session import read_counts
 from bench.process_group import cpu_s
 from bench.works import EXCHANGE, Work
 from loadtest.broker import PrivateNode
+from loadtest.calibration.null_session import read_counts
 
 PLUGINS: Final = ("rabbitmq_management", "rabbitmq_prometheus")
 # Counters of the node itself, exact at the instant of the answer; the management API's are those of up to 5 s ago.
@@ -116,7 +116,7 @@ def null_broker(folder: Path) -> Iterator[NullBrokerProcess]:
     """Give a null broker for one trial: a new one each, as it replays what was published first."""
     counts = folder / "null-counts"
     with subprocess.Popen(
-        [sys.executable, "-m", "bench.null_broker", "--counts", str(counts)],
+        [sys.executable, "-m", "loadtest.calibration.null_broker", "--counts", str(counts)],
         stdout=subprocess.PIPE,
         text=True,
         cwd=Path(__file__).parents[1],

@@ -38,6 +38,8 @@ def columns_of(rows: Sequence[Row]) -> list[Column]:
         _plain("broker", "broker_cores", 2),
         _plain("peak MB", "peak_mb", 0),
     ]
+    if any("grown_mb_per_hour" in row.figures for row in rows):
+        columns.append(_plain("MB grown an hour", "grown_mb_per_hour", 2))
     shown = [name for name in LATENCIES if any(f"{name}_p50_us" in row.printed for row in rows)]
     return columns + [_latency_column(name) for name in shown if rows[0].work.rate_per_s]
 

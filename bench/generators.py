@@ -67,6 +67,7 @@ def all_generators(perf_test: str | None = None, omq: str | None = None) -> dict
     """Return the generators by name; PerfTest and omq only where their commands are given."""
     generators = [
         Generator("loadtest", lambda _: True, _loadtest, _read_loadtest),
+        Generator("2 processes", lambda work: work.name in _PROCESSES_WORKS, _processes, _read_loadtest),
         Generator("locust", lambda work: work.name in _LOCUST_WORKS, _locust, _read_loadtest),
         Generator("pika", _is_plain, _pika, lambda *_: {}, _pika_environment),
         Generator("locust+pika", _is_plain, _locust_pika, lambda _, text: read_locust(text), _pika_environment),
@@ -76,7 +77,7 @@ def all_generators(perf_test: str | None = None, omq: str | None = None) -> dict
         generators.append(
             Generator(
                 "PerfTest",
-                lambda work: not work.on_null,
+                lambda work: not work.on_null and work.name not in _PROCESSES_WORKS,
                 lambda order: perf_test_command(words, order),
                 lambda order, text: read_perf_test(text, order.warm_up_s),
             )
@@ -89,6 +90,8 @@ def all_generators(perf_test: str | None = None, omq: str | None = None) -> dict
     return {generator.name: generator for generator in generators}
 
 
+# What it costs to be two.
+_PROCESSES_WORKS: Final = {"saturation-2", "confirm-2"}
 # Our two doors share all that is hot; a few works show that they do.
 _LOCUST_WORKS: Final = {"saturation", "confirm", "paced-20000", "many-connections", "flood"}
 
@@ -112,6 +115,10 @@ def _loadtest(order: Order) -> list[str]:
     scenario = _write_scenario(order)
     results = order.folder / "results"
     return [sys.executable, "-m", "loadtest", "run", str(scenario), "--broker", order.url, "--results", str(results)]
+
+
+def _processes(order: Order) -> list[str]:
+    return [*_loadtest(order), "--processes", "2"]
 
 
 def _locust(order: Order) -> list[str]:

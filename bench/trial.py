@@ -18,6 +18,8 @@ _BEGIN_TIMEOUT_S: Final = 60.0
 _END_TIMEOUT_S: Final = 30.0
 # How much longer than warm-up and window a generator publishes: the window must end before it does.
 _MARGIN_S: Final = 1.5
+# In a window of this length at least, what memory grows by in its second half is more than settling in.
+_LONG_S: Final = 60.0
 _POLL_S: Final = 0.05
 _SHOWN_CHARACTERS: Final = 400
 
@@ -33,8 +35,9 @@ class Trial:
 
     Attributes:
         figures: Numbers by name: `published_per_s`, `delivered_per_s` (as the broker counted), `cpu_us_per_event` (an
-            event is a message published or delivered), `generator_cores`, `broker_cores`, `peak_mb`, `grown_bytes`
-            (memory within the window), or `wall_s` and `cpu_s` from start to exit.
+            event is a message published or delivered), `generator_cores`, `broker_cores`, `peak_mb`,
+            `grown_mb_per_hour` (memory, by the second half of a long window), or `wall_s` and `cpu_s` from start to
+            exit.
         printed: What the generator said itself: latencies in µs.
         error: Why there are none.
         load: The machine's load average before.
@@ -79,18 +82,19 @@ def _environment(generator: Generator, order: Order) -> dict[str, str]:
 def _steady(order: Order, window_s: float, broker: BenchBroker, group: ProcessGroup) -> dict[str, float]:
     _wait_begun(order.work, broker, group)
     time.sleep(order.warm_up_s)
-    rss = group.memory_bytes()
     generator_before, before = group.cpu_s(), broker.count()
-    time.sleep(window_s)
+    time.sleep(window_s / 2)
+    rss = group.memory_bytes()
+    time.sleep(window_s / 2)
     generator_after, after = group.cpu_s(), broker.count()
     grown = group.memory_bytes() - rss
     if not group.is_alive:
         raise TrialError(f"it ended before the window did: {group.output()[-_SHOWN_CHARACTERS:]}")
     group.wait(_END_TIMEOUT_S)
-    return steady_figures(before, after, generator_after - generator_before) | {
-        "grown_bytes": float(grown),
-        "peak_mb": group.peak_bytes / 1e6,
-    }
+    figures = steady_figures(before, after, generator_after - generator_before) | {"peak_mb": group.peak_bytes / 1e6}
+    if window_s >= _LONG_S:
+        figures["grown_mb_per_hour"] = grown / 1e6 / (window_s / 2) * 3600
+    return figures
 
 
 def steady_figures(before: Counted, after: Counted, generator_cpu_s: float) -> dict[str, float]:

@@ -136,9 +136,10 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     server: Server = None,
     config: Config = None,
     plugin: Plugin = None,
+    processes: Annotated[int, typer.Option(help="Processes that the users are spread over; -1: one a core.")] = 1,
 ) -> None:
     """Run a scenario and judge it; the exit code is the verdict."""
-    from loadtest.command_run import run_scenario
+    from loadtest.command_run import run_scenario, run_scenario_in_processes
     from loadtest.locust_run import seconds_of
     from loadtest.request import Request
 
@@ -154,6 +155,8 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         config=config,
         plugins=tuple(plugin or ()),
     )
+    if processes not in {0, 1}:
+        run_scenario_in_processes(request, run_time, processes)
     raise typer.Exit(run_scenario(request))
 
 
@@ -166,6 +169,18 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> 
     result = regenerate(folder)
     print_summary(result, folder=folder)
     raise typer.Exit(result.verdict.exit_code)
+
+
+@app.command()
+def calibrate(
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON; - prints it.")
+    ] = None,
+) -> None:
+    """Measure in ten seconds what the generator can do here, so that runs can tell its limit from the broker's."""
+    from loadtest.calibration.command import calibrate as measure_and_keep
+
+    measure_and_keep(json_file)
 
 
 @broker_app.command("start")

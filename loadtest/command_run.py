@@ -1,7 +1,8 @@
 """
 `loadtest run`: the same run as `locust -f loadtest/main.py --headless`, with Locust as a library.
 
-Locust spawns the users and keeps its statistics; nothing of its command line or web page is there.
+Locust spawns the users and keeps its statistics; nothing of its command line or web page is there, but for a run over
+several processes, which is Locust's own.
 """
 
 from __future__ import annotations
@@ -9,9 +10,11 @@ from __future__ import annotations
 import locust  # first: it patches the standard library through gevent  # isort: skip
 
 import logging
+import os
 import signal
 import sys
-from typing import TYPE_CHECKING, Final
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
 
 import gevent
 from locust.env import Environment
@@ -27,9 +30,10 @@ from loadtest.traffic.users import user_classes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+LOCUSTFILE: Final = Path(__file__).with_name("main.py")
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
-__all__ = ["locust", "run_scenario"]
+__all__ = ["locust", "run_scenario", "run_scenario_in_processes"]
 
 
 def run_scenario(request: Request) -> int:
@@ -64,6 +68,31 @@ def run_scenario(request: Request) -> int:
                 handler.cancel()
     print_summary(result, folder=session.folder)
     return result.verdict.exit_code
+
+
+def run_scenario_in_processes(request: Request, run_time: str | None, processes: int) -> NoReturn:
+    """
+    Run a scenario with its users spread over *processes*; does not return.
+
+    That is what Locust's master and workers are for, so this process becomes one: the same pid, the same signals, the
+    same summary and exit code.
+    """
+    options: list[tuple[str, object]] = [
+        ("--scenario", request.scenario),
+        ("--processes", processes),
+        ("--results", request.results),
+        *(("--set", override) for override in request.overrides),
+        *(("--broker", url) for url in request.brokers),
+        *(("--plugin", plugin) for plugin in request.plugins),
+        ("-u", request.users),
+        ("-r", request.connect_rate_per_s),
+        ("-t", run_time),
+        ("--server", request.server),
+        ("--node-config", request.config),
+    ]
+    words = [str(word) for flag, value in options if value is not None for word in (flag, value)]
+    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", *words]
+    os.execv(command[0], command)  # noqa: S606 (no shell, and the program is Python itself)
 
 
 def _once(interrupt: Callable[[], None]) -> Callable[[], None]:

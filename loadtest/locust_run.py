@@ -32,7 +32,7 @@ from loadtest.scenario import catalogue
 from loadtest.session import Session
 from loadtest.share import crew_there
 from loadtest.traffic.interrupts import interrupt_main_greenlet, interrupt_preparation
-from loadtest.traffic.locust_links import MasterEnd, WorkerEnd, end_with_parent
+from loadtest.traffic.locust_links import MasterEnd, WorkerEnd, bind_workers
 from loadtest.traffic.locust_stats import feed, show_fractions
 from loadtest.traffic.users import user_classes
 
@@ -69,6 +69,7 @@ def add_arguments(parser: LocustArgumentParser) -> None:
             "URL",
             "AMQP URL of a node; repeatable. Default: LOADTEST_BROKER, AMQP_URL, a private node.",
         ),
+        ("--plugin", "NAME", "Plugin for the private node; repeatable."),
     ):
         parser.add_argument(flag, action="append", default=[], metavar=metavar, include_in_web_ui=False, help=text)
     for flag, default, text in (
@@ -108,6 +109,8 @@ def check_command_line(options: argparse.Namespace) -> None:
             raise UsageError("--autostart is not supported; press start on the page, or leave the page out: --headless")
         if options.headless:
             request_of(options).load()
+        if options.processes:
+            bind_workers(options.processes if options.processes > 0 else os.cpu_count() or 1)
     except LoadTestError as error:
         sys.stderr.write(f"loadtest: {error}\n")
         sys.exit(error.exit_code)
@@ -134,6 +137,7 @@ def request_of(options: argparse.Namespace) -> Request:
         results=Path(options.results),
         server=Path(options.server) if options.server else None,
         config=Path(options.node_config) if options.node_config else None,
+        plugins=tuple(options.plugin),
     )
 
 
@@ -175,6 +179,8 @@ class LocustRun:
         """Prepare the run: headless at once, with the web page when somebody presses start."""
         show_fractions()
         interrupt_main_greenlet()
+        # Now, not in the locustfile: Locust calls the last listener first, and a master's own sends the workers away.
+        environment.events.quitting.add_listener(self.on_quitting)  # type: ignore[no-untyped-call]
         # Locust's own closing tables repeat, coarsely, what our summary says.
         logging.getLogger("locust.stats_logger").disabled = True
         # It warns of a spawn rate above 100/s; users come up at our own pace.
@@ -183,8 +189,6 @@ class LocustRun:
         if isinstance(environment.runner, WorkerRunner):
             self._worker = WorkerEnd(environment.runner)
             environment.user_classes = []  # Locust looks at them before the run that says which they are
-            if options.processes:
-                end_with_parent()
             return
         if isinstance(environment.runner, MasterRunner):
             self._master = MasterEnd(environment.runner)

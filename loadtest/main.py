@@ -23,7 +23,6 @@ for hook, listener in (
     (events.init, locust_run.on_init),
     (events.test_start, locust_run.on_test_start),
     (events.test_stopping, locust_run.on_test_stopping),
-    (events.quitting, locust_run.on_quitting),
 ):
     hook.add_listener(listener)  # type: ignore[no-untyped-call]  # Locust's events are not typed
 

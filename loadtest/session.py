@@ -26,6 +26,7 @@ from loadtest.broker.queue_depths import queues_of
 from loadtest.broker.reach import probe
 from loadtest.broker.sampler import Sampler, state_sources
 from loadtest.broker.topology import Topology, queue_depths
+from loadtest.calibration.store import calibration_path, load_calibration
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.errors import ResultsError, UsageError
 from loadtest.measure.collector import Collector
@@ -261,8 +262,13 @@ class Session:
             ],
             sinks=self.plan.consumed_sinks,
             broker=self.fingerprint,
-            generator=generator_fingerprint(),
+            generator=self._generator(),
         )
+
+    def _generator(self) -> dict[str, Any]:
+        """Return what is known of this machine, with what the generator can do on it, where that was measured."""
+        known = generator_fingerprint()
+        return known | {"calibration": load_calibration(calibration_path(self.request.environ), known)}
 
     def _end_record(self) -> dict[str, Any]:
         interrupted = self._conductor is not None and self._conductor.interrupted

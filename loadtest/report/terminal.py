@@ -62,6 +62,7 @@ def render(result: RunResult, *, width: int = PLAIN_WIDTH, folder: Path | None =
     _put_series(page, result)
     put_broker(page, result, _LABEL)
     _put_events(page, result)
+    _put_bound(page, result)
     _put_findings(page, result)
     _put_checks(page, result.verdict.checks)
     _put_verdict(page, result)
@@ -190,6 +191,16 @@ def _put_events(page: Page, result: RunResult) -> None:
         page.sentence(f"{event.code}: {event.text}", mark=Cell(span_text(event.t_s)), indent=_LABEL)
     if len(result.events) > MAX_EVENTS_SHOWN:
         page.sentence(f"and {len(result.events) - MAX_EVENTS_SHOWN:,} more, in result.json", indent=_LABEL)
+
+
+def _put_bound(page: Page, result: RunResult) -> None:
+    """Put whose limit the rates are, where it can be told."""
+    bound = result.verdict.bound
+    if bound is None:
+        return
+    page.blank()
+    who = {"schedule": "none", "unknown": "not known"}.get(bound.by, f"the {bound.by}")
+    page.sentence(f"{who}: {bound.text}", mark=Cell("Limit", "bold"), indent=_LABEL)
 
 
 def _put_findings(page: Page, result: RunResult) -> None:

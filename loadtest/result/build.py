@@ -15,6 +15,7 @@ from pydantic import JsonValue
 from loadtest.clock import NS_PER_S, NS_PER_US
 from loadtest.errors import ResultsError, ScenarioError
 from loadtest.measure.collector import Collector
+from loadtest.result.bound import calibrated_rates
 from loadtest.result.document import (
     CheckPart,
     EventPart,
@@ -70,6 +71,7 @@ def build_result(collector: Collector) -> RunResult:
 
 def _evidence(collector: Collector) -> Evidence:
     books = close_books(collector)
+    generator = _mapping(collector.run.get("generator"))
     reason = collector.end["reason"] if collector.end is not None else None
     return Evidence(
         totals=build_totals(collector, books),
@@ -83,6 +85,8 @@ def _evidence(collector: Collector) -> Evidence:
         missing_windows=collector.missing_windows,
         is_whole=collector.complete,
         end_reason=None if reason is None else redacted(reason),
+        cores=cores if isinstance(cores := generator.get("cores"), int) else None,
+        calibrated=calibrated_rates(generator),
     )
 
 

@@ -62,6 +62,22 @@ class FindingPart(Part):
     next_step: str
 
 
+Bounding: TypeAlias = Literal["generator", "broker", "machine", "schedule", "unknown"]
+
+
+class BoundPart(Part):
+    """What bounded the run: whose limit its rates are. Cores are means over the measured part."""
+
+    by: Bounding
+    text: str = Field(description="One sentence with the figures it rests on.")
+    generator_cores: float = Field(description="Of the generator's busiest process; a process has one core.")
+    broker_cores: float | None = Field(description="Null where the broker does not run on this machine.")
+    machine_cores: float | None = Field(description="In use by anything, on the machine of the leading process.")
+    share_of_calibrated: float | None = Field(
+        description="Of one process's time, by its calibration, that the run's messages take; null without one."
+    )
+
+
 class VerdictPart(Part):
     """What the run means."""
 
@@ -70,6 +86,7 @@ class VerdictPart(Part):
     reason: str = Field(description="One sentence that explains the outcome.")
     checks: tuple[CheckPart, ...]
     findings: tuple[FindingPart, ...]
+    bound: BoundPart | None = Field(default=None, description="Null where too little was measured to tell.")
 
 
 class TotalsPart(Part):

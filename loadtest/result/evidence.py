@@ -7,7 +7,7 @@ Knows no judgement. It can be had from a Collector (`build`) and from a document
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from loadtest.result.document import EventPart, GroupPart, LedgerPart, PointPart, TotalsPart
@@ -20,6 +20,7 @@ CONNECTION_BLOCKED: Final = "connection-blocked"
 RUN_FAILED: Final = "run-failed"
 INTERRUPTED: Final = "interrupted"
 JOURNAL_FAILED: Final = "journal-failed"
+WORKER_LOST: Final = "worker-lost"
 """Codes of events that change what a run means; others are only shown."""
 
 
@@ -34,6 +35,8 @@ class Evidence:
         missing_windows: Windows of workers that never arrived though later ones did.
         is_whole: Whether the end record says that the run did all that was asked.
         end_reason: What the end record says about why it ended; None if as planned.
+        cores: Of the generator's machine; None where it is not known.
+        calibrated: Messages a second by work that one process of the generator can do; empty where it is not known.
     """
 
     totals: TotalsPart
@@ -47,6 +50,8 @@ class Evidence:
     missing_windows: int
     is_whole: bool
     end_reason: str | None
+    cores: int | None = None
+    calibrated: Mapping[str, float] = field(default_factory=dict)
 
     def first_event(self, *codes: str) -> EventPart | None:
         """Return the first event with one of *codes*."""

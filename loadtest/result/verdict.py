@@ -22,8 +22,9 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from loadtest.errors import EXIT_BROKER, EXIT_FAILED, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_PASSED
+from loadtest.result.bound import find_bound
 from loadtest.result.document import CheckPart, FindingPart, Outcome, VerdictPart
-from loadtest.result.evidence import JOURNAL_FAILED, Evidence
+from loadtest.result.evidence import JOURNAL_FAILED, WORKER_LOST, Evidence
 from loadtest.result.units import count_text, messages_text
 
 CUT_OFF: Final = "the run was cut off: its journal has no end record, and what was in flight cannot be accounted for"
@@ -33,7 +34,12 @@ def judge(evidence: Evidence, checks: Sequence[CheckPart], findings: Sequence[Fi
     """Return what the run means."""
     outcome, exit_code, reason = _ruling(evidence, checks)
     return VerdictPart(
-        outcome=outcome, exit_code=exit_code, reason=reason, checks=tuple(checks), findings=tuple(findings)
+        outcome=outcome,
+        exit_code=exit_code,
+        reason=reason,
+        checks=tuple(checks),
+        findings=tuple(findings),
+        bound=find_bound(evidence),
     )
 
 
@@ -52,6 +58,9 @@ def _interruption(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
 def _cut(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
     if not evidence.has_end:
         return CUT_OFF
+    worker = evidence.first_event(WORKER_LOST)
+    if worker is not None:
+        return f"a process of the run is gone: {worker.text}"
     missing = evidence.missing_windows
     return (
         f"{count_text(missing)} of the workers' windows never arrived; what was in them is unknown" if missing else None

@@ -208,16 +208,27 @@ class WorkerEnd:
         self._runner.send_message(name, data)
 
 
-def end_with_parent() -> None:
+def bind_workers(number: int) -> None:
     """
-    Have this process, a fork of the master, killed when that ends, and out of reach of the terminal's Ctrl-C.
+    Have the next *number* forks of this process killed when it ends, and out of reach of the terminal's Ctrl-C.
 
-    Locust's workers take a minute to miss a master that was killed. Ctrl-C is the master's business: it ends the run in
-    order, for which it needs its workers.
+    For `--processes`: Locust forks its workers right after the locustfile is loaded. They take a minute to miss a
+    master that was killed. Ctrl-C is the master's business: it ends the run in order, for which it needs its workers.
     """
-    os.setpgrp()
-    if sys.platform == "linux":
-        parent = os.getppid()
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL)
-        if os.getppid() != parent:
-            sys.exit(1)
+    parent = os.getpid()
+    left = number
+
+    def in_parent() -> None:
+        nonlocal left
+        left -= 1
+
+    def in_child() -> None:
+        if left <= 0:  # a fork for something else
+            return
+        os.setpgrp()
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL)
+            if os.getppid() != parent:  # it was gone before that took effect
+                os._exit(1)
+
+    os.register_at_fork(after_in_parent=in_parent, after_in_child=in_child)

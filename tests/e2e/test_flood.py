@@ -12,7 +12,7 @@ import pytest
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.management import ManagementApi
 from loadtest.errors import BrokerError
-from tests.e2e.processes import DOORS, Finished, Processes, assert_closed, run_command, wait_until
+from tests.e2e.processes import DOORS, Door, Finished, Processes, assert_closed, run_command, wait_until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("flood")]
 
@@ -29,19 +29,21 @@ class Flood:
     vhost: str
 
 
-@pytest.fixture(scope="module", params=DOORS)
+@pytest.fixture(scope="module", params=[*DOORS, "two processes"])
 def flood(
     request: pytest.FixtureRequest,
     broker_endpoint: Endpoint,
     management: ManagementApi,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Flood]:
-    """The scenario, run once by each command; the tests look at what came of it."""
+    """The scenario, run once by each command and once over processes; the tests look at what came of it."""
     vhost = f"test-{secrets.token_hex(6)}"
     management.create_vhost(vhost, broker_endpoint.username)
     url = broker_endpoint.with_vhost(vhost).url
     processes = Processes(tmp_path_factory.mktemp("flood"))
-    command = run_command(request.param, "flood-1000-direct", "--broker", url, sets=["topology.keep=true"])
+    flags = ["--processes", "2"] if request.param == "two processes" else []
+    door: Door = "locust" if flags else request.param
+    command = run_command(door, "flood-1000-direct", "--broker", url, *flags, sets=["topology.keep=true"])
     yield Flood(processes.run(command), vhost)
     processes.end()
     management.delete_vhost(vhost)

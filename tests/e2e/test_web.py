@@ -15,13 +15,11 @@ import requests
 from tests.e2e.processes import (
     LOCUST,
     LOCUSTFILE,
-    Finished,
     Processes,
     Running,
     assert_closed,
     read_result,
     results_folders,
-    run_command,
     wait_until,
 )
 
@@ -167,22 +165,6 @@ def test_signal_ends_page_and_run(processes: Processes, page: Page) -> None:
 
     assert run.exit_code == 130, run.printed
     assert_closed(run.result)
-
-
-@pytest.mark.parametrize("flags", [["--processes", "2"], ["--master"], ["--worker"]], ids=lambda flags: flags[0])
-@pytest.mark.parametrize("is_headless", [True, False], ids=["headless", "web"])
-def test_several_processes_are_refused(flags: list[str], is_headless: bool, processes: Processes) -> None:
-    """What is not supported yet is said in a line, before anything is started that could be left behind."""
-    command = run_command("locust", "flood-1000-direct", *flags)
-    if not is_headless:
-        command.remove("--headless")
-
-    run: Finished = processes.run(command)
-
-    assert processes.running() == []
-    assert run.exit_code == 2, run.printed
-    assert len(run.stderr.splitlines()) == 1
-    assert run.stderr.startswith("loadtest: runs over several processes or machines are not supported yet")
 
 
 def test_autostart_is_refused(processes: Processes) -> None:

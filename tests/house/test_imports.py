@@ -33,17 +33,20 @@ ROOMS: dict[str, set[str]] = {
     "broker": EARLIEST | {"scenario"},
     "wire": EARLIEST | {"scenario", "broker"},
     "traffic": EARLIEST | {"scenario", "broker", "wire", "measure"},
+    "calibration": EARLIEST | {"broker", "wire"},
     "request": EARLIEST | {"scenario"},
     "share": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request"},
-    "session": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request", "share"},
-    "dashboard": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request", "share", "session"},
-    "locust_run": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "dashboard", "request", "share", "session"},
+    "session": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request", "share", "calibration"},
+    "dashboard": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request", "share", "calibration", "session"},
+    "locust_run": EARLIEST
+    | PURE_ROOMS
+    | {"broker", "wire", "traffic", "dashboard", "request", "share", "calibration", "session"},
 }
 DOORS = {"__init__", "__main__", "main", "cli", "command_run"}
 
 # Packages that are kept to the rooms that need them.
 KEPT: dict[str, set[str]] = {
-    "pika": {"broker", "wire", "traffic", "share"},
+    "pika": {"broker", "wire", "traffic", "share", "calibration"},
     "locust": {"traffic", "dashboard", "locust_run"},
     "gevent": {"broker", "wire", "traffic", "session", "dashboard", "locust_run"},
     "requests": {"broker", "dashboard"},

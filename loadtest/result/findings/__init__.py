@@ -20,6 +20,7 @@ __all__ = ["CODES", "find"]
 # In the order of CODES.
 _FINDERS: Final[tuple[Callable[[Evidence], Iterator[FindingPart]], ...]] = (
     figures.generator_bound,
+    figures.broker_bound,
     figures.lateness_high,
     figures.offered_not_achieved,
     figures.too_few_samples,

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from statistics import fmean
 from typing import Final
 
+from loadtest.result.bound import BUSY_PROCESS, find_bound
 from loadtest.result.document import FindingPart, GroupPart, LatencyPart
-from loadtest.result.evidence import MEASURED, Evidence
+from loadtest.result.evidence import Evidence
 from loadtest.result.findings.finding import finding
 from loadtest.result.samples import ONCE_A_CONNECTION, PERCENTILES, is_few, needed_values
 from loadtest.result.units import count_text, rate_text, share_text, time_text, values_text
-
-CPU_LIMIT: Final = 0.95
-"""Cores. A worker is one process on one core: above this it has no time left, and what it measures is itself."""
 
 LATENESS_P99_LIMIT_NS: Final = 2_000_000
 """Twice what pacing without timerfd gives on an idle machine (p99 1.08 ms, design section 3); with it: 0.12 ms."""
@@ -26,19 +23,35 @@ SHOWN: Final = 3
 
 
 def generator_bound(evidence: Evidence) -> Iterator[FindingPart]:
-    """Average the CPU of each second's busiest worker over the measured part."""
-    used = [point.gauges["cpu"] for point in evidence.timeline if point.phase == MEASURED and "cpu" in point.gauges]
-    cores = fmean(used) if used else 0.0
-    if cores >= CPU_LIMIT:
+    """Say that the rates are the generator's own limit."""
+    bound = find_bound(evidence)
+    if bound is not None and bound.by == "generator":
         yield finding(
             "generator-bound",
-            f"the generator used {share_text(cores)} of a core in the measured part (its busiest process; limit "
-            f"{share_text(CPU_LIMIT)}): the rates are its own limit, not the broker's",
-            "Spread the users over more processes (--processes), or lower the rate",
-            value=cores,
-            limit=CPU_LIMIT,
+            f"the generator's busiest process used {share_text(bound.generator_cores)} of a core in the measured part "
+            f"(limit {share_text(BUSY_PROCESS)}): the rates are its own limit, not the broker's",
+            "Spread the users over more processes (--processes N), or lower the rate",
+            value=bound.generator_cores,
+            limit=BUSY_PROCESS,
             unit="cores",
         )
+
+
+def broker_bound(evidence: Evidence) -> Iterator[FindingPart]:
+    """Say that the rates are the broker's limit: what a closed model looks for, and an open one has to know."""
+    bound = find_bound(evidence)
+    if bound is None or bound.by != "broker" or bound.broker_cores is None:
+        return
+    yield finding(
+        "broker-bound",
+        f"the broker was the limit: it used {bound.broker_cores:.2f} cores in the measured part, the generator's "
+        f"busiest process {bound.generator_cores:.2f} (limit {BUSY_PROCESS:.2f})",
+        "Take the rates for the broker's on this machine; for more give it more cores, or the generator a machine of "
+        "its own",
+        value=bound.broker_cores,
+        limit=float(evidence.cores or 0),
+        unit="cores",
+    )
 
 
 def lateness_high(evidence: Evidence) -> Iterator[FindingPart]:

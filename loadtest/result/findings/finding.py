@@ -12,6 +12,7 @@ from loadtest.result.document import FindingPart
 
 Code: TypeAlias = Literal[
     "generator-bound",
+    "broker-bound",
     "lateness-high",
     "offered-not-achieved",
     "too-few-samples",

@@ -83,7 +83,7 @@ def test_locust_is_given_whole_seconds() -> None:
 
 def test_named_commands_take_part() -> None:
     """PerfTest and omq are there only where they are named."""
-    assert ["loadtest", "locust", "pika", "locust+pika"] == list(all_generators())
+    assert ["loadtest", "2 processes", "locust", "pika", "locust+pika"] == list(all_generators())
     assert {"PerfTest", "omq"} <= set(all_generators("perf-test", "omq"))
 
 

@@ -46,6 +46,10 @@ Ledger    published 1,000 = confirmed 1,000
 Series    taker Queue111112 · message_count 999 … 0 (1,000 values)
           taker Get-Empty 1
 
+Limit     not known: nobody had used up its processor time; it may be a queue's
+          single process, the disk or waiting (the generator's busiest process
+          0.25 cores)
+
 Findings
 ! too-few-samples: too few values for p99.9 of flood.confirm (1,000 values),
   p99.9 of taker.end_to_end (1,000 values), p99.9 of taker.get (1,001 values):
@@ -93,6 +97,10 @@ Ledger    published 1,000 = confirmed 1,000
             and 2 more
 Series    taker Queue111112 · message_count 999 … 7 (993 values)
           taker Get-Empty 1
+
+Limit     not known: nobody had used up its processor time; it may be a queue's
+          single process, the disk or waiting (the generator's busiest process
+          0.25 cores)
 
 Findings
 ! too-few-samples: too few values for p99.9 of flood.confirm (1,000 values), p99
@@ -167,6 +175,9 @@ Ledger    published 4,000 = confirmed 4,000
           delivered 4,000
           lost 0, as far as the journal goes
 
+Limit     none: what was asked was done, and nobody was at a limit (the
+          generator's busiest process 0.25 cores)
+
 Findings
 ! too-few-samples: too few values for p99.9 of shop.confirm (3,000 values),
   p99.9 of shop.lateness (3,000 values), p99.9 of billing.end_to_end (3,000
@@ -228,6 +239,10 @@ Events
 1.00 s    connection-lost: publisher shop/1: the broker closed the connection:
           320 CONNECTION_FORCED
 
+Limit     not known: nobody had used up its processor time; it may be a queue's
+          single process, the disk or waiting (the generator's busiest process
+          0.25 cores)
+
 Findings
 ! too-few-samples: too few values for p99 and p99.9 of shop.confirm (950
   values), p99 and p99.9 of billing.end_to_end (903 values): p99 needs 1,000,
@@ -276,6 +291,8 @@ billing · open model, from the intended time
 Ledger    published 12,000 = confirmed 12,000
           delivered 12,000
           lost 0
+
+Limit     none: what was asked was done, and nobody was at a limit (the generator's busiest process 0.25 cores)
 
 Thresholds
 FAIL  shop.confirm.p99 < 2ms  3.00 ms

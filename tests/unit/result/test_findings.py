@@ -23,11 +23,21 @@ def test_clean_run_of_enough_messages_has_no_findings() -> None:
 
 def busy() -> StagedRun:
     """Return a run whose generator used a whole core in the measured part."""
-    run = orders(seconds=1)
-    run.records = run.records[:-3]
-    run.phase("measured", NS_PER_S)
-    run.cut(2 * NS_PER_S, "measured", cpu=0.99)
-    run.end(2 * NS_PER_S)
+    run = StagedRun({"shop": ("publisher", "closed")}, routes=[[]])
+    run.phase("measured", 0)
+    run.confirm("shop", range(10), run.publish("shop", range(10), 0), NS_PER_MS)
+    run.cut(NS_PER_S, "measured", cpu=0.99)
+    run.end(NS_PER_S)
+    return run
+
+
+def saturated() -> StagedRun:
+    """Return a run in whose measured part the broker took the machine."""
+    run = StagedRun({"shop": ("publisher", "closed")}, routes=[[]])
+    run.phase("measured", 0)
+    run.confirm("shop", range(10), run.publish("shop", range(10), 0), NS_PER_MS)
+    run.cut(NS_PER_S, "measured", **{"broker.cpu": 1.7, "machine.cpu": 1.9})
+    run.end(NS_PER_S)
     return run
 
 
@@ -145,6 +155,7 @@ def foreign() -> StagedRun:
 
 CASES: dict[str, Callable[[], StagedRun]] = {
     "generator-bound": busy,
+    "broker-bound": saturated,
     "lateness-high": late,
     "offered-not-achieved": short_of_offered,
     "too-few-samples": flood,

@@ -11,8 +11,8 @@ import gevent
 import pika
 import pytest
 
-from bench.null_broker import NullBroker
-from bench.null_session import Counts, read_counts
+from loadtest.calibration.null_broker import NullBroker
+from loadtest.calibration.null_session import Counts, read_counts
 from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT, run_publisher_word
 from loadtest.wire.connection import Connection
 from loadtest.wire.publishing import PublishCycle

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from pika import frame, spec
 
-from bench.null_frames import confirm, count_acks, frame_bytes, is_publish, take_published
+from loadtest.calibration.null_frames import confirm, count_acks, frame_bytes, is_publish, take_published
 from loadtest.wire.framing import FRAME_METHOD
 
 COUNTS: Final = struct.Struct("=QQ")

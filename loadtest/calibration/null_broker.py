@@ -1,9 +1,10 @@
 """
 A broker that costs next to nothing: what a generator could do if the broker were free.
 
-`python -m bench.null_broker --counts FILE` prints its port and serves until it is terminated. It shakes hands by pika's
-own frames, swallows publishes at the speed of the socket, acks them in bulk where the channel is in confirm mode, and
-replays one block of deliveries, made of the first message that was published, to every consumer for ever. Queues,
+`python -m loadtest.calibration.null_broker --counts FILE` prints its port and serves until it is terminated. It shakes
+hands by pika's own frames, swallows publishes at the speed of the socket, acks them in bulk where the channel is in
+confirm mode, and replays one block of deliveries, made of the first message that was published, to every consumer for
+ever. Queues,
 routing, prefetch and flow control there are none. Its counters are in a file of two numbers, mapped into memory.
 """
 
@@ -18,8 +19,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from bench.null_frames import DeliveryBlock
-from bench.null_session import Counts, NullSession
+from loadtest.calibration.null_frames import DeliveryBlock
+from loadtest.calibration.null_session import Counts, NullSession
 
 READ_BYTES: Final = 1 << 20
 # A replay of this many bytes is one write: more would only make the first read of a consumer later.
@@ -156,7 +157,9 @@ class NullBroker:
 
 def main() -> int:
     """Serve until SIGTERM."""
-    parser = argparse.ArgumentParser(prog="python -m bench.null_broker", description="A broker that costs nothing.")
+    parser = argparse.ArgumentParser(
+        prog="python -m loadtest.calibration.null_broker", description="A broker that costs nothing."
+    )
     parser.add_argument("--counts", type=Path, required=True, help="file of two counters, to be made")
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     options = parser.parse_args()
@@ -167,7 +170,8 @@ def main() -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    print(broker.port, flush=True)
+    sys.stdout.write(f"{broker.port}\n")
+    sys.stdout.flush()
     broker.serve()
     broker.close()
     return 0

@@ -9,7 +9,7 @@ import pika
 import pytest
 from pika import frame, spec
 
-from bench.null_frames import DeliveryBlock, confirm, count_acks, frame_bytes, take_published
+from loadtest.calibration.null_frames import DeliveryBlock, confirm, count_acks, frame_bytes, take_published
 
 BODY = b"Hello World!"
 

@@ -1,0 +1,1 @@
+"""How fast the generator could be: a broker that costs nothing, and what is measured against it."""
