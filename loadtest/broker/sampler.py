@@ -6,9 +6,9 @@ state (management API, or else Prometheus endpoint) and queue depths (AMQP). Wha
 second; it is said once, as an event, and asked for again.
 
 Greenlets, not threads: nearly all of their time they wait for sockets, and what remains needs the interpreter's lock
-either way. With a thread the run's loop would have to get that lock back, which can take 5 ms; pieces of greenlets
-are 0.5 ms at most, 0.9 ms with 1,000 queues. With one queue and four connections all of it takes 2 ms of this process and 4 ms of the broker a
-second.
+either way. With a thread the run's loop would have to get that lock back, which can take 5 ms; the pieces of greenlets
+are 0.5 ms at most, 0.9 ms with 1,000 queues. With one queue and four connections all of it takes 2 ms of this process
+and 4 ms of the broker a second.
 """
 
 from __future__ import annotations

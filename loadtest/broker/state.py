@@ -86,7 +86,8 @@ class ManagementState:
     The state as the management API tells it, of all nodes, and of *queues*, which are those of the run.
 
     Five questions a second. One queue and four connections cost the broker 4 ms and this process 2 ms, in pieces of
-    0.5 ms at most; 1,000 queues and 300 connections 45 ms and 4 ms, in pieces of 0.9 ms. Longer lists add no more, by `LISTED_PER_S`.
+    0.5 ms at most; 1,000 queues and 300 connections 45 ms and 4 ms, in pieces of 0.9 ms. Longer lists add no more,
+    by `LISTED_PER_S`.
     """
 
     def __init__(
