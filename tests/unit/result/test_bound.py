@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from loadtest.clock import NS_PER_MS, NS_PER_S
-from loadtest.measure.records import broker_record
 from loadtest.result.build import build_result
 from loadtest.result.document import BoundPart
 from tests.unit.result.staged_run import START_NS, StagedRun
@@ -45,7 +44,7 @@ def bound_of(
         run.cut((second + 1) * NS_PER_S, "measured", cpu=cpu)
         gauges = {"broker.cpu": broker, "machine.cpu": machine}
         known = {name: value for name, value in gauges.items() if value is not None}
-        run.records.append(broker_record(START_NS + (second + 1) * NS_PER_S, known))
+        run.broker(second * NS_PER_S + NS_PER_S // 2, known)
     run.end(seconds * NS_PER_S)
     return build_result(run.collector()).verdict.bound
 

@@ -36,7 +36,8 @@ def saturated() -> StagedRun:
     run = StagedRun({"shop": ("publisher", "closed")}, routes=[[]])
     run.phase("measured", 0)
     run.confirm("shop", range(10), run.publish("shop", range(10), 0), NS_PER_MS)
-    run.cut(NS_PER_S, "measured", **{"broker.cpu": 1.7, "machine.cpu": 1.9})
+    run.cut(NS_PER_S, "measured")
+    run.broker(NS_PER_S // 2, {"broker.cpu": 1.7, "machine.cpu": 1.9})
     run.end(NS_PER_S)
     return run
 
