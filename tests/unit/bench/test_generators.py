@@ -120,7 +120,7 @@ def test_group_is_ended_with_its_children(tmp_path: Path) -> None:
 
 def test_turns_are_fair() -> None:
     """Every generator does every work it can once a round, and another one begins each round."""
-    generators = list(all_generators().values())[:3]
+    generators = [all_generators()[name] for name in ("loadtest", "locust", "pika")]
     planned = list(turns([WORKS["saturation"], WORKS["null-publish"]], generators, rounds=3))
     counted = Counter((work.name, generator.name) for _, work, generator in planned)
     first = [generator.name for number in range(3) for n, work, generator in planned if n == number][::4]
