@@ -13,6 +13,8 @@ pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("rabbitmq_server")]
 
 # From the death of the tool to that of its node, which the kernel kills with it.
 ORPHANS_S = 5.0
+# steady-1kb: two publishers with a confirm window of 256.
+IN_FLIGHT = 512
 
 
 def test_node_lives_as_long_as_the_run(processes: Processes, tmp_path: Path) -> None:
@@ -50,7 +52,9 @@ def test_killed_run_leaves_a_report_and_no_node(processes: Processes, tmp_path: 
     result = run.result
     assert (result["complete"], result["ledger"]["balanced"]) == (False, None)
     assert result["totals"]["published"] >= 1900
-    assert result["groups"]["in"]["latency"]["confirm"]["count"] >= 1900
+    # What the scenario lets be in flight may have been, when the last window was cut.
+    unanswered = result["totals"]["published"] - result["groups"]["in"]["latency"]["confirm"]["count"]
+    assert 0 <= unanswered <= IN_FLIGHT
     assert 2 <= len([point for point in result["timeline"] if point["phase"] == "measured"])
     names = {path.name for path in run.results_folder.iterdir()}
     assert {"windows.csv", "scenario.yaml", "in.confirm.hlog", "out.end_to_end.hlog"} <= names
