@@ -250,14 +250,14 @@ class LocustRun:
         Raises:
             LoadTestError: If the scenario or the broker cannot be used.
         """
+        if self._master is not None and environment.web_ui is not None and not self._master.links():
+            raise UsageError("no worker is connected; start some: locust -f loadtest/main.py --worker")
         session = self._session = Session.prepare(request, self._progress.say)
         # Whatever ends the process before there is a verdict: it has not passed.
         environment.process_exit_code = EXIT_INCOMPLETE
         self._progress = Progress(sys.stderr, planned_s=session.planned_s)
         session.on_window += [self._progress.take, lambda window: feed(environment.stats, window)]
         if self._master is not None:
-            if environment.web_ui is not None and not self._master.links():
-                raise UsageError("no worker is connected; start some: locust -f loadtest/main.py --worker")
             options: Any = environment.parsed_options
             options.loadtest_share = session.share
             environment.user_classes = user_classes(session.plan.users, None)

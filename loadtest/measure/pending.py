@@ -21,7 +21,7 @@ CAPACITY: Final = 8192
 # Stands for the first seq of a run that is no stretch.
 _SCATTERED: Final = -1
 _RUN_FIELDS: Final = 4
-_LEAST_ROOM: Final = 256
+LEAST_ROOM: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class PendingRuns:
 
     def _grow(self, needed: int) -> None:
         """Make room: up to the capacity by doubling, and beyond it for a run that is larger."""
-        room = max(_LEAST_ROOM, self._room)
+        room = max(LEAST_ROOM, self._room)
         while room < needed:
             room *= 2
         self._intended = _grown(self._intended, self.used, room)

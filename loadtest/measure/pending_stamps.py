@@ -14,12 +14,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from loadtest.measure.pending import CAPACITY
+from loadtest.measure.pending import CAPACITY, LEAST_ROOM
 from loadtest.stamp import STAMP_BYTES, STAMP_DTYPE, STAMP_VOID
 
 Int64s = NDArray[np.int64]
 _RUN_FIELDS: Final = 3
-_LEAST_ROOM: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +120,7 @@ class PendingStamps:
     def _grow(self, needed: int) -> None:
         """Make room: up to the capacity by doubling, and beyond it for a run that is larger."""
         kept = self._memory[: self.used * STAMP_BYTES]
-        room = max(_LEAST_ROOM, self._room)
+        room = max(LEAST_ROOM, self._room)
         while room < needed:
             room *= 2
         self._allocate(room)

@@ -100,7 +100,7 @@ class Conductor:
             self._crew.fail(f"a fault of loadtest's own: {type(error).__name__}: {error}", code="internal-error")
             self._is_over = True
             self._crew.close()
-        self._flush()
+        self._cutter.cut(0)  # the last events; nothing is measured any more
 
     def interrupt(self) -> None:
         """End the run early: what is in flight is waited for briefly, and everything is written."""
@@ -195,11 +195,6 @@ class Conductor:
         if self._drain.missing():
             for queue, left in (self._drain.depths() or {}).items():
                 self._cutter.emit(queue_record(queue, left))
-
-    def _flush(self) -> None:
-        """Hand on the last events; nothing is cut any more."""
-        for record in self._crew.cut(0, self._cutter.phase):
-            self._cutter.emit(record)
 
     # --- waiting -------------------------------------------------------------------------------------------------
 

@@ -105,7 +105,7 @@ class Crew(Protocol):
         Return what happened since the last cut, a window a process, and the events since.
 
         Args:
-            now_ns: Where the windows end.
+            now_ns: Where the windows end; at 0 none is cut, and the events come alone.
             phase: What they belong to.
             pause: If given, consumers count as active until their last message, or until this instant if that is later.
         """
@@ -212,7 +212,8 @@ class OwnCrew:
             window = self.run.recorder.cut(self._cut_ns, now_ns, phase, gauges)
             self._cut_ns = now_ns
             for group, taken_ns in taken.items():
-                self.run.recorder.active(group, taken_ns)
+                if not self.run.is_done(group):  # it may have come to its end while others ran
+                    self.run.recorder.active(group, taken_ns)
             gevent.sleep(0)
             record = window.to_record()
             gevent.sleep(0)

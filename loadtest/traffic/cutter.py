@@ -53,7 +53,7 @@ class Cutter:
         return now_ns - self.cut_ns >= WINDOW_NS
 
     def cut(self, now_ns: int, pause: int | None = None) -> None:
-        """Hand on what happened since the last cut; *pause* as `Crew.cut` takes it."""
+        """Hand on what happened since the last cut; *now_ns* and *pause* as `Crew.cut` takes them."""
         self.cut_ns = max(self.cut_ns, now_ns)
         for record in self._crew.cut(now_ns, self.phase, pause):
             self.emit(record)

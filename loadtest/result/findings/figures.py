@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from loadtest.result.bound import BUSY_PROCESS, find_bound
+from loadtest.result.bound import BUSY_PROCESS, OFFERED_TOLERANCE, find_bound
 from loadtest.result.document import FindingPart, GroupPart, LatencyPart
 from loadtest.result.evidence import Evidence
 from loadtest.result.findings.finding import finding
@@ -14,9 +14,6 @@ from loadtest.result.units import count_text, rate_text, share_text, time_text, 
 
 LATENESS_P99_LIMIT_NS: Final = 2_000_000
 """Twice what pacing without timerfd gives on an idle machine (p99 1.08 ms, design section 3); with it: 0.12 ms."""
-
-OFFERED_TOLERANCE: Final = 0.01
-"""Share of the offered rate. The goal is 0.1 % (design section 10); ten times that is no longer the load asked for."""
 
 SHOWN: Final = 3
 """Latencies named in one finding; the rest are counted."""
