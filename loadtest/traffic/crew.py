@@ -141,9 +141,9 @@ class OwnCrew:
         self.stopping = run.stopping
         self.users = run.users
         self.is_started = run.is_started
-        self.is_done = run.is_done
-        self.done_ns = run.done_ns
-        self.wait_done = run.wait_done
+        self.is_done = run.completion.is_done
+        self.done_ns = run.completion.done_ns
+        self.wait_done = run.completion.wait_done
         self.sleep_until_ns = run.pacer.sleep_until_ns
         self.record = run.record
         self.fail = run.fail
@@ -212,7 +212,7 @@ class OwnCrew:
             window = self.run.recorder.cut(self._cut_ns, now_ns, phase, gauges)
             self._cut_ns = now_ns
             for group, taken_ns in taken.items():
-                if not self.run.is_done(group):  # it may have come to its end while others ran
+                if not self.is_done(group):  # it may have come to its end while others ran
                     self.run.recorder.active(group, taken_ns)
             gevent.sleep(0)
             record = window.to_record()
@@ -225,7 +225,7 @@ class OwnCrew:
     def end_publishing(self, stop_ns: int) -> None:
         """Take publishers that are at work as active until *stop_ns*, and no longer."""
         for group in {publisher.group for publisher in self.run.plan.publishers}:
-            if not self.run.is_done(group):
+            if not self.is_done(group):
                 self.run.recorder.inactive(group, stop_ns)
 
     def rest(self) -> None:
@@ -252,7 +252,7 @@ class OwnCrew:
     def _last_taken(self) -> dict[str, int]:
         """Return when each group that is still at work took its last message."""
         run = self.run
-        return {group: taken_ns for group, taken_ns in run.last_taken_ns.items() if not run.is_done(group)}
+        return {group: taken_ns for group, taken_ns in run.last_taken_ns.items() if not self.is_done(group)}
 
     def _of_all(self, end: Callable[[RunningTask], None]) -> None:
         """Call *end* for all users at once; a fault of ours in it fails the run."""

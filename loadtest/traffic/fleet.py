@@ -17,6 +17,7 @@ from gevent.event import Event
 
 from loadtest.clock import NS_PER_MS, monotonic_ns
 from loadtest.measure.records import event_record
+from loadtest.traffic.completion import Completion
 from loadtest.traffic.crew import LEAD_NS, USER_LEAD_NS
 
 if TYPE_CHECKING:
@@ -120,8 +121,10 @@ class Fleet:
         self.sleep_until_ns = pacer.sleep_until_ns
         self._links = {link.name: link for link in links}
         self._status = {link.name: Status() for link in links}
-        self._done = {group: Event() for group in users}
-        self._done_ns: dict[str, int] = {}
+        self._completion = Completion(self.users, self.stopping)
+        self.is_done = self._completion.is_done
+        self.done_ns = self._completion.done_ns
+        self.wait_done = self._completion.wait_done
         self._events: list[tuple[int, str, str]] = []
         self._is_closed = False
 
@@ -159,22 +162,6 @@ class Fleet:
         """Return whether a user of *group* has begun its work."""
         return any(group in status.started for status in self._status.values())
 
-    def is_done(self, group: str) -> bool:
-        """Return whether all users of *group* have nothing more to do."""
-        return group in self._done_ns
-
-    def done_ns(self, group: str) -> int:
-        """Return since when *group*, which is done, has nothing more to do."""
-        return self._done_ns[group]
-
-    def wait_done(self, groups: Sequence[str], timeout_s: float | None) -> None:
-        """Block until all *groups* are done, the run stops, or *timeout_s* is over."""
-        waiting = gevent.spawn(gevent.wait, [self._done[group] for group in groups])
-        try:
-            gevent.wait([waiting, self.stopping], timeout=timeout_s, count=1)
-        finally:
-            waiting.kill()
-
     def take_status(self, name: str, status: dict[str, Any]) -> None:
         """Take how the users of one process are, asked for or not."""
         if name not in self._status:
@@ -194,12 +181,11 @@ class Fleet:
         ended: Counter[str] = Counter()
         for status in self._status.values():
             ended.update(status.ended)
-        if group in self._done_ns or ended[group] < self.users[group]:
+        if ended[group] < self.users[group]:
             return
         done_ns = max(status.last_ended_ns.get(group, 0) for status in self._status.values())
-        self._done_ns[group] = done_ns
-        self._done[group].set()
-        gevent.spawn(self._order, "done", group=group, done_ns=done_ns)
+        if self._completion.mark(group, done_ns):
+            gevent.spawn(self._order, "done", group=group, done_ns=done_ns)
 
     # --- orders --------------------------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ import gevent
 from gevent.event import Event
 
 from loadtest.clock import NS_PER_MS, NS_PER_S, monotonic_ns
+from loadtest.traffic.completion import Completion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -108,6 +109,7 @@ class Run:
         unstamped_bodies: What this run publishes without a stamp.
         ended: Users that have nothing more to do, by group.
         last_ended_ns: By group, since when the last of them.
+        completion: Which groups are done.
         on_change: Called when a user is up, has begun or ended, or the run has failed.
         seat_of: Hands out the seats of this process; set it before users come, where they are not all of the plan's.
     """
@@ -141,8 +143,7 @@ class Run:
         self._taken: Counter[str] = Counter()
         self._up = 0
         self._all = len(seats_of(plan))
-        self._done: dict[str, Event] = {group: Event() for group in self._seats}
-        self._done_ns: dict[str, int] = {}
+        self.completion = Completion(self._seats, self.stopping)
         self._started: set[str] = set()
         self._next_connect_ns = monotonic_ns()
 
@@ -220,8 +221,9 @@ class Run:
         """
         start = seat.start
         if start.after is not None:
-            self._wait_either(self._done[start.after])
-            base_ns = self._done_ns[start.after]  # one instant for all users, so that their arrivals stay even
+            self._wait_either(self.completion.event(start.after))
+            # One instant for all users, so that their arrivals stay even.
+            base_ns = self.completion.done_ns(start.after)
         else:
             assert self.begin_ns is not None, "wait_begin returns when it is set"
             base_ns = self.begin_ns
@@ -279,34 +281,17 @@ class Run:
 
     def mark_done(self, group: str, done_ns: int) -> None:
         """Take *group* as done since *done_ns*: all its users are, here or elsewhere."""
-        if group in self._done_ns:
+        if not self.completion.mark(group, done_ns):
             return
-        self._done_ns[group] = ended_ns = done_ns
+        ended_ns = done_ns
         if self.stop_ns is not None and group in self._publishing:
             # Rates count the time until publishing stopped, not until that was noticed and all was confirmed.
             ended_ns = min(ended_ns, self.stop_ns)
         self.recorder.inactive(group, ended_ns)
-        self._done[group].set()
-
-    def is_done(self, group: str) -> bool:
-        """Return whether all users of *group* have nothing more to do."""
-        return group in self._done_ns
 
     def is_started(self, group: str) -> bool:
         """Return whether *group* has begun its work; one that was done before it could begin has not."""
         return group in self._started
-
-    def done_ns(self, group: str) -> int:
-        """Return since when *group*, which is done, has nothing more to do."""
-        return self._done_ns[group]
-
-    def wait_done(self, groups: Sequence[str], timeout_s: float | None) -> None:
-        """Block until all *groups* are done, the run stops, or *timeout_s* is over."""
-        waiting = gevent.spawn(gevent.wait, [self._done[group] for group in groups])
-        try:
-            gevent.wait([waiting, self.stopping], timeout=timeout_s, count=1)
-        finally:
-            waiting.kill()
 
     # --- trouble -------------------------------------------------------------------------------------------------
 

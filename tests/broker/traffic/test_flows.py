@@ -284,7 +284,7 @@ consumers: {out: {queue: q, ack: every 1, prefetch: 4}, out2: {queue: r, ack: au
 
     def look(load_run: LoadRun) -> None:
         connection = getattr(load_run.members[0], "_connection", None)
-        while not load_run.run.is_done("in") and connection is not None:
+        while not load_run.run.completion.is_done("in") and connection is not None:
             unsent.append(connection.unsent_bytes)
             load_run.wait_until(lambda: True)
             load_run.run.stopping.wait(0.002)

@@ -126,6 +126,6 @@ def test_orders_are_carried_out_by_the_crew_of_the_process() -> None:
     begun = carry_out(staged.crew, "begin", {"begin_ns": 5, "measured_ns": 6, "stop_ns": 7})
     done = carry_out(staged.crew, "done", {"group": "in", "done_ns": 8})
 
-    assert (staged.run.begin_ns, staged.run.stop_ns, staged.run.is_done("in")) == (5, 7, True)
+    assert (staged.run.begin_ns, staged.run.stop_ns, staged.run.completion.is_done("in")) == (5, 7, True)
     assert (begun["records"], done["records"]) == ([], [])
     assert Status(**done["status"]) == Status.of(staged.crew)

@@ -156,7 +156,7 @@ def test_a_user_that_cannot_open_its_channel_fails_the_run(connection: StagedCon
     assert staged.run.failure is not None
     assert str(fault) in staged.run.failure
     assert connection.calls == ["close"]
-    assert staged.run.is_done("in")
+    assert staged.run.completion.is_done("in")
 
 
 def test_a_user_is_ended_wherever_it_waits(connection: StagedConnection) -> None:

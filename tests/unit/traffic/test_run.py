@@ -74,12 +74,12 @@ def test_a_group_after_another_starts_when_all_of_that_are_done() -> None:
     for seat in publishers[:2]:
         run.work_ended(seat)
     gevent.sleep(0)
-    assert not run.is_done("in")
+    assert not run.completion.is_done("in")
 
     run.work_ended(publishers[2])
 
-    assert starting.get(timeout=1) == run.done_ns("in") + 5 * NS_PER_MS
-    assert monotonic_ns() >= run.done_ns("in") + 5 * NS_PER_MS
+    assert starting.get(timeout=1) == run.completion.done_ns("in") + 5 * NS_PER_MS
+    assert monotonic_ns() >= run.completion.done_ns("in") + 5 * NS_PER_MS
     assert run.is_started("out")
 
 
