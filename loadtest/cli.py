@@ -15,6 +15,8 @@ from typing import Annotated
 
 import typer
 
+from loadtest.commands.broker import broker_app
+from loadtest.commands.options import Broker, Config, Plugin, Scenario, Server, Set
 from loadtest.errors import EXIT_INTERRUPTED, LoadTestError, UsageError
 
 app = typer.Typer(
@@ -25,23 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-broker_app = typer.Typer(help="Start, stop and look at private RabbitMQ nodes.", no_args_is_help=True)
 app.add_typer(broker_app, name="broker")
-
-Scenario = Annotated[str, typer.Argument(help="Name of a scenario of the catalogue, or a file.")]
-Set = Annotated[
-    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a value of the scenario; repeatable.")
-]
-Broker = Annotated[
-    list[str] | None,
-    typer.Option("--broker", metavar="URL", help="AMQP URL of a node; repeatable. Default: a private node."),
-]
-Server = Annotated[
-    Path | None, typer.Option(help="RabbitMQ installation for the private node. Default: LOADTEST_RABBITMQ_SERVER.")
-]
-Config = Annotated[Path | None, typer.Option(help="rabbitmq.conf for the private node.")]
-Plugin = Annotated[list[str] | None, typer.Option("--plugin", help="Plugin for the private node; repeatable.")]
-Name = Annotated[str, typer.Option(help="Name of the node.")]
 
 
 def main() -> None:
@@ -139,7 +125,7 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     processes: Annotated[int, typer.Option(help="Processes that the users are spread over; -1: one a core.")] = 1,
 ) -> None:
     """Run a scenario and judge it; the exit code is the verdict."""
-    from loadtest.command_run import run_scenario, run_scenario_in_processes
+    from loadtest.commands.run import run_scenario, run_scenario_in_processes
     from loadtest.locust_run import seconds_of
     from loadtest.request import Request
 
@@ -181,46 +167,3 @@ def calibrate(
     from loadtest.calibration.command import calibrate as measure_and_keep
 
     measure_and_keep(json_file)
-
-
-@broker_app.command("start")
-def broker_start(name: Name = "default", config: Config = None, plugin: Plugin = None, server: Server = None) -> None:
-    """Start a node that stays until it is stopped, and print its URL."""
-    from loadtest.broker.detached import start_detached
-
-    node = start_detached(name, config=config, plugins=plugin, server=server, progress=_say)
-    typer.echo(node.endpoint.url)
-
-
-@broker_app.command("stop")
-def broker_stop(name: Name = "default") -> None:
-    """Stop a node and remove all it has stored."""
-    from loadtest.broker.detached import stop_detached
-
-    stop_detached(name)
-    typer.echo(f"stopped {name}")
-
-
-@broker_app.command("status")
-def broker_status() -> None:
-    """Show the nodes that were started, and whether they live."""
-    from loadtest.broker.detached import running_nodes
-
-    nodes = running_nodes()
-    for node in nodes:
-        state = f"running, pid {node.pid}" if node.is_running else "ended"
-        typer.echo(f"{node.name}: RabbitMQ {node.version}, {state}, {node.url}")
-    if not nodes:
-        typer.echo("no node is started; `loadtest broker start` starts one")
-
-
-@broker_app.command("logs")
-def broker_logs(name: Name = "default", lines: Annotated[int, typer.Option(help="How many lines.")] = 50) -> None:
-    """Print the end of a node's log."""
-    from loadtest.broker.detached import tail_logs
-
-    typer.echo(tail_logs(name, lines), nl=False)
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)

@@ -41,9 +41,9 @@ class ScenarioPart(Part):
 
 
 class CheckPart(Part):
-    """A threshold of the scenario, judged."""
+    """A threshold, judged."""
 
-    check: str = Field(description="The threshold as written in the scenario.")
+    check: str = Field(description="The threshold as written, in the scenario or on the command line.")
     value: str | None = Field(description="What came, with its unit; null where it cannot be told.")
     limit: str = Field(description="What was asked for, with its unit.")
     ok: bool
@@ -165,6 +165,16 @@ class SeriesPart(Part):
     left_out: int = Field(description="Values that came after the stretches were full; the journal has them.")
 
 
+class SpanPart(Part):
+    """What a group did in a span of the run other than the measured part: the warm-up, or a stage of its rate."""
+
+    start_s: float = Field(description="In s after `started_at`.")
+    end_s: float
+    counts: dict[str, int] = Field(description="Messages, by the names of the totals; those that are 0 are left out.")
+    rates: RatesPart
+    latency: dict[str, LatencyPart]
+
+
 class GroupPart(Part):
     """A group of users of the scenario."""
 
@@ -175,6 +185,10 @@ class GroupPart(Part):
     rates: RatesPart
     latency: dict[str, LatencyPart]
     message_counts: dict[str, SeriesPart] = Field(description="By sink; of getters.")
+    by_user: tuple[int, ...] | None = Field(
+        default=None, description="Messages published or taken over the whole run, by user; null where not known."
+    )
+    spans: dict[str, SpanPart] = Field(default_factory=dict, description="`warm_up`, `stage 1`, `stage 2`, ...")
 
 
 class LostPart(Part):

@@ -42,7 +42,7 @@ ROOMS: dict[str, set[str]] = {
     | PURE_ROOMS
     | {"broker", "wire", "traffic", "dashboard", "request", "share", "calibration", "session"},
 }
-DOORS = {"__init__", "__main__", "main", "cli", "command_run"}
+DOORS = {"__init__", "__main__", "main", "cli", "commands"}
 
 # Packages that are kept to the rooms that need them.
 KEPT: dict[str, set[str]] = {

@@ -30,7 +30,7 @@ from loadtest.traffic.users import user_classes
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-LOCUSTFILE: Final = Path(__file__).with_name("main.py")
+LOCUSTFILE: Final = Path(__file__).parents[1] / "main.py"
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 __all__ = ["locust", "run_scenario", "run_scenario_in_processes"]

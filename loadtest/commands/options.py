@@ -1,0 +1,23 @@
+"""Options that several commands have, each described once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Scenario = Annotated[str, typer.Argument(help="Name of a scenario of the catalogue, or a file.")]
+Set = Annotated[
+    list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a value of the scenario; repeatable.")
+]
+Broker = Annotated[
+    list[str] | None,
+    typer.Option("--broker", metavar="URL", help="AMQP URL of a node; repeatable. Default: a private node."),
+]
+Server = Annotated[
+    Path | None, typer.Option(help="RabbitMQ installation for the private node. Default: LOADTEST_RABBITMQ_SERVER.")
+]
+Config = Annotated[Path | None, typer.Option(help="rabbitmq.conf for the private node.")]
+Plugin = Annotated[list[str] | None, typer.Option("--plugin", help="Plugin for the private node; repeatable.")]
+Name = Annotated[str, typer.Option(help="Name of the node.")]
