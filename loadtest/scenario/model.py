@@ -17,7 +17,7 @@ from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Group, Publishe
 from loadtest.scenario.leaf import GroupName, Nanoseconds, SomeNanoseconds, SomePerSecond, Text, as_tuple, whole
 from loadtest.scenario.part import Part
 from loadtest.scenario.quantity import NS_PER_S
-from loadtest.scenario.threshold import GroupKind, ThresholdText
+from loadtest.scenario.threshold import AnyThreshold, GroupKind
 from loadtest.scenario.topology import Topology
 
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -53,7 +53,7 @@ class Scenario(Part):
     consumers: dict[GroupName, ConsumerGroup] = Field(default_factory=dict)
     getters: dict[GroupName, GetterGroup] = Field(default_factory=dict)
     run: Run = Field(default_factory=Run)
-    thresholds: Annotated[tuple[ThresholdText, ...], as_tuple] = ()
+    thresholds: Annotated[tuple[AnyThreshold, ...], as_tuple] = ()
 
     @property
     def groups(self) -> dict[str, Group]:

@@ -17,16 +17,21 @@ MAX_DURATION_NS: Final = 366 * 24 * 3600 * NS_PER_S
 # RabbitMQ 3.10 takes messages up to 128 MiB unless told otherwise (max_message_size); later versions take less.
 MAX_SIZE_BYTES: Final = 128 * 1024 * 1024
 MAX_RATE_PER_S: Final = 10_000_000
+MAX_MEMORY_BYTES: Final = 1 << 60
 
 DURATION_ALLOWED: Final = "a time with its unit (ns, us, ms, s, m, h or d), such as 20ms"
 SIZE_ALLOWED: Final = "a size with its unit (B, KB, KiB, MB or MiB), such as 1KB"
 RATE_ALLOWED: Final = "a rate with its unit (/s, /m or /h), such as 2000/s"
 SHARE_ALLOWED: Final = "a share in percent, such as 99.9%"
+MEMORY_ALLOWED: Final = "a size with its unit (B, KB, KiB, MB, MiB, GB, GiB, TB or TiB), such as 1GB"
+CORES_ALLOWED: Final = "a share of one core in percent, such as 80%, or cores, such as 1.5 cores"
 
 DURATION_PATTERN: Final = r"^[0-9]{1,18}(\.[0-9]{1,9})? ?(ns|us|µs|ms|s|m|h|d)$"
 SIZE_PATTERN: Final = r"^[0-9]{1,18}(\.[0-9]{1,9})? ?(B|KB|KiB|MB|MiB)$"
 RATE_PATTERN: Final = r"^[0-9]{1,18}(\.[0-9]{1,9})? ?/ ?(s|m|h)$"
 SHARE_PATTERN: Final = r"^[0-9]{1,18}(\.[0-9]{1,9})? ?%$"
+MEMORY_PATTERN: Final = r"^[0-9]{1,18}(\.[0-9]{1,9})? ?(B|KB|KiB|MB|MiB|GB|GiB|TB|TiB)$"
+CORES_PATTERN: Final = r"^[0-9]{1,18}(\.[0-9]{1,9})? ?(%|cores?)$"
 
 _NS: Final = {
     "ns": 1,
@@ -39,6 +44,7 @@ _NS: Final = {
     "d": 24 * 3600 * NS_PER_S,
 }
 _BYTES: Final = {"B": 1, "KB": 1_000, "KiB": 1_024, "MB": 1_000_000, "MiB": 1_048_576}
+_MEMORY_BYTES: Final = {**_BYTES, "GB": 10**9, "GiB": 1 << 30, "TB": 10**12, "TiB": 1 << 40}
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -62,6 +68,21 @@ def parse_size(text: str) -> int:
     if value.denominator != 1 or value > MAX_SIZE_BYTES:
         raise QuantityError("a whole number of bytes, at most 128MiB")
     return int(value)
+
+
+def parse_memory(text: str) -> int:
+    """Return an amount of memory or disk space in bytes, from 0 to `MAX_MEMORY_BYTES`."""
+    number, unit = _split(text, MEMORY_PATTERN, MEMORY_ALLOWED)
+    value = number * _MEMORY_BYTES[unit]
+    if value.denominator != 1 or value > MAX_MEMORY_BYTES:
+        raise QuantityError("a whole number of bytes, at most 1EiB")
+    return int(value)
+
+
+def parse_cores(text: str) -> Fraction:
+    """Return processor time as a number of cores; `80%` is four fifths of one."""
+    number, unit = _split(text, CORES_PATTERN, CORES_ALLOWED)
+    return number / 100 if unit == "%" else number
 
 
 def parse_rate(text: str) -> Fraction:

@@ -1,11 +1,11 @@
 """
-Thresholds: what a run must reach to pass, as text that is read into a metric, a comparison and a limit.
+Thresholds: what a run must reach to pass, as text that is read into a metric, a comparison, a limit and a part.
 
-Knows which metrics there are and for which kind of group; never their values.
+    METRIC OPERATOR LIMIT [in PART]
 
-- `GROUP.LATENCY.STAT < 20ms`: a latency of a group; STAT is min, mean, max, or a percentile such as p99.9.
-- `[GROUP.]NAMED_rate >= 2000/s`, or `>= 99.9% of offered`: a rate of the measured part.
-- `[GROUP.]TOTAL == 0`: a total of the whole run.
+LIMIT is in the metric's unit, or for a rate a share of what was offered. PART is where it is looked at: `measured`,
+`warm_up`, `stage N` of a rate in stages, or the whole `run`. A mapping with `check` is the same with more to say:
+`abort: true` ends a run early that does not hold it. Knows no values.
 """
 
 from __future__ import annotations
@@ -13,52 +13,29 @@ from __future__ import annotations
 import operator
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Annotated, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal, Self, TypeAlias
 
-from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 
 from loadtest.scenario import quantity
-from loadtest.scenario.fault import fault_error, near_miss, shown
+from loadtest.scenario.fault import fault_error, shown
+from loadtest.scenario.leaf import Flag, Nanoseconds
+from loadtest.scenario.metric import COUNTED, GroupKind, Metric, MetricKind, parse_metric
+from loadtest.scenario.part import Part
 
-GroupKind = Literal["publisher", "consumer", "getter"]
-MetricKind = Literal["latency", "rate", "total"]
+__all__ = ["GroupKind", "Metric", "MetricKind", "Operator", "Threshold", "ThresholdEntry", "parse_threshold"]
 
-LATENCIES: Final[dict[str, frozenset[GroupKind]]] = {
-    "confirm": frozenset({"publisher"}),
-    "confirm_uncorrected": frozenset({"publisher"}),
-    "end_to_end": frozenset({"consumer", "getter"}),
-    "end_to_end_uncorrected": frozenset({"consumer", "getter"}),
-    "get": frozenset({"getter"}),
-    "lateness": frozenset({"publisher", "getter"}),
-    "connect": frozenset({"publisher", "consumer", "getter"}),
-}
-RATES: Final[dict[str, frozenset[GroupKind]]] = {
-    "offered_rate": frozenset({"publisher"}),
-    "published_rate": frozenset({"publisher"}),
-    "confirmed_rate": frozenset({"publisher"}),
-    "delivered_rate": frozenset({"consumer"}),
-    "got_rate": frozenset({"getter"}),
-}
-_TAKERS: Final[frozenset[GroupKind]] = frozenset({"consumer", "getter"})
-_PUBLISHERS: Final[frozenset[GroupKind]] = frozenset({"publisher"})
-TOTALS: Final[dict[str, frozenset[GroupKind]]] = {
-    "published": _PUBLISHERS,
-    "confirmed": _PUBLISHERS,
-    "nacked": _PUBLISHERS,
-    "returned": _PUBLISHERS,
-    "in_doubt": _PUBLISHERS,
-    "lost": _PUBLISHERS,
-    "delivered": frozenset({"consumer"}),
-    "got": frozenset({"getter"}),
-    "get_empty": frozenset({"getter"}),
-    "duplicates": _TAKERS,
-    "redelivered": _TAKERS,
-    "out_of_order": _TAKERS,
-    "corrupted": _TAKERS,
-    "foreign": _TAKERS,
-}
 OPERATORS: Final[dict[str, Callable[[Fraction, Fraction], bool]]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -69,39 +46,23 @@ OPERATORS: Final[dict[str, Callable[[Fraction, Fraction], bool]]] = {
 }
 Operator = Literal["<", "<=", "==", "!=", ">=", ">"]
 
+MEASURED: Final = "measured"
+WARM_UP: Final = "warm_up"
+WHOLE_RUN: Final = "run"
+STAGE: Final = "stage "
+ABORT_AFTER_NS: Final = 10 * quantity.NS_PER_S
+"""How long a threshold that aborts waits, unless told: the first seconds are of caches and connections."""
+
 THRESHOLD_ALLOWED: Final = (
     "METRIC OPERATOR LIMIT, such as shop.confirm.p99 < 20ms, published_rate >= 99.9% of offered, or lost == 0"
 )
-_SHAPE: Final = re.compile(r"([A-Za-z0-9_.-]{1,200}) *(<=|>=|==|!=|<|>) *([^<>=!]{1,60})", re.ASCII)
-_STAT: Final = re.compile(r"min|mean|max|p(?:100|[0-9]{1,2}(?:\.[0-9]{1,6})?)", re.ASCII)
-_STAT_WORDS: Final = ("min", "mean", "max", "p50", "p90", "p95", "p99", "p99.9", "p99.99")
-
-
-@dataclass(frozen=True, slots=True)
-class Metric:
-    """
-    A figure of the result.
-
-    Attributes:
-        group: None for the whole run; never None of a latency.
-        name: As in `LATENCIES`, `RATES` or `TOTALS`.
-        stat: Of a latency: min, mean, max, or p and the percentile.
-    """
-
-    kind: MetricKind
-    group: str | None
-    name: str
-    stat: str | None = None
-
-    @property
-    def percentile(self) -> float | None:
-        """The percentile that `stat` asks for, 0 to 100; None of min, mean and max."""
-        return float(self.stat[1:]) if self.stat is not None and self.stat.startswith("p") else None
-
-    @property
-    def group_kinds(self) -> frozenset[GroupKind]:
-        """The kinds of groups that have this metric."""
-        return {"latency": LATENCIES, "rate": RATES, "total": TOTALS}[self.kind][self.name]
+_SHAPE: Final = re.compile(r"([^\s<>=!]{1,400}) *(<=|>=|==|!=|<|>) *([^<>=!]{1,60})", re.ASCII)
+_PART: Final = re.compile(r"(.*?) +in +(warm_up|measured|run|stage +[1-9][0-9]{0,3})", re.ASCII)
+_LIMITS: Final[dict[str, Callable[[str], Fraction | int]]] = {
+    "time": quantity.parse_duration,
+    "size": quantity.parse_memory,
+    "cores": quantity.parse_cores,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +72,10 @@ class Threshold:
 
     Attributes:
         text: As the author wrote it.
-        limit: In ns of a latency, per second of a rate, a count of a total; with `of_offered` a share of the offered
+        limit: In the metric's unit: ns, per second, bytes, cores or a count; with `of_offered` a share of the offered
             rate.
+        part: measured, warm_up, run, or stage and its number from 1.
+        abort_after_ns: How long after the begin of the measured part a run that does not hold it is ended; None: never.
     """
 
     text: str
@@ -120,6 +83,13 @@ class Threshold:
     operator: Operator
     limit: Fraction
     of_offered: bool = False
+    part: str = MEASURED
+    abort_after_ns: int | None = None
+
+    @property
+    def stage(self) -> int | None:
+        """The stage that it is about, from 1."""
+        return int(self.part.removeprefix(STAGE)) if self.part.startswith(STAGE) else None
 
     def holds(self, value: Fraction | float, offered_per_s: Fraction | float | None = None) -> bool:
         """
@@ -140,63 +110,44 @@ class Threshold:
 
 def parse_threshold(value: object) -> Threshold:
     """Return the threshold that a text means; what is wrong with it is a fault. Groups are not known here."""
-    match = _SHAPE.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None or not isinstance(value, str):
+    text = value.strip() if isinstance(value, str) else ""
+    comparison, part = _split_part(text)
+    match = _SHAPE.fullmatch(comparison)
+    if match is None:
         raise fault_error(shown(value), THRESHOLD_ALLOWED)
-    metric = _metric(match.group(1))
+    metric = parse_metric(match.group(1))
     limit, of_offered = _limit(metric, match.group(3).strip())
     symbol: Operator = match.group(2)  # type: ignore[assignment]  # the pattern has these six only
-    return Threshold(value.strip(), metric, symbol, limit, of_offered)
+    return Threshold(text, metric, symbol, limit, of_offered, _part(metric, part))
 
 
-def _metric(text: str) -> Metric:
-    group, dot, rest = text.partition(".")
-    if not dot:
-        return _whole_run_metric(text)
-    name, dot, stat = rest.partition(".")
-    if dot:
-        return _latency(group, name, stat)
-    if name in RATES:
-        return Metric("rate", group, name)
-    if name in TOTALS:
-        return Metric("total", group, name)
-    if name in LATENCIES:
-        raise fault_error(f"the latency {shown(text)} without a statistic", f"{text}.STAT, such as {text}.p99")
-    raise _unknown(name, (*RATES, *TOTALS, *LATENCIES))
+def _split_part(text: str) -> tuple[str, str | None]:
+    match = _PART.fullmatch(text)
+    return (text, None) if match is None else (match.group(1), " ".join(match.group(2).split()))
 
 
-def _whole_run_metric(name: str) -> Metric:
-    if name in RATES:
-        return Metric("rate", None, name)
-    if name in TOTALS:
-        return Metric("total", None, name)
-    if name in LATENCIES:
-        raise fault_error(f"the latency {shown(name)} without a group", f"GROUP.{name}.STAT, such as shop.{name}.p99")
-    raise _unknown(name, (*RATES, *TOTALS))
-
-
-def _latency(group: str, name: str, stat: str) -> Metric:
-    if name not in LATENCIES:
-        raise fault_error(f"the latency {shown(name)}", ", ".join(LATENCIES), near_miss(name, LATENCIES))
-    if not _STAT.fullmatch(stat):
-        raise fault_error(f"the statistic {shown(stat)}", "min, mean, max, or p0 to p100", near_miss(stat, _STAT_WORDS))
-    return Metric("latency", group, name, stat)
-
-
-def _unknown(name: str, known: tuple[str, ...]) -> Exception:
-    return fault_error(f"the metric {shown(name)}", ", ".join(known), near_miss(name, known))
+def _part(metric: Metric, part: str | None) -> str:
+    """Return where a metric is looked at: what the author says, if the metric is known there."""
+    if metric.kind == "total":
+        if part not in {None, WHOLE_RUN} and metric.name not in COUNTED:
+            raise fault_error(f"{metric.name} in {part}, which is known of the whole run only", "no part, or in run")
+        return part or WHOLE_RUN
+    if part == WHOLE_RUN and metric.kind != "gauge":
+        raise fault_error(f"a {metric.kind} in run", "in measured, in warm_up or in stage N")
+    return part or MEASURED
 
 
 def _limit(metric: Metric, text: str) -> tuple[Fraction, bool]:
     try:
-        if metric.kind == "latency":
-            return Fraction(quantity.parse_duration(text)), False
-        if metric.kind == "rate":
+        if metric.unit == "rate":
             return _rate_limit(text)
+        if metric.unit in _LIMITS:
+            return Fraction(_LIMITS[metric.unit](text)), False
     except quantity.QuantityError as error:
         raise fault_error(f"the limit {shown(text)}", str(error)) from None
     if not re.fullmatch(r"[0-9]{1,15}", text, re.ASCII):
-        raise fault_error(f"the limit {shown(text)}", "a whole number of messages")
+        what = {"latency": " of values", "total": " of messages"}.get(metric.kind, "")
+        raise fault_error(f"the limit {shown(text)}", f"a whole number{what}")
     return Fraction(int(text)), False
 
 
@@ -210,9 +161,71 @@ def _rate_limit(text: str) -> tuple[Fraction, bool]:
         raise quantity.QuantityError(f"{error}, or a share, such as 99.9% of offered") from None
 
 
-ThresholdText = Annotated[
+def _refuse_abort(threshold: Threshold) -> None:
+    """Refuse to end a run by what may still come right."""
+    if threshold.part not in {MEASURED, WHOLE_RUN}:
+        raise fault_error(f"abort in {threshold.part}", "abort of what is looked at in the measured part, or the run")
+    if threshold.metric.kind != "total":
+        return
+    if threshold.metric.name not in COUNTED:
+        raise fault_error(f"abort by {threshold.metric.name}, which is known after the drain only", "another metric")
+    can_heal = threshold.operator not in {"<", "<="} and not (threshold.operator == "==" and threshold.limit == 0)
+    if can_heal:
+        raise fault_error(f"abort by {shown(threshold.text)}, which may still come to hold", "a limit from above")
+
+
+_Text = Annotated[
     Threshold,
     PlainValidator(parse_threshold),
-    PlainSerializer(lambda threshold: threshold.text),
     WithJsonSchema({"type": "string", "description": THRESHOLD_ALLOWED}),
 ]
+
+
+class ThresholdEntry(Part):
+    """A threshold with more to say than its comparison."""
+
+    check: _Text = Field(description=THRESHOLD_ALLOWED)
+    abort: Flag = Field(default=False, description="end the run early once it does not hold")
+    after_ns: Nanoseconds | None = Field(
+        None, alias="after", description="abort not before so long into the measured part; 10s unless told"
+    )
+
+    @model_validator(mode="after")
+    def _can_abort(self) -> Self:
+        if self.after_ns is not None and not self.abort:
+            raise fault_error("after without abort", "abort: true beside it")
+        if self.abort:
+            _refuse_abort(self.check)
+        return self
+
+    def threshold(self) -> Threshold:
+        """Return the threshold that it means."""
+        if not self.abort:
+            return self.check
+        return replace(self.check, abort_after_ns=ABORT_AFTER_NS if self.after_ns is None else self.after_ns)
+
+
+def _tag(value: object) -> str:
+    return "<entry>" if isinstance(value, dict | ThresholdEntry) else "<text>"
+
+
+def _threshold(value: Threshold | ThresholdEntry) -> Threshold:
+    return value.threshold() if isinstance(value, ThresholdEntry) else value
+
+
+def _written(threshold: Threshold) -> str | dict[str, object]:
+    if threshold.abort_after_ns is None:
+        return threshold.text
+    return {"check": threshold.text, "abort": True, "after": quantity.format_duration(threshold.abort_after_ns)}
+
+
+if TYPE_CHECKING:
+    AnyThreshold: TypeAlias = Threshold  # what comes out of it; a type checker does not follow the validators
+else:
+    AnyThreshold = Annotated[
+        Annotated[_Text, Tag("<text>")] | Annotated[ThresholdEntry, Tag("<entry>")],
+        Discriminator(_tag),
+        AfterValidator(_threshold),
+        PlainSerializer(_written),
+    ]
+"""A threshold as it stands in a scenario: a text, or a mapping."""

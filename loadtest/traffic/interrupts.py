@@ -1,8 +1,8 @@
 """
 Ctrl-C and SIGTERM: where in the process they arrive.
 
-What is done about them is decided by whoever leads the run (locust_run.py, commands/run.py). gevent prints what ends its
-hub, a Ctrl-C too, unless it is told that this is no error.
+What is done about them is decided by whoever leads the run (locust_run.py, commands/run.py). gevent prints what ends
+its hub, a Ctrl-C too, unless it is told that this is no error.
 """
 
 from __future__ import annotations

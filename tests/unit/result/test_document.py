@@ -14,7 +14,7 @@ from loadtest.result.document import Outcome, RunResult, result_schema
 from loadtest.result.findings import CODES
 from loadtest.result.findings import figures as figure_findings
 from loadtest.result.findings import messages as message_findings
-from loadtest.scenario.threshold import LATENCIES, RATES, TOTALS
+from loadtest.scenario.metric import LATENCIES, RATES, TOTALS
 from tests.unit.result.staged_run import broker_lost, cut_off, flood, orders
 
 DOCS = Path(__file__).parents[3] / "docs"

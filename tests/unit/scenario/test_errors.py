@@ -431,7 +431,7 @@ BAD = {
     "unknown statistic": (
         threshold("shop.confirm.p999 < 20ms"),
         (
-            's.yaml:16: thresholds[0]: found the statistic "p999"; allowed min, mean, max, or p0 to p100; '
+            's.yaml:16: thresholds[0]: found the statistic "p999"; allowed min, mean, max, count, or p0 to p100; '
             'did you mean "p99.9"?'
         ),
     ),
@@ -455,6 +455,94 @@ BAD = {
         (
             "s.yaml:16: thresholds[0]: found an offered rate in the closed model; "
             "allowed a limit such as 2000/s, or publishers with a rate"
+        ),
+    ),
+    "gauge that does not exist": (
+        threshold("broker.memry.max < 1GB"),
+        (
+            's.yaml:16: thresholds[0]: found the gauge "broker.memry"; allowed broker.cpu, broker.memory, '
+            "broker.disk_free, broker.memory_alarm, broker.disk_alarm, broker.connections, broker.flow, "
+            'broker.blocked; did you mean "broker.memory"?'
+        ),
+    ),
+    "gauge without a statistic": (
+        threshold("queue.depth < 10"),
+        (
+            's.yaml:16: thresholds[0]: found the gauge "queue.depth" without a statistic; '
+            "allowed queue.depth.STAT, such as queue.depth.max"
+        ),
+    ),
+    "gauge with an unknown statistic": (
+        threshold("queue.depth.maximum < 10"),
+        (
+            's.yaml:16: thresholds[0]: found the statistic "maximum"; allowed min, mean, max, or p0 to p100; '
+            'did you mean "max"?'
+        ),
+    ),
+    "gauge of an unknown queue": (
+        threshold("queue.depth/wrok.max < 10"),
+        's.yaml:16: thresholds[0]: found the unknown queue "wrok"; allowed part-%d, work; did you mean "work"?',
+    ),
+    "gauge that is not told by queue": (
+        threshold("broker.memory/orders.max < 1GB"),
+        (
+            "s.yaml:16: thresholds[0]: found broker.memory of a queue, which is told as a whole; "
+            "allowed queue.depth/QUEUE.STAT"
+        ),
+    ),
+    "memory without a unit": (
+        threshold("broker.memory.max < 1000"),
+        (
+            's.yaml:16: thresholds[0]: found the limit "1000"; '
+            "allowed a size with its unit (B, KB, KiB, MB, MiB, GB, GiB, TB or TiB), such as 1GB"
+        ),
+    ),
+    "part that a metric does not have": (
+        threshold("lost == 0 in warm_up"),
+        (
+            "s.yaml:16: thresholds[0]: found lost in warm_up, which is known of the whole run only; "
+            "allowed no part, or in run"
+        ),
+    ),
+    "latency of the whole run": (
+        threshold("shop.confirm.p99 < 20ms in run"),
+        ("s.yaml:16: thresholds[0]: found a latency in run; allowed in measured, in warm_up or in stage N"),
+    ),
+    "warm-up that there is none of": (
+        threshold("shop.confirm.p99 < 20ms in warm_up"),
+        ("s.yaml:16: thresholds[0]: found warm_up of a run without a warm-up; allowed in measured, or a run.warm_up"),
+    ),
+    "stage that there is none of": (
+        threshold("shop.confirm.p99 < 20ms in stage 1"),
+        (
+            "s.yaml:16: thresholds[0]: found stage 1; allowed in measured or warm_up: "
+            "there are no stages that all agree on (a rate as a list, without after)"
+        ),
+    ),
+    "abort by what may still come right": (
+        threshold("{check: published >= 5, abort: true}"),
+        (
+            's.yaml:16: thresholds[0]: found abort by "published >= 5", which may still come to hold; '
+            "allowed a limit from above"
+        ),
+    ),
+    "abort by what is known at the end": (
+        threshold("{check: lost == 0, abort: true}"),
+        ("s.yaml:16: thresholds[0]: found abort by lost, which is known after the drain only; allowed another metric"),
+    ),
+    "after without abort": (
+        threshold("{check: shop.confirm.p99 < 20ms, after: 3s}"),
+        "s.yaml:16: thresholds[0]: found after without abort; allowed abort: true beside it",
+    ),
+    "entry with an unknown key": (
+        threshold("{check: lost == 0, abrot: true}"),
+        's.yaml:16: thresholds[0].abrot: found an unknown key; allowed abort, after, check; did you mean "abort"?',
+    ),
+    "entry without a check": (
+        threshold("{abort: true}"),
+        (
+            "s.yaml:16: thresholds[0].check: found nothing; allowed METRIC OPERATOR LIMIT, "
+            "such as shop.confirm.p99 < 20ms, published_rate >= 99.9% of offered, or lost == 0"
         ),
     ),
 }

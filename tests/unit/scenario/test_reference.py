@@ -10,9 +10,9 @@ import pytest
 from loadtest.scenario import load_scenario
 from loadtest.scenario.body import Body, Sizes
 from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Properties, PublisherGroup, Stage
+from loadtest.scenario.metric import LATENCIES, RATES, TOTALS
 from loadtest.scenario.model import Run, Scenario
 from loadtest.scenario.part import Part
-from loadtest.scenario.threshold import LATENCIES, RATES, TOTALS
 from loadtest.scenario.topology import Binding, Exchange, Queue, Topology
 from loadtest.scenario.zipf import Zipf
 
