@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from loadtest.commands.broker import broker_app
-from loadtest.commands.options import Broker, Config, Plugin, Scenario, Server, Set
+from loadtest.commands.options import Broker, Config, Plugin, Scenario, Server, Set, Thresholds
 from loadtest.errors import EXIT_INTERRUPTED, LoadTestError, UsageError
 
 app = typer.Typer(
@@ -110,6 +110,7 @@ def schema(document: Annotated[str, typer.Argument(help="scenario or result")] =
 def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     scenario: Scenario,
     overrides: Set = None,
+    threshold: Thresholds = None,
     broker: Broker = None,
     users: Annotated[int | None, typer.Option("--users", "-u", help="Users in all, shared over the groups.")] = None,
     connect_rate: Annotated[
@@ -132,6 +133,7 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     request = Request(
         scenario=scenario,
         overrides=tuple(overrides or ()),
+        thresholds=tuple(threshold or ()),
         brokers=tuple(broker or ()),
         users=users,
         connect_rate_per_s=connect_rate,
@@ -154,6 +156,27 @@ def report(folder: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> 
 
     result = regenerate(folder)
     print_summary(result, folder=folder)
+    raise typer.Exit(result.verdict.exit_code)
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    threshold: Thresholds = None,
+    baseline: Annotated[Path | None, typer.Option(help="Folder of an older run to compare with.")] = None,
+    max_regression: Annotated[
+        list[str] | None,
+        typer.Option(metavar="'METRIC SHARE'", help="How much worse than the older run it may be; repeatable."),
+    ] = None,
+    despite: Annotated[
+        list[str] | None,
+        typer.Option(metavar="WHAT", help="Compare though they differ in this: scenario, broker or host; repeatable."),
+    ] = None,
+) -> None:
+    """Judge a run that is over anew: by its thresholds and others, and beside an older run."""
+    from loadtest.commands.check import check as judge
+
+    result = judge(folder, threshold or (), baseline, max_regression or (), despite or ())
     raise typer.Exit(result.verdict.exit_code)
 
 

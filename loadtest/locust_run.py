@@ -64,6 +64,7 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     )
     for flag, metavar, text in (
         ("--set", "PATH=VALUE", "Override a value of the scenario; repeatable."),
+        ("--threshold", "CHECK", "What must hold besides the scenario's thresholds; repeatable."),
         (
             "--broker",
             "URL",
@@ -130,6 +131,7 @@ def request_of(options: argparse.Namespace) -> Request:
     return Request(
         scenario=options.scenario,
         overrides=(*options.set, *filter(None, written)),
+        thresholds=tuple(options.threshold),
         brokers=tuple(options.broker),
         users=options.num_users,
         connect_rate_per_s=options.spawn_rate,

@@ -21,11 +21,13 @@ class Request:
     """
     What the command line, or the start form, asks for.
 
+    `thresholds` are further ones than the scenario's.
     `users`, `connect_rate_per_s` and `run_time_s` are Locust's `-u`, `-r` and `-t`; None leaves it to the scenario.
     """
 
     scenario: str
     overrides: tuple[str, ...] = ()
+    thresholds: tuple[str, ...] = ()
     brokers: tuple[str, ...] = ()
     users: int | None = None
     connect_rate_per_s: float | None = None
@@ -46,11 +48,11 @@ class Request:
         overrides = list(self.overrides)
         if self.connect_rate_per_s is not None:
             overrides.append(f"run.connect_rate={self.connect_rate_per_s:g}/s")
-        loaded = load_scenario(self.scenario, overrides=overrides)
+        loaded = load_scenario(self.scenario, overrides=overrides, thresholds=self.thresholds)
         if self.run_time_s is not None:
             longest_s = self.run_time_s
             duration_ns = loaded.scenario.run.duration_ns
             if duration_ns is None or duration_ns > longest_s * 1e9:
                 overrides.append(f"run.duration={longest_s:g}s")
-                loaded = load_scenario(self.scenario, overrides=overrides)
+                loaded = load_scenario(self.scenario, overrides=overrides, thresholds=self.thresholds)
         return loaded, build_plan(loaded.scenario, users=self.users)

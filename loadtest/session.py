@@ -34,8 +34,11 @@ from loadtest.measure.journal import Journal
 from loadtest.measure.records import broker_record, end_record, event_record, publisher_entry, run_record
 from loadtest.measure.window import Window
 from loadtest.report.folder import create_folder
-from loadtest.report.write import JOURNAL_NAME, write_results
+from loadtest.report.read import JOURNAL_NAME
+from loadtest.report.write import write_results
 from loadtest.result.build import build_result
+from loadtest.result.evidence import MEASURED
+from loadtest.result.live import Watch
 from loadtest.share import crew_here, groups_of, share_of
 from loadtest.stamp import RUN_TAG_BITS
 from loadtest.traffic.conductor import Conductor
@@ -122,6 +125,7 @@ class Session:
 
     def _lead(self, crew: Crew) -> None:
         self._crew = crew
+        self._watch = Watch(self.plan.scenario.thresholds, self.collector)
         self._conductor = Conductor(self.plan, crew, self.collector, self._take, self._depths)
 
     def conduct(self) -> None:
@@ -272,19 +276,25 @@ class Session:
 
     def _end_record(self) -> dict[str, Any]:
         interrupted = self._conductor is not None and self._conductor.interrupted
+        aborted = self._conductor.aborted if self._conductor is not None else None
         failure = self._crew.failure if self._crew is not None else "it did not begin"
         return end_record(
             monotonic_ns(),
             datetime.now(UTC).isoformat(),
-            complete=failure is None and not interrupted,
-            reason=failure or ("interrupted" if interrupted else None),
+            complete=failure is None and not interrupted and aborted is None,
+            reason=failure or ("interrupted" if interrupted else aborted),
         )
 
     def _take(self, record: dict[str, Any]) -> None:
         """Take one record of the run: into the journal, into the collector, and a window on to those who show it."""
         self.journal.append(record)
         self.collector.take(record)
-        if record["type"] == "window" and self.on_window:
-            window = Window.from_record(record)
-            for listener in self.on_window:
-                listener(window)
+        if record["type"] != "window":
+            return
+        window = Window.from_record(record)
+        for listener in self.on_window:
+            listener(window)
+        hopeless = self._watch.hopeless(window.end_ns) if window.phase == MEASURED else None
+        if hopeless is not None and self._conductor is not None:
+            # Not from here: this is called by who cuts the window that shows it.
+            gevent.spawn(self._conductor.abort, f"{hopeless.check} came to {hopeless.value}")

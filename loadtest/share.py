@@ -17,6 +17,7 @@ from loadtest.broker.fingerprint import boot_id
 from loadtest.errors import UsageError
 from loadtest.measure.recorder import Recorder
 from loadtest.request import Request
+from loadtest.scenario.stages import stages_of_groups
 from loadtest.stamp import run_words
 from loadtest.traffic.crew import OwnCrew
 from loadtest.traffic.gauges import Gauges
@@ -32,14 +33,20 @@ if TYPE_CHECKING:
 
 
 def groups_of(plan: Plan) -> dict[str, dict[str, Any]]:
-    """Return kind, model and number of users of each group, as the run record has them."""
+    """Return kind, model, number of users and stages of each group, as the run record has them."""
     open_groups = {seat.group for seat in seats_of(plan) if getattr(seat, "arrivals", None) is not None}
     published = {publisher.group for publisher in plan.publishers}
     # A consumer's latencies count from what the publishers intended, so they are as open as those are.
     if published and published <= open_groups:
         open_groups |= set(plan.users)
+    stages = stages_of_groups(plan.scenario)
     return {
-        name: {"kind": kind, "model": "open" if name in open_groups else "closed", "users": plan.users[name]}
+        name: {
+            "kind": kind,
+            "model": "open" if name in open_groups else "closed",
+            "users": plan.users[name],
+            "stages": [list(stage) for stage in stages.get(name, ())],
+        }
         for name, kind in plan.scenario.kinds.items()
     }
 
@@ -79,6 +86,7 @@ def share_of(request: Request, loaded: LoadedScenario, urls: Sequence[str], run_
     return {
         "scenario": str(path.resolve()) if path.exists() else request.scenario,
         "overrides": list(request.overrides),
+        "thresholds": list(request.thresholds),
         "users": request.users,
         "connect_rate_per_s": request.connect_rate_per_s,
         "run_time_s": request.run_time_s,
@@ -102,6 +110,7 @@ def crew_there(share: Mapping[str, Any], worker: str, opened: ExitStack) -> OwnC
     request = Request(
         scenario=share["scenario"],
         overrides=tuple(share["overrides"]),
+        thresholds=tuple(share["thresholds"]),
         users=share["users"],
         connect_rate_per_s=share["connect_rate_per_s"],
         run_time_s=share["run_time_s"],

@@ -11,6 +11,10 @@ Scenario = Annotated[str, typer.Argument(help="Name of a scenario of the catalog
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Override a value of the scenario; repeatable.")
 ]
+Thresholds = Annotated[
+    list[str] | None,
+    typer.Option("--threshold", metavar="CHECK", help="What must hold besides the scenario's thresholds; repeatable."),
+]
 Broker = Annotated[
     list[str] | None,
     typer.Option("--broker", metavar="URL", help="AMQP URL of a node; repeatable. Default: a private node."),

@@ -82,6 +82,7 @@ def run_scenario_in_processes(request: Request, run_time: str | None, processes:
         ("--processes", processes),
         ("--results", request.results),
         *(("--set", override) for override in request.overrides),
+        *(("--threshold", threshold) for threshold in request.thresholds),
         *(("--broker", url) for url in request.brokers),
         *(("--plugin", plugin) for plugin in request.plugins),
         ("-u", request.users),

@@ -4,7 +4,8 @@ What happened: histograms, the ledger of every message, windows, the journal, an
 Does not know what a run means (`result`) nor who made it happen (`traffic`). Needs numpy, hdrhistogram and pyroaring.
 """
 
-from loadtest.measure.collector import Collector, GroupTotals
+from loadtest.measure.collector import Collector
+from loadtest.measure.group_totals import GroupTotals
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.journal import Journal, read_journal
 from loadtest.measure.ledger import Ledger, LedgerTotals

@@ -6,93 +6,19 @@ Knows no thresholds and no verdict: `loadtest.result` makes those from what is h
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, Final
 
-from loadtest.clock import NS_PER_S
 from loadtest.errors import ResultsError
-from loadtest.measure.histogram import Histogram
-from loadtest.measure.intervals import Intervals
+from loadtest.measure.group_totals import GroupTotals
 from loadtest.measure.ledger import Ledger
 from loadtest.measure.losses import Losses, find_losses
 from loadtest.measure.records import FORMAT, Record
-from loadtest.measure.runs import Run, extend_runs
 from loadtest.measure.timeline import Timeline
-from loadtest.measure.window import GroupWindow, Window
+from loadtest.measure.window import Window
 
-# A series of more runs than this no longer shows anything; the journal has all of it.
-_SERIES_RUNS: Final = 10_000
-
-
-@dataclass(slots=True)
-class GroupTotals:
-    """
-    What one group did, over all workers.
-
-    Attributes:
-        kind: publisher, consumer or getter.
-        model: open or closed.
-        totals: Counters over the whole run.
-        measured: Counters over the windows of the measured phase.
-        active: When the group had work to do.
-        measured_active: The same, in the measured phase.
-        latencies: By name; of messages intended at or after the end of warm-up, but `connect` and `declare` of the
-            whole run.
-        warm_up: By name; of messages intended before.
-        series: `message_counts` by sink, as runs [first, count, step] in order of arrival (of several workers: of
-            their windows).
-        series_left_out: By sink, how many values came after the series was full.
-    """
-
-    name: str
-    kind: str
-    model: str
-    totals: Counter[str] = field(default_factory=Counter)
-    measured: Counter[str] = field(default_factory=Counter)
-    active: Intervals = field(default_factory=Intervals)
-    measured_active: Intervals = field(default_factory=Intervals)
-    latencies: dict[str, Histogram] = field(default_factory=dict)
-    warm_up: dict[str, Histogram] = field(default_factory=dict)
-    series: dict[str, dict[str, list[Run]]] = field(default_factory=dict)
-    series_left_out: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def total_active_ns(self) -> int:
-        """How long the group had work to do."""
-        return self.active.length
-
-    @property
-    def measured_active_ns(self) -> int:
-        """How long the group had work to do in the measured phase."""
-        return self.measured_active.length
-
-    def rate(self, counter: str) -> float | None:
-        """Return *counter* a second of the measured time in which the group was active; None if it never was."""
-        active_ns = self.measured_active_ns
-        return self.measured[counter] * NS_PER_S / active_ns if active_ns else None
-
-    def take(self, window: GroupWindow, *, is_measured: bool) -> None:
-        """Add what the group did in one window of one worker."""
-        self.totals.update(window.counters)
-        for start, end in window.active:
-            self.active.add(start, end)
-            if is_measured:
-                self.measured_active.add(start, end)
-        if is_measured:
-            self.measured.update(window.counters)
-        for histograms, records in ((self.latencies, window.histograms), (self.warm_up, window.warm_up)):
-            for name, record in records.items():
-                histogram = Histogram.from_record(record)
-                if name in histograms:
-                    histograms[name].add(histogram)
-                else:
-                    histograms[name] = histogram
-        for name, by_sink in window.series.items():
-            for sink, runs in by_sink.items():
-                known = self.series.setdefault(name, {}).setdefault(sink, [])
-                self.series_left_out[sink] += extend_runs(known, runs, _SERIES_RUNS)
+_BEGINS: Final = ("warm_up", "measured")
+"""Phases with which a run begins, once all its users are connected."""
 
 
 class _Attendance:
@@ -130,6 +56,8 @@ class Collector:
         run: The run record; empty before it came.
         phases, events: Those records, in order.
         left: Messages left in a sink's queue after the drain.
+        has_users: Whether it was told what each user took.
+        begin_ns: The instant at which all users began; None before it.
         end: The end record; None while the run goes on, or if it was cut off.
     """
 
@@ -138,6 +66,8 @@ class Collector:
         self.phases: list[Record] = []
         self.events: list[Record] = []
         self.left: dict[str, int] = {}
+        self.has_users = False
+        self.begin_ns: int | None = None
         self.end: Record | None = None
         self.groups: dict[str, GroupTotals] = {}
         self.ledger = Ledger({})
@@ -146,10 +76,11 @@ class Collector:
         self._workers: dict[str, _Attendance] = {}
         self._takers: dict[str, Callable[[Record], None]] = {
             "run": self._take_run,
-            "phase": self.phases.append,
+            "phase": self._take_phase,
             "window": self._take_window,
             "broker": self._take_broker,
             "event": self.events.append,
+            "users": self._take_users,
             "queue": self._take_queue,
             "end": self._take_end,
         }
@@ -193,6 +124,11 @@ class Collector:
         return sorted(self._workers)
 
     @property
+    def measured_from_ns(self) -> int | None:
+        """The instant at which the measured phase began; None before it."""
+        return next((record["at_ns"] for record in self.phases if record["phase"] == "measured"), None)
+
+    @property
     def measured_ns(self) -> int:
         """How long the measured phase took, or has taken so far; 0 if there was none."""
         began = None
@@ -221,6 +157,8 @@ class Collector:
             name: GroupTotals(name=name, kind=group["kind"], model=group["model"])
             for name, group in record["groups"].items()
         }
+        for name, group in record["groups"].items():
+            self.groups[name].set_stages(group.get("stages", ()))
         self.ledger = Ledger(
             {
                 publisher["id"]: None if publisher["routes"] is None else tuple(map(tuple, publisher["routes"]))
@@ -230,13 +168,18 @@ class Collector:
         self.timeline = Timeline(record["start_ns"])
         self.run = record
 
+    def _take_phase(self, record: Record) -> None:
+        if self.begin_ns is None and record["phase"] in _BEGINS:
+            self.begin_ns = int(record["at_ns"])
+        self.phases.append(record)
+
     def _take_window(self, record: Record) -> None:
         window = Window.from_record(record)
         if not self._workers.setdefault(window.worker, _Attendance()).note(window.index):
             return
         self.last_ns = max(self.last_ns, window.end_ns)
         for name, group in window.groups.items():
-            self.groups[name].take(group, is_measured=window.phase == "measured")
+            self.groups[name].take(group, window, self.begin_ns)
         self.ledger.take(window.ledger)
         self.timeline.take(window)
 
@@ -244,6 +187,12 @@ class Collector:
         phase = self.phases[-1]["phase"] if self.phases else ""
         gauges = {str(name): float(value) for name, value in record["gauges"].items()}
         self.timeline.take_gauges(int(record["at_ns"]), phase, gauges)
+
+    def _take_users(self, record: Record) -> None:
+        self.has_users = True
+        for name, users in record["taken"].items():
+            for user, messages in users:
+                self.groups[name].by_user[int(user)] += int(messages)
 
     def _take_queue(self, record: Record) -> None:
         self.left[record["sink"]] = record["left"]

@@ -21,6 +21,9 @@ Every record has a `type`. In the order in which they usually come:
 `broker`
     What the broker, and the machine, said of themselves: `at_ns` instant · `gauges` {name: number}. Several a second,
     each with other gauges; one that was not told is not there.
+`users`
+    What the users of one worker took over the whole run: `worker` · `taken` {group: [[user from 0, messages], …]}.
+    Comes once from each, before the end.
 `queue`
     `sink` · `left`: messages still in that sink's queue after the drain, read from the broker.
 `end` (last, once)
@@ -91,6 +94,11 @@ def event_record(at_ns: int, code: str, text: str, **extra: Any) -> Record:
 def broker_record(at_ns: int, gauges: Mapping[str, float]) -> Record:
     """Return the record of what was read of the broker's own state at an instant."""
     return {"type": "broker", "at_ns": at_ns, "gauges": dict(gauges)}
+
+
+def users_record(worker: str, taken: Mapping[str, Mapping[int, int]]) -> Record:
+    """Return the record of the messages that each user of a worker took, by group and number of the user."""
+    return {"type": "users", "worker": worker, "taken": {name: sorted(by.items()) for name, by in taken.items()}}
 
 
 def queue_record(sink: str, left: int) -> Record:

@@ -84,6 +84,11 @@ class _Row:
                 for column, value in zip(_PERCENTILES, values, strict=True)
                 if value is not None
             }
+        return cells | self.gauge_cells()
+
+    def gauge_cells(self) -> dict[Cell, float]:
+        """Return the gauges of the second."""
+        cells: dict[Cell, float] = {}
         for _, gauges in self.gauges.values():
             for name, value in gauges.items():
                 cell = ("", "gauge", name)
@@ -137,6 +142,18 @@ class Timeline:
         """
         for second in sorted((*self._places, *self._open)):
             yield self._row(second)
+
+    def gauge(self, name: str, phase: str | None) -> list[float]:
+        """Return what was read of a gauge, second by second, of the seconds of *phase* or of all; some have none."""
+        cell = ("", "gauge", name)
+        column = self._columns.get(cell, ())
+        closed = [
+            value
+            for value, of_phase in zip(column, self._phases, strict=False)
+            if not math.isnan(value) and phase in {None, of_phase}
+        ]
+        rows = [row for _, row in sorted(self._open.items()) if phase in {None, row.phase}]
+        return closed + [cells[cell] for row in rows if cell in (cells := row.gauge_cells())]
 
     def latest(self) -> dict[str, Any] | None:
         """Return the newest row that every worker has gone past; None before there is one."""

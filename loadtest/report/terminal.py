@@ -7,6 +7,7 @@ run ends.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TextIO
@@ -44,12 +45,29 @@ _VERDICTS: Final[dict[Outcome, Cell]] = {
 
 def print_summary(result: RunResult, *, folder: Path | None = None, file: TextIO | None = None) -> None:
     """Print the summary to *file* (standard output): coloured and as wide as the terminal; elsewhere plain, 80 wide."""
+    _print(lambda width: render(result, width=width, folder=folder), file)
+
+
+def _print(page: Callable[[int], Text], file: TextIO | None) -> None:
     console = Console(file=file, highlight=False, emoji=False, markup=False, soft_wrap=True)
     width = console.width if console.is_terminal else PLAIN_WIDTH
-    text = render(result, width=width, folder=folder)
+    text = page(max(MIN_WIDTH, min(width, MAX_WIDTH)))
     if not console.encoding.startswith("utf"):
         text = _in_ascii(text)
     console.print(text)
+
+
+def print_checks(result: RunResult, *, heading: str, file: TextIO | None = None) -> None:
+    """Print how a run was judged anew: the checks, and the verdict by them; *heading* says what was judged."""
+    _print(lambda width: _checks_page(result, width, heading), file)
+
+
+def _checks_page(result: RunResult, width: int, heading: str) -> Text:
+    page = Page(width)
+    page.sentence(heading, style="bold")
+    _put_checks(page, result.verdict.checks)
+    _put_verdict(page, result)
+    return page.text()
 
 
 def render(result: RunResult, *, width: int = PLAIN_WIDTH, folder: Path | None = None) -> Text:

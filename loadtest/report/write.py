@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Final
 
 from loadtest.errors import ResultsError
 from loadtest.measure.collector import Collector
@@ -18,11 +17,10 @@ from loadtest.measure.journal import read_journal
 from loadtest.report import json_file, scenario_file, windows_csv
 from loadtest.report.folder import write_file
 from loadtest.report.hdr_files import IntervalLogs, percentile_files
+from loadtest.report.read import JOURNAL_NAME, read_collector
 from loadtest.result.build import build_result
 from loadtest.result.document import RunResult
 from loadtest.result.sent_times import SentTimes
-
-JOURNAL_NAME: Final = "windows.jsonl"
 
 
 def write_results(folder: Path, collector: Collector) -> RunResult:
@@ -66,15 +64,7 @@ def regenerate(folder: Path) -> RunResult:
     Raises:
         ResultsError: If there is no journal of a run, or files could not be written.
     """
-    journal = folder / JOURNAL_NAME
-    if not journal.is_file():
-        raise ResultsError(f"{folder}: not the results of a run: it has no {JOURNAL_NAME}")
-    collector = Collector()
-    for record in read_journal(journal):
-        collector.take(record)
-    if not collector.run:
-        raise ResultsError(f"{journal}: not the journal of a run: it has no run record")
-    return write_results(folder, collector)
+    return write_results(folder, read_collector(folder))
 
 
 def _files(result: RunResult) -> Iterator[tuple[str, str]]:

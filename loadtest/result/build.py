@@ -27,6 +27,7 @@ from loadtest.result.document import (
     ScenarioPart,
 )
 from loadtest.result.evidence import Evidence
+from loadtest.result.figures import DocumentFigures
 from loadtest.result.findings import find
 from loadtest.result.groups import build_groups
 from loadtest.result.ledger import build_ledger, build_totals, close_books
@@ -80,7 +81,7 @@ def _evidence(collector: Collector) -> Evidence:
         events=[_event(collector, event) for event in collector.events],
         timeline=[_point(row) for row in collector.timeline.rows()],
         measured_s=collector.measured_ns / NS_PER_S,
-        measured_messages=sum(group.measured[name] for group in collector.groups.values() for name in _MOVED),
+        measured_messages=sum(group.measured.counts[name] for group in collector.groups.values() for name in _MOVED),
         has_end=collector.end is not None,
         missing_windows=collector.missing_windows,
         is_whole=collector.complete,
@@ -96,7 +97,7 @@ def _checks(scenario: dict[str, Any], evidence: Evidence) -> tuple[CheckPart, ..
     except (ScenarioError, ValueError) as error:
         note = f"cannot be evaluated, so they count as failed: the scenario of the journal cannot be read: {error}"
         return (CheckPart(check="all thresholds", value=None, limit="", ok=False, note=note),)
-    return check_thresholds(thresholds, evidence)
+    return check_thresholds(thresholds, DocumentFigures(evidence))
 
 
 def _thresholds(scenario: dict[str, Any]) -> list[Threshold]:

@@ -185,6 +185,9 @@ class GroupPart(Part):
     rates: RatesPart
     latency: dict[str, LatencyPart]
     message_counts: dict[str, SeriesPart] = Field(description="By sink; of getters.")
+    measured_counts: dict[str, int] = Field(
+        default_factory=dict, description="Messages counted in the measured part, by the names of the totals."
+    )
     by_user: tuple[int, ...] | None = Field(
         default=None, description="Messages published or taken over the whole run, by user; null where not known."
     )

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from loadtest.result.document import EventPart, GroupPart, LedgerPart, PointPart, TotalsPart
+from loadtest.result.document import EventPart, GroupPart, LedgerPart, PointPart, RunResult, TotalsPart
 
 MEASURED: Final = "measured"
 """Name of the phase whose rates and latencies count."""
@@ -21,6 +21,7 @@ RUN_FAILED: Final = "run-failed"
 INTERRUPTED: Final = "interrupted"
 JOURNAL_FAILED: Final = "journal-failed"
 WORKER_LOST: Final = "worker-lost"
+ABORTED: Final = "aborted"
 """Codes of events that change what a run means; others are only shown."""
 
 
@@ -66,3 +67,31 @@ class Evidence:
     def broker_failure(self) -> EventPart | None:
         """The event by which the broker went away for good; None if it did not."""
         return self.first_event(RUN_FAILED, CONNECTION_LOST)
+
+
+def evidence_of(result: RunResult) -> Evidence:
+    """
+    Return what a document says of a run.
+
+    Of one whose verdict is not about its figures (it was cut off, interrupted, lost its broker) the document tells no
+    more than that; see `is_final`.
+    """
+    moved = ("published", "delivered", "got")
+    counts = [group.measured_counts.get(name, 0) for group in result.groups.values() for name in moved]
+    rates = [getattr(group.rates, f"{name}_per_s") or 0.0 for group in result.groups.values() for name in moved]
+    cores = result.generator.get("cores")
+    return Evidence(
+        totals=result.totals,
+        groups=result.groups,
+        ledger=result.ledger,
+        events=result.events,
+        timeline=result.timeline,
+        measured_s=result.measured_s,
+        # A document of an older version has no counts of the measured part, but what did not move has no rate.
+        measured_messages=sum(counts) or int(any(rates)),
+        has_end=True,
+        missing_windows=0,
+        is_whole=True,
+        end_reason=None,
+        cores=cores if isinstance(cores, int) else None,
+    )

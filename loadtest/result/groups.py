@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 from loadtest.clock import NS_PER_S
-from loadtest.measure.collector import Collector, GroupTotals
+from loadtest.measure.collector import Collector
+from loadtest.measure.group_totals import GroupTotals, SpanTotals
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.runs import Run
-from loadtest.result.document import GroupKind, GroupPart, LatencyPart, LoadModel, RatesPart, SeriesPart, StretchPart
+from loadtest.result.document import (
+    GroupKind,
+    GroupPart,
+    LatencyPart,
+    LoadModel,
+    RatesPart,
+    SeriesPart,
+    SpanPart,
+    StretchPart,
+)
 from loadtest.result.ledger import PUBLISHER_TOTALS, Books
 from loadtest.result.samples import PERCENTILES
+from loadtest.scenario.metric import COUNTED
+from loadtest.scenario.threshold import MEASURED, STAGE, WARM_UP
 
 _KINDS: Final[dict[str, GroupKind]] = {"publisher": "publisher", "consumer": "consumer", "getter": "getter"}
 _MODELS: Final[dict[str, LoadModel]] = {"open": "open", "closed": "closed"}
@@ -26,6 +39,9 @@ LATENCIES: Final = (
     "declare",
 )
 """In the order in which people look at them."""
+
+COUNTED_TOTALS: Final = ("offered", *sorted(COUNTED))
+"""Totals that a part of the run has too: those that are counted as they happen."""
 
 _TAKER_TOTALS: Final = ("foreign", "redelivered", "corrupted")
 _SHARED_TOTALS: Final = ("duplicates", "out_of_order")
@@ -43,12 +59,12 @@ def build_groups(collector: Collector, books: Books) -> dict[str, GroupPart]:
             model=_MODELS[group.model],
             users=collector.run["groups"][name].get("users"),
             totals=publisher_totals[name] if group.kind == "publisher" else {**_taker_totals(group), **shared},
-            rates=_rates(group),
-            latency={
-                latency: _latency(group.latencies[latency], _MODELS[group.model])
-                for latency in sorted(group.latencies, key=_rank)
-            },
+            rates=build_rates(group, group.measured),
+            latency=_latencies(group, group.measured),
             message_counts=_series(group),
+            measured_counts=_counts(group.measured),
+            by_user=_by_user(group, collector, books),
+            spans=dict(_spans(group, collector)),
         )
         for name, group in collector.groups.items()
     }
@@ -80,19 +96,61 @@ def _taker_totals(group: GroupTotals) -> dict[str, int]:
     return {name: group.totals[name] for name in (*names, *_TAKER_TOTALS)}
 
 
-def _rates(group: GroupTotals) -> RatesPart:
+def _counts(span: SpanTotals) -> dict[str, int]:
+    return {name: span.counts[name] for name in COUNTED_TOTALS if span.counts[name]}
+
+
+def _by_user(group: GroupTotals, collector: Collector, books: Books) -> tuple[int, ...] | None:
+    """Return what each user published, or took; None where a run that was cut off did not come to tell."""
+    if group.kind == "publisher":
+        publishers = [publisher["id"] for publisher in collector.run["publishers"] if publisher["group"] == group.name]
+        return tuple(books.publishers[number].published for number in publishers)
+    users = collector.run["groups"][group.name].get("users")
+    if not collector.has_users or users is None:
+        return None
+    return tuple(group.by_user[user] for user in range(users))
+
+
+def _spans(group: GroupTotals, collector: Collector) -> Iterator[tuple[str, SpanPart]]:
+    """Yield the parts of the run besides the measured one in which the group did something."""
+    if collector.begin_ns is None:
+        return
+    begin_ns = collector.begin_ns - collector.start_ns
+    warm_up_ns = next((each["at_ns"] for each in collector.phases if each["phase"] == MEASURED), collector.last_ns)
+    spans = [(WARM_UP, 0, warm_up_ns - collector.begin_ns, group.warm_up)]
+    spans += [(f"{STAGE}{number}", *stage) for number, stage in enumerate(group.stages, start=1)]
+    for name, start_ns, end_ns, span in spans:
+        if span.counts or span.latencies:
+            yield (
+                name,
+                SpanPart(
+                    start_s=(begin_ns + start_ns) / NS_PER_S,
+                    end_s=(begin_ns + end_ns) / NS_PER_S,
+                    counts=_counts(span),
+                    rates=build_rates(group, span),
+                    latency=_latencies(group, span),
+                ),
+            )
+
+
+def build_rates(group: GroupTotals, span: SpanTotals) -> RatesPart:
+    """Return the rates of a group in a part of the run; those that its kind does not have are None."""
     is_publisher = group.kind == "publisher"
     has_schedule = is_publisher and group.model == "open"
     has_confirms = is_publisher and bool(group.totals["confirmed"] or group.totals["nacked"])
     return RatesPart(
-        active_s=group.measured_active_ns / NS_PER_S,
-        offered_per_s=group.rate("offered") if has_schedule else None,
-        published_per_s=group.rate("published") if is_publisher else None,
-        confirmed_per_s=group.rate("confirmed") if has_confirms else None,
-        delivered_per_s=group.rate("delivered") if group.kind == "consumer" else None,
-        got_per_s=group.rate("got") if group.kind == "getter" else None,
-        bytes_per_s=group.rate("bytes_published" if is_publisher else "bytes_delivered"),
+        active_s=span.active_ns / NS_PER_S,
+        offered_per_s=span.rate("offered") if has_schedule else None,
+        published_per_s=span.rate("published") if is_publisher else None,
+        confirmed_per_s=span.rate("confirmed") if has_confirms else None,
+        delivered_per_s=span.rate("delivered") if group.kind == "consumer" else None,
+        got_per_s=span.rate("got") if group.kind == "getter" else None,
+        bytes_per_s=span.rate("bytes_published" if is_publisher else "bytes_delivered"),
     )
+
+
+def _latencies(group: GroupTotals, span: SpanTotals) -> dict[str, LatencyPart]:
+    return {name: _latency(span.latencies[name], _MODELS[group.model]) for name in sorted(span.latencies, key=_rank)}
 
 
 def _latency(histogram: Histogram, model: LoadModel) -> LatencyPart:

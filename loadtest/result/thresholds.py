@@ -1,139 +1,137 @@
 """
 Thresholds judged: each becomes a check with what came, what was asked for and whether it holds.
 
-A check that cannot be evaluated has failed and says why: a missing figure is no ground to pass. Knows nothing of the
-verdict. A rate without a group is the sum of the rates of all groups that have it.
+A check that cannot be evaluated has failed and says why: a missing figure, or a percentile of too few values, is no
+ground to pass. Knows nothing of the verdict. A rate without a group is the sum of the rates of all groups that have it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
+from statistics import fmean
 
-from loadtest.result.document import CheckPart, GroupPart, LatencyPart
-from loadtest.result.evidence import Evidence
-from loadtest.result.samples import histogram_of, is_few, needed_values
-from loadtest.result.units import count_text, rate_text, share_text, time_text
-from loadtest.scenario.threshold import Metric, Threshold
+import numpy as np
+
+from loadtest.measure.histogram import Histogram
+from loadtest.result.document import CheckPart
+from loadtest.result.figures import Figures, NoFigureError, gauge_of, latency_of, offered_rate, rate_of, total_of
+from loadtest.result.samples import is_few, needed_values
+from loadtest.result.units import (
+    cores_text,
+    count_text,
+    number_text,
+    rate_text,
+    share_text,
+    size_text,
+    time_text,
+    values_text,
+)
+from loadtest.scenario.metric import Metric, Unit
+from loadtest.scenario.threshold import Threshold
 
 
-class _NoValueError(Exception):
-    """A metric has no value in this run; the text says why."""
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """
+    A metric's value in a run.
+
+    Attributes:
+        value: In the metric's unit.
+        offered_per_s: The rate that was offered, where a share of it is asked for.
+        weakness: Why it proves nothing, though there is a value: too few were measured.
+    """
+
+    value: float
+    offered_per_s: float | None = None
+    weakness: str | None = None
 
 
-def check_thresholds(thresholds: Iterable[Threshold], evidence: Evidence) -> tuple[CheckPart, ...]:
+def check_thresholds(thresholds: Iterable[Threshold], figures: Figures) -> tuple[CheckPart, ...]:
     """Return a check for each of *thresholds*, in their order."""
-    return tuple(_checked(threshold, evidence) for threshold in thresholds)
+    return tuple(check_threshold(threshold, figures) for threshold in thresholds)
 
 
-def _checked(threshold: Threshold, evidence: Evidence) -> CheckPart:
+def check_threshold(threshold: Threshold, figures: Figures) -> CheckPart:
+    """Return what *figures* say of a threshold."""
     try:
-        if threshold.metric.kind == "latency":
-            return _latency_check(threshold, evidence)
-        if threshold.metric.kind == "rate":
-            return _rate_check(threshold, evidence)
-        return _total_check(threshold, evidence)
-    except _NoValueError as error:
-        note = f"cannot be evaluated, so it counts as failed: {error}"
-        return CheckPart(check=threshold.text, value=None, limit=_limit_text(threshold), ok=False, note=note)
-
-
-def _latency_check(threshold: Threshold, evidence: Evidence) -> CheckPart:
-    metric = threshold.metric
-    latency = _group(metric, evidence).latency.get(metric.name)
-    if latency is None or not latency.count:
-        raise _NoValueError(f"{metric.group}.{metric.name} has no values in the measured part")
-    value_ns = _statistic(metric, latency)
-    percent = metric.percentile
-    note = None
-    if percent is not None and is_few(percent, latency.count):
-        note = (
-            f"{metric.stat} of {count_text(latency.count)} values is mostly chance; "
-            f"it needs {count_text(needed_values(percent))}"
-        )
+        figure = figure_of(threshold.metric, figures, threshold.part, of_offered=threshold.of_offered)
+    except NoFigureError as error:
+        reason = f"cannot be evaluated, so it counts as failed: {error}"
+        return CheckPart(check=threshold.text, value=None, limit=_limit_text(threshold), ok=False, note=reason)
+    holds = threshold.holds(Fraction(figure.value), figure.offered_per_s)
+    note = None if figure.weakness is None else f"{figure.weakness}, so it counts as failed"
     return CheckPart(
         check=threshold.text,
-        value=time_text(value_ns),
-        limit=_limit_text(threshold),
-        ok=threshold.holds(value_ns),
+        value=_value_text(threshold, figure),
+        limit=_limit_text(threshold, figure.offered_per_s),
+        ok=holds and figure.weakness is None,
         note=note,
     )
 
 
-def _statistic(metric: Metric, latency: LatencyPart) -> float:
-    if metric.percentile is not None:
-        value: float | None = histogram_of(latency).percentile(metric.percentile)
-    else:
-        value = {"min": latency.min_ns, "mean": latency.mean_ns, "max": latency.max_ns}[metric.stat or ""]
-    if value is None:
-        raise _NoValueError(f"{metric.stat} of nothing")
-    return value
-
-
-def _rate_check(threshold: Threshold, evidence: Evidence) -> CheckPart:
-    metric = threshold.metric
-    groups = [_group(metric, evidence)] if metric.group is not None else list(evidence.groups.values())
-    offered: float | None = None
-    if threshold.of_offered:
-        groups, offered = _with_offered(groups, evidence)
-    value = _sum(metric.name, groups)
-    if value is None:
-        raise _NoValueError(f"{metric.name} has no value: {_whose(metric)} was not active in the measured part")
-    ok = threshold.holds(value, None if offered is None else Fraction(offered))
-    shown = rate_text(value) if not offered else f"{rate_text(value)} ({share_text(value / offered)} of offered)"
-    return CheckPart(check=threshold.text, value=shown, limit=_limit_text(threshold, offered), ok=ok, note=None)
-
-
-def _with_offered(groups: list[GroupPart], evidence: Evidence) -> tuple[list[GroupPart], float]:
+def figure_of(metric: Metric, figures: Figures, part: str, *, of_offered: bool = False) -> Figure:
     """
-    Return the groups to compare and the rate that was offered to them.
+    Return the value of a metric in a part of the run.
 
-    Publishers are compared with their own schedules, and one without a rate is left out, because it offers nothing to
-    compare with. Consumers and getters are compared with what all publishers offered.
+    Raises:
+        NoFigureError: If there is none.
     """
-    paced = [group for group in groups if group.rates.offered_per_s is not None]
-    offered = _sum("offered_rate", paced or evidence.groups.values())
-    if offered is None:
-        raise _NoValueError("nothing was offered: no group publishes at a rate in the measured part (closed model)")
-    return [group for group in groups if group.kind != "publisher" or group in paced], offered
+    if metric.kind == "latency":
+        return _of_latency(metric, latency_of(metric, figures, part))
+    if metric.kind == "gauge":
+        return _of_gauge(metric, gauge_of(metric, figures, part))
+    if metric.kind == "total":
+        return Figure(total_of(metric, figures, part))
+    if of_offered:
+        return Figure(*offered_rate(metric, figures, part))
+    return Figure(rate_of(metric, figures, part)[0])
 
 
-def _sum(rate: str, groups: Iterable[GroupPart]) -> float | None:
-    values = [getattr(group.rates, f"{rate.removesuffix('_rate')}_per_s") for group in groups]
-    known = [value for value in values if value is not None]
-    return sum(known) if known else None
+def _of_latency(metric: Metric, latency: Histogram) -> Figure:
+    percent = metric.percentile
+    if percent is None:
+        by_stat = {"min": latency.min, "mean": latency.mean, "max": latency.max, "count": latency.count}
+        return Figure(by_stat[metric.stat or ""] or 0)
+    weakness = None
+    if is_few(percent, latency.count):
+        needed = count_text(needed_values(percent))
+        weakness = f"{metric.stat} of {values_text(latency.count)} is mostly chance; it needs {needed}"
+    return Figure(latency.percentile(percent) or 0, weakness=weakness)
 
 
-def _total_check(threshold: Threshold, evidence: Evidence) -> CheckPart:
-    metric = threshold.metric
-    totals = evidence.totals.model_dump() if metric.group is None else _group(metric, evidence).totals
-    value = totals.get(metric.name)
-    if value is None:
-        raise _NoValueError(f"{metric.name} cannot be told apart by group where several take messages")
-    return CheckPart(
-        check=threshold.text,
-        value=count_text(value),
-        limit=_limit_text(threshold),
-        ok=threshold.holds(Fraction(value)),
-        note=None,
-    )
+def _of_gauge(metric: Metric, values: Sequence[float]) -> Figure:
+    percent = metric.percentile
+    if percent is None:
+        by_stat = {"min": min(values), "mean": fmean(values), "max": max(values)}
+        return Figure(by_stat[metric.stat or ""])
+    # A gauge is read, not sampled at random: its percentile need only be another value than its maximum.
+    needed = 1 if percent == 100 else math.ceil(1 / (1 - Fraction(str(percent)) / 100))  # noqa: PLR2004
+    weakness: str | None = None
+    if len(values) < needed:
+        weakness = f"{metric.stat} of {count_text(len(values))} readings is their maximum; it needs {needed:,}"
+    return Figure(float(np.percentile(values, percent, method="inverted_cdf")), weakness=weakness)
 
 
-def _group(metric: Metric, evidence: Evidence) -> GroupPart:
-    group = evidence.groups.get(metric.group or "")
-    if group is None:
-        raise _NoValueError(f"the run had no group {metric.group}")
-    return group
-
-
-def _whose(metric: Metric) -> str:
-    return "no such group" if metric.group is None else metric.group
+def _value_text(threshold: Threshold, figure: Figure) -> str:
+    text = quantity_text(figure.value, threshold.metric.unit)
+    if not figure.offered_per_s:
+        return text
+    return f"{text} ({share_text(figure.value / figure.offered_per_s)} of offered)"
 
 
 def _limit_text(threshold: Threshold, offered_per_s: float | None = None) -> str:
     if threshold.of_offered:
         of_what = "offered" if offered_per_s is None else f"{rate_text(offered_per_s)} offered"
         return f"{threshold.operator} {share_text(float(threshold.limit))} of {of_what}"
-    text = {"latency": time_text, "rate": rate_text}.get(threshold.metric.kind)
-    limit = float(threshold.limit)
-    return f"{threshold.operator} {text(limit) if text else count_text(int(limit))}"
+    return f"{threshold.operator} {quantity_text(float(threshold.limit), threshold.metric.unit)}"
+
+
+def quantity_text(value: float, unit: Unit) -> str:
+    """Return a value of a metric as people read it."""
+    if unit == "count":
+        return count_text(int(value)) if float(value).is_integer() else number_text(value)
+    texts = {"time": time_text, "rate": rate_text, "size": size_text, "cores": cores_text}
+    return texts[unit](value)

@@ -92,6 +92,13 @@ def share_text(share: float | None) -> str:
     return f"{text}%"
 
 
+def cores_text(cores: float | None) -> str:
+    """Return processor time: below one core in percent of it, ``80.5%``, from there on ``1.5 cores``."""
+    if cores is None:
+        return NOTHING
+    return share_text(cores) if cores < 1 else f"{_grouped(cores, SIGNIFICANT_DIGITS)} core{'' if cores == 1 else 's'}"
+
+
 def number_text(number: float | None) -> str:
     """Return a bare number with up to five significant digits and thousands separators."""
     return NOTHING if number is None else _grouped(number, RATE_DIGITS)

@@ -8,10 +8,11 @@ Rules, the first that applies wins (exit codes: design section 7):
 3. messages lost or corrupted: 1, also where the run lost the broker: a loss is what such a test looks for.
 4. the books do not balance: 1. A figure that cannot be right is no ground to pass.
 5. the run lost the broker: 3.
-6. the run did not do all that was asked, or its journal could not be written: 4.
-7. nothing was measured: 4. Thresholds that hold for want of messages prove nothing.
-8. a threshold failed: 1.
-9. otherwise it passed: 0.
+6. a threshold ended it early: 1. It was drained in full, so that 3 and 4 are known of it.
+7. the run did not do all that was asked, or its journal could not be written: 4.
+8. nothing was measured: 4. Thresholds that hold for want of messages prove nothing.
+9. a threshold failed: 1.
+10. otherwise it passed: 0.
 
 Knows nothing of how checks and findings were made; findings never change the outcome.
 """
@@ -23,9 +24,9 @@ from typing import Final
 
 from loadtest.errors import EXIT_BROKER, EXIT_FAILED, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_PASSED
 from loadtest.result.bound import find_bound
-from loadtest.result.document import CheckPart, FindingPart, Outcome, VerdictPart
-from loadtest.result.evidence import JOURNAL_FAILED, WORKER_LOST, Evidence
-from loadtest.result.units import count_text, messages_text
+from loadtest.result.document import CheckPart, FindingPart, Outcome, RunResult, VerdictPart
+from loadtest.result.evidence import ABORTED, JOURNAL_FAILED, WORKER_LOST, Evidence, evidence_of
+from loadtest.result.units import count_text, messages_text, span_text
 
 CUT_OFF: Final = "the run was cut off: its journal has no end record, and what was in flight cannot be accounted for"
 
@@ -41,6 +42,20 @@ def judge(evidence: Evidence, checks: Sequence[CheckPart], findings: Sequence[Fi
         findings=tuple(findings),
         bound=find_bound(evidence),
     )
+
+
+def judge_anew(result: RunResult, checks: Sequence[CheckPart]) -> RunResult:
+    """
+    Return a run with other checks, and what it means by them.
+
+    A verdict that is not about its figures, because the run was cut off, interrupted, measured nothing or lost its
+    broker, stands.
+    """
+    verdict = result.verdict
+    if verdict.exit_code in {EXIT_PASSED, EXIT_FAILED}:
+        outcome, exit_code, reason = _ruling(evidence_of(result), checks)
+        verdict = verdict.model_copy(update={"outcome": outcome, "exit_code": exit_code, "reason": reason})
+    return result.model_copy(update={"verdict": verdict.model_copy(update={"checks": tuple(checks)})})
 
 
 def _ruling(evidence: Evidence, checks: Sequence[CheckPart]) -> tuple[Outcome, int, str]:
@@ -89,6 +104,11 @@ def _broker_gone(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
     return f"the run lost the broker: {failure.text}" if failure else None
 
 
+def _abortion(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
+    event = evidence.first_event(ABORTED)
+    return None if event is None else f"the run was ended early, {span_text(event.t_s)} after its start: {event.text}"
+
+
 def _shortfall(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
     journal = evidence.first_event(JOURNAL_FAILED)
     if journal is not None:
@@ -132,6 +152,7 @@ _RULES: Final[tuple[tuple[Callable[[Evidence, Sequence[CheckPart]], str | None],
     (_loss, "fail", EXIT_FAILED),
     (_imbalance, "fail", EXIT_FAILED),
     (_broker_gone, "error", EXIT_BROKER),
+    (_abortion, "fail", EXIT_FAILED),
     (_shortfall, "inconclusive", EXIT_INCOMPLETE),
     (_nothing, "nothing-measured", EXIT_INCOMPLETE),
     (_failures, "fail", EXIT_FAILED),

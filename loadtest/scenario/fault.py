@@ -36,8 +36,13 @@ class Fault:
 
     def line(self, place: str) -> str:
         """Return the fault as the user reads it, where `place` is `FILE:LINE`."""
+        return f"{place}: {path_text(self.path)}: {self.words}"
+
+    @property
+    def words(self) -> str:
+        """What was found, what is allowed, and the near miss."""
         hint = f"; did you mean {self.meant}?" if self.meant is not None else ""
-        return f"{place}: {path_text(self.path)}: found {self.found}; allowed {self.allowed}{hint}"
+        return f"found {self.found}; allowed {self.allowed}{hint}"
 
 
 def path_text(path: Path) -> str:
@@ -87,6 +92,12 @@ def listed(words: Iterable[str], *, most: int = 12) -> str:
 def fault_error(found: str, allowed: str, meant: str | None = None) -> PydanticCustomError:
     """Return the error with which a validator refuses the value that it was given."""
     return faults_error([Fault((), found, allowed, meant)])
+
+
+def words_of(error: PydanticCustomError) -> str:
+    """Return what an error of `fault_error` says, without the place that it has in a file."""
+    faults: tuple[Fault, ...] = (error.context or {})["faults"]
+    return "; ".join(fault.words for fault in faults)
 
 
 def faults_error(faults: Sequence[Fault]) -> PydanticCustomError:

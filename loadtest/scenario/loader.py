@@ -23,7 +23,7 @@ from loadtest.scenario.dump import dump_scenario
 from loadtest.scenario.fault import Fault, shown
 from loadtest.scenario.model import Scenario
 from loadtest.scenario.names import Names
-from loadtest.scenario.override import SET, apply_overrides
+from loadtest.scenario.override import SET, THRESHOLD, add_thresholds, apply_overrides
 from loadtest.scenario.salvage import Salvage
 from loadtest.scenario.variables import Substitution
 
@@ -47,7 +47,9 @@ class LoadedScenario:
     hash: str
 
 
-def load_scenario(source: str | FilePath, *, overrides: Sequence[str] = (), text: str | None = None) -> LoadedScenario:
+def load_scenario(
+    source: str | FilePath, *, overrides: Sequence[str] = (), thresholds: Sequence[str] = (), text: str | None = None
+) -> LoadedScenario:
     """
     Return the scenario of a file, or of the catalogue.
 
@@ -56,6 +58,7 @@ def load_scenario(source: str | FilePath, *, overrides: Sequence[str] = (), text
             are
             relative to.
         overrides: As given to `--set`, each `PATH=VALUE`; later ones win.
+        thresholds: As given to `--threshold`, besides those of the scenario.
         text: The YAML, where it has been read already.
 
     Raises:
@@ -64,7 +67,7 @@ def load_scenario(source: str | FilePath, *, overrides: Sequence[str] = (), text
     path = FilePath(source) if text is not None else find_scenario(source)
     content = _read(path) if text is None else text
     label = path.name if text is None and str(path) != str(source) else str(source)
-    scenario = _parse(content, label, path.parent, overrides)
+    scenario = _parse(content, label, path.parent, overrides, thresholds)
     resolved = dump_scenario(scenario)
     digest = hashlib.sha256(resolved.encode()).hexdigest()
     return LoadedScenario(scenario, resolved, str(source), tuple(overrides), digest)
@@ -83,12 +86,13 @@ def _read(path: FilePath) -> str:
         ) from error
 
 
-def _parse(content: str, label: str, folder: FilePath, overrides: Sequence[str]) -> Scenario:
+def _parse(content: str, label: str, folder: FilePath, overrides: Sequence[str], thresholds: Sequence[str]) -> Scenario:
     document = read_document(content, label)
     faults = list(document.faults)
     if document.value is None and faults:
         raise _error(faults)
     faults += apply_overrides(document, overrides)
+    faults += add_thresholds(document, thresholds)
     values = {} if document.value is None else document.value
     if not isinstance(values, dict):
         raise _error(
@@ -131,7 +135,7 @@ def _validate(values: dict[str, Any], folder: FilePath, known: Sequence[Fault]) 
 def _error(faults: Iterable[tuple[Place, Fault]]) -> ScenarioError:
     def in_file_order(entry: tuple[Place, Fault]) -> tuple[bool, int, str]:
         place, fault = entry
-        return place.source == SET, place.line, str(fault.path)
+        return place.source in {SET, THRESHOLD}, place.line, str(fault.path)
 
     lines = [fault.line(str(place)) for place, fault in sorted(faults, key=in_file_order)]
     return ScenarioError("\n".join(dict.fromkeys(lines)))

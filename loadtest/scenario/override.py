@@ -17,6 +17,7 @@ from loadtest.scenario.document import Document, Place, read_document
 from loadtest.scenario.fault import Fault, Path, listed, near_miss, shown
 
 SET: Final = "--set"
+THRESHOLD: Final = "--threshold"
 _STEP: Final = re.compile(r'\.?(?:([A-Za-z0-9_%*#/-]+)|("(?:[^"\\]|\\.)*")|\[([0-9]{1,6})\])')
 _ALLOWED: Final = "PATH=VALUE, such as run.duration=10s"
 _NAMED: Final[tuple[Path, ...]] = (
@@ -38,6 +39,32 @@ def apply_overrides(document: Document, overrides: Sequence[str]) -> list[tuple[
             _apply(document, text, place)
         except _RefusedError as refused:
             faults += [(place, fault) for fault in refused.faults]
+    return faults
+
+
+def add_thresholds(document: Document, texts: Sequence[str]) -> list[tuple[Place, Fault]]:
+    """
+    Put thresholds behind those of a document, in their order; return what cannot be read, each with its place.
+
+    A text is a comparison, or a mapping in YAML: `{check: …, abort: true}`.
+    """
+    if not texts:
+        return []
+    values = document.value = {} if document.value is None else document.value
+    known = values.get("thresholds") if isinstance(values, dict) else None
+    if not isinstance(values, dict) or not isinstance(known, list | None):
+        return []  # which is said where the grammar is checked
+    entries = list(known or ())
+    faults: list[tuple[Place, Fault]] = []
+    for number, text in enumerate(texts, start=1):
+        place, path = Place(THRESHOLD, number), ("thresholds", len(entries))
+        entry = read_document(text, THRESHOLD) if text.lstrip().startswith("{") else Document(THRESHOLD, text)
+        if entry.faults:
+            faults += [(place, Fault(path, fault.found, fault.allowed)) for _, fault in entry.faults]
+            continue
+        document.places[path] = place
+        entries.append(entry.value)
+    values["thresholds"] = entries
     return faults
 
 

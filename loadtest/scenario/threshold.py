@@ -34,7 +34,7 @@ from loadtest.scenario.leaf import Flag, Nanoseconds
 from loadtest.scenario.metric import COUNTED, GroupKind, Metric, MetricKind, parse_metric
 from loadtest.scenario.part import Part
 
-__all__ = ["GroupKind", "Metric", "MetricKind", "Operator", "Threshold", "ThresholdEntry", "parse_threshold"]
+__all__ = ["AnyThreshold", "GroupKind", "Metric", "MetricKind", "Threshold", "parse_figure", "parse_threshold"]
 
 OPERATORS: Final[dict[str, Callable[[Fraction, Fraction], bool]]] = {
     "<": operator.lt,
@@ -119,6 +119,13 @@ def parse_threshold(value: object) -> Threshold:
     limit, of_offered = _limit(metric, match.group(3).strip())
     symbol: Operator = match.group(2)  # type: ignore[assignment]  # the pattern has these six only
     return Threshold(text, metric, symbol, limit, of_offered, _part(metric, part))
+
+
+def parse_figure(text: str) -> tuple[Metric, str]:
+    """Return the metric and the part of `METRIC [in PART]`; what is wrong with it is a fault."""
+    name, part = _split_part(text.strip())
+    metric = parse_metric(name)
+    return metric, _part(metric, part)
 
 
 def _split_part(text: str) -> tuple[str, str | None]:

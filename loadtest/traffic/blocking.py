@@ -202,7 +202,7 @@ class BlockingConsumer(BlockingMember["ConsumerPlan"]):
                 exclusive=seat.exclusive,
                 arguments=dict(seat.arguments),
             )
-            self._intakes[tag] = Intake(self._run, self._run.recorder.delivery(seat.group, sink))
+            self._intakes[tag] = Intake(self._run, seat, sink)
         assert self._connection is not None, "work follows connect"
         while not self._has_enough():
             self._connection.process_data_events(time_limit=POLL_S)

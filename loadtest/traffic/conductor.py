@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from loadtest.clock import NS_PER_MS, NS_PER_S, monotonic_ns
 from loadtest.measure.records import queue_record
+from loadtest.scenario.stages import stages_of_groups
 from loadtest.traffic.collecting import heap_frozen
 from loadtest.traffic.cutter import WINDOW_NS, Cutter
 from loadtest.traffic.drain import Drain
@@ -52,6 +53,9 @@ class Conductor:
     """
     Leads one run.
 
+    Attributes:
+        aborted: Why somebody has ended it before its time; None if nobody has.
+
     Args:
         crew: Its users.
         emit: Takes every record, in order.
@@ -66,10 +70,13 @@ class Conductor:
         self._begin_ns = 0
         self._is_over = False
         self._interrupted_ns: int | None = None
+        self.aborted: str | None = None
         self._is_drained = False
         seats = seats_of(plan)
         consumers = {consumer.group for consumer in plan.consumers}
         self._bounded = sorted({seat.group for seat in seats if is_bounded(seat)})
+        stages = stages_of_groups(plan.scenario).values()
+        self._stage_edges = sorted({edge for group in stages for stage in group for edge in stage})
         self._has_endless = any(seat.group not in consumers and not is_bounded(seat) for seat in seats)
 
     @property
@@ -109,6 +116,13 @@ class Conductor:
         self._interrupted_ns = monotonic_ns()
         self._crew.record("interrupted", "interrupted by the user or a signal")
         self._crew.stop()
+
+    def abort(self, text: str) -> None:
+        """End publishing early because of what *text* says; what is in flight gets its full drain."""
+        if self.aborted is None and not self.interrupted and not self._is_over:
+            self.aborted = text
+            self._crew.record("aborted", text)
+            self._crew.stop()
 
     # --- phases --------------------------------------------------------------------------------------------------
 
@@ -166,9 +180,10 @@ class Conductor:
         cutter.cut(monotonic_ns())
 
     def _edge(self, measured_ns: int) -> int:
-        """Return when to cut next: at whole seconds since the begin, the end of the warm-up, the end of publishing."""
+        """Return when to cut next: a second since the begin is whole, or a stage, the warm-up or publishing ends."""
         since_ns = max(0, self._cutter.cut_ns - self._begin_ns)
         edges = [self._begin_ns + since_ns - since_ns % WINDOW_NS + WINDOW_NS]
+        edges += [self._begin_ns + edge_ns for edge_ns in self._stage_edges if edge_ns > since_ns][:1]
         if self._cutter.phase == "warm_up":
             edges.append(measured_ns)
         if self._crew.stop_ns is not None:

@@ -149,7 +149,7 @@ class Consumer(WireMember["ConsumerPlan"]):
         channel = self._channel
         assert channel is not None, "work follows prepare"
         for queue, sink in zip(self._seat.queues, self._seat.sinks, strict=True):
-            intake = Intake(self._run, self._run.recorder.delivery(self._seat.group, sink))
+            intake = Intake(self._run, self._seat, sink)
             tag = channel.basic_consume(
                 queue,
                 Subscription(self, intake),

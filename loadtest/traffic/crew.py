@@ -8,12 +8,13 @@ when to order what.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Final, Protocol
 
 import gevent
 
 from loadtest.clock import NS_PER_MS, NS_PER_US, monotonic_ns
-from loadtest.measure.records import event_record
+from loadtest.measure.records import event_record, users_record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -105,7 +106,8 @@ class Crew(Protocol):
         Return what happened since the last cut, a window a process, and the events since.
 
         Args:
-            now_ns: Where the windows end; at 0 none is cut, and the events come alone.
+            now_ns: Where the windows end; at 0, when all is over, none is cut, and the last events come with what each
+                user took.
             phase: What they belong to.
             pause: If given, consumers count as active until their last message, or until this instant if that is later.
         """
@@ -221,6 +223,8 @@ class OwnCrew:
         events, self.run.events = self.run.events, []
         for at_ns, code, text in events:
             yield event_record(at_ns, code, text)
+        if now_ns == 0:
+            yield users_record(self.run.recorder.worker, self._taken_by_user())
 
     def end_publishing(self, stop_ns: int) -> None:
         """Take publishers that are at work as active until *stop_ns*, and no longer."""
@@ -253,6 +257,12 @@ class OwnCrew:
         """Return when each group that is still at work took its last message."""
         run = self.run
         return {group: taken_ns for group, taken_ns in run.last_taken_ns.items() if not self.is_done(group)}
+
+    def _taken_by_user(self) -> dict[str, Counter[int]]:
+        taken: dict[str, Counter[int]] = {}
+        for intake in self.run.intakes:
+            taken.setdefault(intake.seat.group, Counter())[intake.seat.user] += intake.taken
+        return taken
 
     def _of_all(self, end: Callable[[RunningTask], None]) -> None:
         """Call *end* for all users at once; a fault of ours in it fails the run."""

@@ -48,10 +48,7 @@ class GetLoop(Member["GetterPlan"]):
     def work(self, start_ns: int) -> None:
         """Get until the queues are empty (`until: empty`), enough was got, or the run is over."""
         seat, run = self._seat, self._run
-        intakes = {
-            queue: Intake(run, run.recorder.delivery(seat.group, sink))
-            for queue, sink in zip(seat.queues, seat.sinks, strict=True)
-        }
+        intakes = {queue: Intake(run, seat, sink) for queue, sink in zip(seat.queues, seat.sinks, strict=True)}
         calls = got = 0
         for queue in cycle(seat.queues):
             if not intakes or got == seat.messages:

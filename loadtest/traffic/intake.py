@@ -17,30 +17,43 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from loadtest.measure.delivery_recorder import DeliveryRecorder
+    from loadtest.scenario import ConsumerPlan, GetterPlan
     from loadtest.traffic.run import Run
     from loadtest.wire.gets import GetOk
 
 
 class Intake:
-    """Sorts what one consumer or getter takes from one sink into ours, foreign and corrupted, and records it."""
+    """
+    Sorts what one consumer or getter takes from one sink into ours, foreign and corrupted, and records it.
 
-    def __init__(self, run: Run, recorder: DeliveryRecorder) -> None:
-        self.recorder = recorder
+    Attributes:
+        seat: Whose it is.
+        taken: Messages taken, of whatever kind.
+    """
+
+    def __init__(self, run: Run, seat: ConsumerPlan | GetterPlan, sink: str) -> None:
+        self.seat = seat
+        self.taken = 0
+        self.recorder: DeliveryRecorder = run.recorder.delivery(seat.group, sink)
         self._run = run
+        run.intakes.append(self)
         self._tag = run.run_tag
         # What follows the stamp in a body that carries it, kept: slicing a body of 1 MB costs 0.9 ms each time.
         self._tails: dict[bytes, bytes] = {}
 
     def take_run(self, stamps: NDArray[np.void], read_ns: int, n_bytes: int, redelivered: bool) -> None:
         """Record a run of stamped deliveries of one shape; the recorder tells ours from foreign by their stamps."""
+        self.taken += len(stamps)
         self.recorder.delivered_run(stamps, read_ns, n_bytes, len(stamps) if redelivered else 0)
 
     def take_one(self, stamp: bytes, read_ns: int, n_bytes: int, redelivered: bool) -> None:
         """Record one stamped delivery; cheaper than a run of one."""
+        self.taken += 1
         self.recorder.delivered_one(stamp, read_ns, n_bytes, int(redelivered))
 
     def take_unstamped(self, count: int, n_bytes: int, redelivered: bool) -> None:
         """Record deliveries without a stamp."""
+        self.taken += count
         self.recorder.foreign(count, n_bytes, redelivered=count if redelivered else 0)
 
     def take_message(self, properties: pika.BasicProperties, body: bytes, read_ns: int, redelivered: bool) -> bool:
@@ -53,6 +66,7 @@ class Intake:
         if stamp is None:
             self.take_unstamped(1, len(body), redelivered)
             return body in self._run.unstamped_bodies  # foreign all the same, but known to come again
+        self.taken += 1
         whole = self._is_whole(stamp, body)
         if not whole:
             self.recorder.corrupted(stamp.publisher_id, (stamp.seq,))
@@ -69,6 +83,7 @@ class Intake:
 
     def take_got(self, answer: GetOk, read_ns: int, get_ns: int) -> None:
         """Record one Get-Ok: the message, its message_count, and how long the Get took."""
+        self.taken += 1
         n_bytes = len(answer.body)
         stamp = self._ours(answer.stamp)
         if stamp is None:

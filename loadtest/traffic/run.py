@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from loadtest.measure.recorder import Recorder
     from loadtest.scenario import ConsumerPlan, GetterPlan, Plan, PublisherPlan
+    from loadtest.traffic.intake import Intake
     from loadtest.wire.pacing import Pacer
 
     Seat = PublisherPlan | ConsumerPlan | GetterPlan
@@ -106,6 +107,7 @@ class Run:
         tasks: Every user that has sat down, connected or not.
         events: Instant (ns), code and text; taken by the conductor.
         last_taken_ns: By group of consumers or getters.
+        intakes: Of every consumer and getter, one for each sink that it has taken from.
         unstamped_bodies: What this run publishes without a stamp.
         ended: Users that have nothing more to do, by group.
         last_ended_ns: By group, since when the last of them.
@@ -132,6 +134,7 @@ class Run:
         self.tasks: list[RunningTask] = []
         self.events: list[tuple[int, str, str]] = []
         self.last_taken_ns: dict[str, int] = {}
+        self.intakes: list[Intake] = []
         self.ended: Counter[str] = Counter()
         self.last_ended_ns: dict[str, int] = {}
         self.on_change: Callable[[], None] = lambda: None

@@ -77,7 +77,7 @@ def test_the_warm_up_is_kept_apart(vhost_endpoint: Endpoint) -> None:
     assert result.groups["in"].latency["confirm"].count == 500
     assert result.groups["out"].latency["end_to_end"].count == 500
     assert result.groups["in"].rates.published_per_s == pytest.approx(1000, rel=0.01)
-    assert load_run.collector.groups["in"].warm_up["confirm"].count == 300
+    assert load_run.collector.groups["in"].warm_up.latencies["confirm"].count == 300
 
 
 def test_a_getter_calls_at_its_rate(vhost_endpoint: Endpoint) -> None:

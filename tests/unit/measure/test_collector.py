@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from loadtest.errors import ResultsError
-from loadtest.measure.collector import Collector, GroupTotals
+from loadtest.measure.collector import Collector
+from loadtest.measure.group_totals import GroupTotals
 from loadtest.measure.recorder import Recorder
 from loadtest.measure.records import (
     end_record,
@@ -80,11 +81,12 @@ def _collected(windows: list[dict[str, Any]]) -> Collector:
 def _figures_of(group: GroupTotals) -> list[Any]:
     return [
         group.totals,
-        group.measured,
         group.total_active_ns,
-        group.measured_active_ns,
-        group.latencies,
-        group.warm_up,
+        group.measured.counts,
+        group.measured.active_ns,
+        group.measured.latencies,
+        group.warm_up.counts,
+        group.warm_up.latencies,
         group.series,
     ]
 
@@ -97,11 +99,11 @@ def test_totals_are_of_the_run_and_rates_of_the_measured_part() -> None:
     collector = _collected(IN_TURNS)
     shop = collector.groups["shop"]
 
-    assert (shop.totals["published"], shop.measured["published"]) == (1200, 1000)
-    assert (shop.total_active_ns, shop.measured_active_ns) == (6 * S, 5 * S)
-    assert shop.rate("published") == 200.0
-    assert shop.latencies["confirm"].count == 1000
-    assert shop.warm_up["confirm"].count == 200
+    assert (shop.totals["published"], shop.measured.counts["published"]) == (1200, 1000)
+    assert (shop.total_active_ns, shop.measured.active_ns) == (6 * S, 5 * S)
+    assert shop.measured.rate("published") == 200.0
+    assert shop.measured.latencies["confirm"].count == 1000
+    assert (shop.warm_up.counts["published"], shop.warm_up.latencies["confirm"].count) == (200, 200)
     assert collector.measured_ns == 5 * S
     assert collector.complete
 

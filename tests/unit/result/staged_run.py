@@ -50,6 +50,7 @@ class StagedRun:
         confirms: bool = True,
         overrides: Sequence[str] = (),
         text: str = "name: staged\n",
+        stages: Sequence[tuple[int, int]] = (),
     ) -> None:
         self._workers: dict[str, Recorder] = {}
         self._kinds = {group: kind for group, (kind, _) in groups.items()}
@@ -69,7 +70,10 @@ class StagedRun:
                     "overrides": list(overrides),
                     "thresholds": list(thresholds),
                 },
-                groups={group: {"kind": kind, "model": model, "users": 1} for group, (kind, model) in groups.items()},
+                groups={
+                    group: {"kind": kind, "model": model, "users": 1, "stages": [list(stage) for stage in stages]}
+                    for group, (kind, model) in groups.items()
+                },
                 publishers=[
                     publisher_entry(number, group, confirms=confirms, routes=routes)
                     for number, group in enumerate(publishing)

@@ -10,16 +10,17 @@ import pytest
 from loadtest.scenario import load_scenario
 from loadtest.scenario.body import Body, Sizes
 from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Properties, PublisherGroup, Stage
-from loadtest.scenario.metric import LATENCIES, RATES, TOTALS
+from loadtest.scenario.metric import GAUGES, LATENCIES, RATES, TOTALS
 from loadtest.scenario.model import Run, Scenario
 from loadtest.scenario.part import Part
+from loadtest.scenario.threshold import ThresholdEntry
 from loadtest.scenario.topology import Binding, Exchange, Queue, Topology
 from loadtest.scenario.zipf import Zipf
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text(encoding="utf-8")
 PARTS: tuple[type[Part], ...] = (
     Scenario, Topology, Exchange, Queue, Binding, PublisherGroup, ConsumerGroup, GetterGroup, Stage, Body, Sizes,
-    Properties, Run, Zipf,
+    Properties, Run, Zipf, ThresholdEntry,
 )  # fmt: skip
 
 
@@ -41,4 +42,4 @@ def test_every_key_is_in_the_reference(part: type[Part]) -> None:
 
 def test_every_metric_is_in_the_reference() -> None:
     """Each metric that a threshold may name is in the reference."""
-    assert {name for name in (*LATENCIES, *RATES, *TOTALS) if f"`{name}`" not in REFERENCE} == set()
+    assert {name for name in (*LATENCIES, *RATES, *TOTALS, *GAUGES) if f"`{name}`" not in REFERENCE} == set()

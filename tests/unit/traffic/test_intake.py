@@ -8,6 +8,7 @@ import pytest
 
 from loadtest.clock import monotonic_ns
 from loadtest.measure.window import Window
+from loadtest.scenario.plan import ConsumerPlan, GetterPlan
 from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT, STAMP_VOID, run_publisher_word
 from loadtest.traffic.intake import Intake
 from loadtest.wire.gets import GetOk
@@ -32,7 +33,10 @@ class StagedIntake:
 
     def __init__(self, group: str = "out") -> None:
         self.staged = StagedRun(TEXT)
-        self.intake = Intake(self.staged.run, self.staged.recorder.delivery(group, "q"))
+        plan = self.staged.run.plan
+        seats: tuple[ConsumerPlan | GetterPlan, ...] = (*plan.consumers, *plan.getters)
+        seat = next(each for each in seats if each.group == group)
+        self.intake = Intake(self.staged.run, seat, "q")
         self.group = group
 
     def message(self, body: bytes, word: int | None = OURS, seq: int = 0, *, redelivered: bool = False) -> bool:

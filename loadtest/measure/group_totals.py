@@ -1,0 +1,141 @@
+"""
+What a group did, merged over all workers: in the whole run, and in the parts of it that are looked at alone.
+
+Knows windows; not when a run has begun, nor what its stages are of.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from loadtest.clock import NS_PER_S
+from loadtest.measure.histogram import Histogram
+from loadtest.measure.intervals import Intervals
+from loadtest.measure.runs import Run, extend_runs
+from loadtest.measure.window import GroupWindow, Window
+
+# A series of more runs than this no longer shows anything; the journal has all of it.
+_SERIES_RUNS: Final = 10_000
+
+Histograms = Mapping[str, Histogram]
+
+
+@dataclass(slots=True)
+class SpanTotals:
+    """
+    What a group did in a part of the run.
+
+    Attributes:
+        counts: What happened in its windows, by counter.
+        active: When the group had work to do.
+        latencies: By name. Of the measured part and the warm-up: of messages intended in them, whenever they were
+            answered, and in the measured part also `connect` and `declare` of the whole run. Of a stage: of what was
+            answered in its windows.
+    """
+
+    counts: Counter[str] = field(default_factory=Counter)
+    active: Intervals = field(default_factory=Intervals)
+    latencies: dict[str, Histogram] = field(default_factory=dict)
+
+    @property
+    def active_ns(self) -> int:
+        """How long the group had work to do."""
+        return self.active.length
+
+    def rate(self, counter: str) -> float | None:
+        """Return *counter* a second of the time in which the group was active; None if it never was."""
+        active_ns = self.active_ns
+        return self.counts[counter] * NS_PER_S / active_ns if active_ns else None
+
+    def take(self, window: GroupWindow) -> None:
+        """Add the counts of a window, and the time in it that the group was active."""
+        self.counts.update(window.counters)
+        for start, end in window.active:
+            self.active.add(start, end)
+
+    def add(self, histograms: Histograms) -> None:
+        """Add latencies."""
+        for name, histogram in histograms.items():
+            if name in self.latencies:
+                self.latencies[name].add(histogram)
+            else:
+                known = self.latencies[name] = Histogram()
+                known.add(histogram)
+
+
+@dataclass(slots=True)
+class GroupTotals:
+    """
+    What one group did, over all workers.
+
+    Attributes:
+        kind: publisher, consumer or getter.
+        model: open or closed.
+        totals: Counters over the whole run.
+        active: When the group had work to do.
+        measured, warm_up: The parts by phase.
+        stages: Begin and end of each stage of its rate, in ns after the run's begin, with what was done in it.
+        by_user: Messages that each user published or took over the whole run, by its number from 0; those that are not
+            told are not there.
+        series: `message_counts` by sink, as runs [first, count, step] in order of arrival (of several workers: of
+            their windows).
+        series_left_out: By sink, how many values came after the series was full.
+    """
+
+    name: str
+    kind: str
+    model: str
+    totals: Counter[str] = field(default_factory=Counter)
+    active: Intervals = field(default_factory=Intervals)
+    measured: SpanTotals = field(default_factory=SpanTotals)
+    warm_up: SpanTotals = field(default_factory=SpanTotals)
+    stages: list[tuple[int, int, SpanTotals]] = field(default_factory=list)
+    by_user: Counter[int] = field(default_factory=Counter)
+    series: dict[str, dict[str, list[Run]]] = field(default_factory=dict)
+    series_left_out: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def total_active_ns(self) -> int:
+        """How long the group had work to do."""
+        return self.active.length
+
+    def set_stages(self, stages: Sequence[Sequence[int]]) -> None:
+        """Look at these parts alone, given as [begin, end] in ns after the run's begin."""
+        self.stages = [(begin, end, SpanTotals()) for begin, end in stages]
+
+    def take(self, group: GroupWindow, window: Window, begin_ns: int | None) -> None:
+        """
+        Add what the group did in one window of one worker.
+
+        Args:
+            group: The group's part of *window*.
+            window: The window.
+            begin_ns: The instant at which the run began; None if it has not.
+        """
+        self.totals.update(group.counters)
+        for start, end in group.active:
+            self.active.add(start, end)
+        part = {"measured": self.measured, "warm_up": self.warm_up}.get(window.phase)
+        if part is not None:
+            part.take(group)
+        measured = {name: Histogram.from_record(record) for name, record in group.histograms.items()}
+        warming = {name: Histogram.from_record(record) for name, record in group.warm_up.items()}
+        self.measured.add(measured)
+        self.warm_up.add(warming)
+        if self.stages and begin_ns is not None:
+            middle_ns = (window.start_ns + window.end_ns) // 2 - begin_ns
+            for begin, end, stage in self.stages:
+                if begin <= middle_ns < end:
+                    stage.take(group)
+                    stage.add(measured)
+                    stage.add(warming)
+        self._take_series(group)
+
+    def _take_series(self, group: GroupWindow) -> None:
+        for name, by_sink in group.series.items():
+            for sink, runs in by_sink.items():
+                known = self.series.setdefault(name, {}).setdefault(sink, [])
+                self.series_left_out[sink] += extend_runs(known, runs, _SERIES_RUNS)
