@@ -17,6 +17,7 @@ from typing import Final
 from loadtest.broker import node_config
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.launch import Progress
+from loadtest.broker.ports import LOOPBACK
 from loadtest.broker.private_node import PrivateNode
 from loadtest.broker.run_folder import DETACHED_MARK, is_held, remove_leftover, state_folder
 from loadtest.errors import UsageError
@@ -24,6 +25,7 @@ from loadtest.errors import UsageError
 DEFAULT_NAME: Final = "default"
 LOG_LINES: Final = 50
 _RECORD: Final = "node.json"
+_LOOPBACK_NAMES: Final = (LOOPBACK, "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +106,14 @@ def find_node(name: str, environ: Mapping[str, str] | None = None) -> DetachedNo
         others = ", ".join(node.name for node in nodes) or "none"
         raise UsageError(f"there is no private node {name!r}; there are: {others}")
     return found
+
+
+def detached_management_url(endpoint: Endpoint, environ: Mapping[str, str]) -> str | None:
+    """Return where the management API of the detached node at *endpoint* is; None if none of them is there."""
+    if endpoint.host not in _LOOPBACK_NAMES:
+        return None
+    here = (node for node in running_nodes(environ) if node.is_running and node.endpoint.port == endpoint.port)
+    return next((node.management_url for node in here), None)
 
 
 def stop_detached(name: str = DEFAULT_NAME, environ: Mapping[str, str] | None = None) -> None:

@@ -14,6 +14,7 @@ from urllib.parse import quote, urlsplit
 
 import requests
 
+from loadtest.broker.detached import detached_management_url
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.private_node import PrivateNode
 from loadtest.errors import BrokerError, UsageError
@@ -119,7 +120,8 @@ def find_management(endpoint: Endpoint, node: PrivateNode | None, environ: Mappi
     Return the management API of the broker at *endpoint*, or None if none answers to its user.
 
     That of *node*, if the broker is a private one, else `LOADTEST_MANAGEMENT_URL` says where it is (credentials in it
-    win over the endpoint's); else port 15672 of the same host is tried.
+    win over the endpoint's); else, if the broker is a node of `loadtest broker start`, its own; else port 15672 of the
+    same host is tried.
 
     Raises:
         UsageError: If `LOADTEST_MANAGEMENT_URL` is not an address.
@@ -134,7 +136,8 @@ def find_management(endpoint: Endpoint, node: PrivateNode | None, environ: Mappi
         api.overview()
         return api
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-    api = ManagementApi(f"http://{host}:{USUAL_PORT}", (endpoint.username, endpoint.password))
+    url = detached_management_url(endpoint, environ) or f"http://{host}:{USUAL_PORT}"
+    api = ManagementApi(url, (endpoint.username, endpoint.password))
     with contextlib.suppress(BrokerError):
         api.overview()
         return api

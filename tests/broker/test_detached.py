@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.broker import detached
+from loadtest.broker.management import find_management
 from loadtest.broker.marked_process import find_marked
 from loadtest.broker.reach import probe
 from loadtest.broker.run_folder import MARKER
@@ -36,12 +37,16 @@ def test_life_of_a_detached_node(rabbitmq_server: Path, monkeypatch: pytest.Monk
         with pytest.raises(BrokerError, match="a private node named kept runs already"):
             detached.start_detached("kept", server=rabbitmq_server)
         still_there = probe(node.endpoint)
+        found = find_management(node.endpoint, None, os.environ)
     finally:
         detached.stop_detached("kept")
 
     assert (node.name, node.is_running, node.plugins) == ("kept", True, ["rabbitmq_top"])
     assert node.pid in pids
     assert node.management_url is not None
+    assert found is not None
+    assert found.base_url == node.management_url
+    assert detached.detached_management_url(node.endpoint, os.environ) is None
     assert info.version == still_there.version == node.version
     assert len(log.splitlines()) == 5
     assert detached.running_nodes() == []
