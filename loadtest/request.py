@@ -22,6 +22,7 @@ class Request:
     What the command line, or the start form, asks for.
 
     `users`, `connect_rate_per_s` and `run_time_s` are Locust's `-u`, `-r` and `-t`; None leaves it to the scenario.
+    `json_file` is where the result goes besides its folder; `-` is standard output.
     """
 
     scenario: str
@@ -34,6 +35,7 @@ class Request:
     server: Path | None = None
     config: Path | None = None
     plugins: tuple[str, ...] = ()
+    json_file: Path | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     def load(self) -> tuple[LoadedScenario, Plan]:
