@@ -8,6 +8,7 @@ needed, so that `loadtest list` does not wait for gevent and Locust.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -16,7 +17,7 @@ from typing import Annotated
 import typer
 
 from loadtest.commands.broker import broker_app
-from loadtest.commands.options import Broker, Config, Plugin, Scenario, Server, Set, Thresholds
+from loadtest.commands.options import Broker, Config, JsonFile, Plugin, Scenario, Server, Set, Thresholds
 from loadtest.errors import EXIT_INTERRUPTED, LoadTestError, UsageError
 
 app = typer.Typer(
@@ -35,7 +36,9 @@ def main() -> None:
     try:
         app()
     except LoadTestError as error:
-        typer.echo(f"loadtest: {error}", err=True)
+        from loadtest.report.announce import complain
+
+        complain(error, os.environ)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
@@ -124,12 +127,15 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     config: Config = None,
     plugin: Plugin = None,
     processes: Annotated[int, typer.Option(help="Processes that the users are spread over; -1: one a core.")] = 1,
+    json_file: JsonFile = None,
 ) -> None:
     """Run a scenario and judge it; the exit code is the verdict."""
     from loadtest.commands.run import run_scenario, run_scenario_in_processes
     from loadtest.locust_run import seconds_of
+    from loadtest.report.announce import check_json_file
     from loadtest.request import Request
 
+    check_json_file(json_file)
     request = Request(
         scenario=scenario,
         overrides=tuple(overrides or ()),
@@ -142,6 +148,7 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         server=server,
         config=config,
         plugins=tuple(plugin or ()),
+        json_file=json_file,
     )
     if processes not in {0, 1}:
         run_scenario_in_processes(request, run_time, processes)
@@ -149,14 +156,16 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
 
 
 @app.command()
-def report(folder: Annotated[Path, typer.Argument(help="Folder of a run.")]) -> None:
+def report(
+    folder: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    json_file: JsonFile = None,
+) -> None:
     """Make every output of a run again from its journal, windows.jsonl, and print the summary."""
-    from loadtest.report.terminal import print_summary
+    from loadtest.report.announce import announce, check_json_file
     from loadtest.report.write import regenerate
 
-    result = regenerate(folder)
-    print_summary(result, folder=folder)
-    raise typer.Exit(result.verdict.exit_code)
+    check_json_file(json_file)
+    raise typer.Exit(announce(regenerate(folder), folder, json_file=json_file, environ=os.environ))
 
 
 @app.command()

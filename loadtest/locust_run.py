@@ -25,8 +25,8 @@ from locust.util.timespan import parse_timespan
 from loadtest.broker.endpoint import resolve_endpoints
 from loadtest.dashboard.start_form import install_start_form
 from loadtest.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, LoadTestError, UsageError
+from loadtest.report.announce import announce, check_json_file, complain
 from loadtest.report.progress import Progress
-from loadtest.report.terminal import print_summary
 from loadtest.request import RESULTS, Request
 from loadtest.scenario import catalogue
 from loadtest.session import Session
@@ -77,6 +77,11 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         ("--results", str(RESULTS), "Folder that the results go to."),
         ("--server", None, "RabbitMQ installation for the private node."),
         ("--node-config", None, "rabbitmq.conf for the private node; --config is Locust's own."),
+        (
+            "--result-json",
+            None,
+            "Write the result as JSON, - prints it instead of the summary; --json is Locust's own.",
+        ),
     ):
         parser.add_argument(flag, default=default, include_in_web_ui=False, help=text)
 
@@ -110,10 +115,11 @@ def check_command_line(options: argparse.Namespace) -> None:
             raise UsageError("--autostart is not supported; press start on the page, or leave the page out: --headless")
         if options.headless:
             request_of(options).load()
+        check_json_file(request_of(options).json_file)
         if options.processes:
             bind_workers(options.processes if options.processes > 0 else os.cpu_count() or 1)
     except LoadTestError as error:
-        sys.stderr.write(f"loadtest: {error}\n")
+        complain(error, os.environ)
         sys.exit(error.exit_code)
 
 
@@ -140,6 +146,7 @@ def request_of(options: argparse.Namespace) -> Request:
         server=Path(options.server) if options.server else None,
         config=Path(options.node_config) if options.node_config else None,
         plugins=tuple(options.plugin),
+        json_file=Path(options.result_json) if options.result_json else None,
     )
 
 
@@ -207,7 +214,7 @@ class LocustRun:
         try:
             options.num_users = options.spawn_rate = self._arm(environment, request_of(options))
         except LoadTestError as error:
-            sys.stderr.write(f"loadtest: {error}\n")
+            complain(error, os.environ)
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             sys.exit(EXIT_INTERRUPTED)
@@ -293,8 +300,10 @@ class LocustRun:
             with self._progress:
                 session.conduct()
             result = session.close()
-            print_summary(result, folder=session.folder)
-            environment.process_exit_code = result.verdict.exit_code
+            request = session.request
+            environment.process_exit_code = announce(
+                result, session.folder, json_file=request.json_file, environ=request.environ
+            )
         except Exception:  # noqa: BLE001  # whatever it is
             # A fault of ours: the process must end, and must not look as if the broker had passed.
             environment.process_exit_code = EXIT_INCOMPLETE

@@ -25,3 +25,7 @@ Server = Annotated[
 Config = Annotated[Path | None, typer.Option(help="rabbitmq.conf for the private node.")]
 Plugin = Annotated[list[str] | None, typer.Option("--plugin", help="Plugin for the private node; repeatable.")]
 Name = Annotated[str, typer.Option(help="Name of the node.")]
+JsonFile = Annotated[
+    Path | None,
+    typer.Option("--json", metavar="FILE", help="Write the result as JSON; - prints it instead of the summary."),
+]

@@ -20,8 +20,8 @@ import gevent
 from locust.env import Environment
 
 from loadtest.errors import EXIT_INTERRUPTED
+from loadtest.report.announce import announce
 from loadtest.report.progress import Progress
-from loadtest.report.terminal import print_summary
 from loadtest.request import Request
 from loadtest.session import Session
 from loadtest.traffic.interrupts import interrupt_preparation
@@ -66,8 +66,7 @@ def run_scenario(request: Request) -> int:
             runner.quit()
             for handler in handlers:
                 handler.cancel()
-    print_summary(result, folder=session.folder)
-    return result.verdict.exit_code
+    return announce(result, session.folder, json_file=request.json_file, environ=request.environ)
 
 
 def run_scenario_in_processes(request: Request, run_time: str | None, processes: int) -> NoReturn:
@@ -90,6 +89,7 @@ def run_scenario_in_processes(request: Request, run_time: str | None, processes:
         ("-t", run_time),
         ("--server", request.server),
         ("--node-config", request.config),
+        ("--result-json", request.json_file),
     ]
     words = [str(word) for flag, value in options if value is not None for word in (flag, value)]
     command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", *words]

@@ -16,12 +16,13 @@ _ALARMS: Final = {"broker.memory_alarm": "memory alarm", "broker.disk_alarm": "d
 
 def put_broker(page: Page, result: RunResult, indent: int) -> None:
     """Put the broker's peaks over the run, its CPU in the measured part, and alarms; nothing where nothing is known."""
-    items = list(_items(result))
+    items = list(broker_items(result))
     if items:
         page.items(Cell("Broker", "bold"), items, separator=" · ", indent=indent)
 
 
-def _items(result: RunResult) -> Iterator[str]:
+def broker_items(result: RunResult) -> Iterator[str]:
+    """Yield the items of the line."""
     depths = _values(result, "queue.depth")
     if depths:
         yield f"peak queue depth {count_text(int(max(depths)))}"

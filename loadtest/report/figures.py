@@ -14,7 +14,7 @@ UNPACED: Final = "unpaced"
 
 FEW_MARK: Final = "*"
 
-_RATE_COLUMNS: Final = (
+RATE_COLUMNS: Final = (
     Column("Rates"),
     Column("kind", is_left=True, spare=2),
     Column("messages"),
@@ -26,8 +26,8 @@ _RATE_COLUMNS: Final = (
 WIDE_PAGE: Final = 100
 """Cells from which on the further statistics are shown; below, every run shows the same columns."""
 
-_ON_WIDE_PAGES: Final = frozenset({"min", "mean", "p95", "p99.99"})
-_LATENCY_COLUMNS: Final = (
+ON_WIDE_PAGES: Final = frozenset({"min", "mean", "p95", "p99.99"})
+LATENCY_COLUMNS: Final = (
     Column("Latency"),
     Column("values"),
     Column("min", spare=3),
@@ -49,27 +49,27 @@ def put_rates(page: Page, result: RunResult) -> None:
     """Put a row for each group: messages over the whole run, rates over the measured part."""
     if result.groups:
         page.blank()
-        page.table(_RATE_COLUMNS, [_rate_row(name, group) for name, group in result.groups.items()])
+        page.table(RATE_COLUMNS, [rate_row(name, group) for name, group in result.groups.items()])
 
 
 def put_latencies(page: Page, result: RunResult) -> None:
     """Put the percentiles of every latency that has values, by group; those with too few values are marked."""
     rows: list[Row] = []
     for name, group in result.groups.items():
-        told = {latency: part for latency, part in group.latency.items() if part.count and _says_more(latency, part)}
+        told = {latency: part for latency, part in group.latency.items() if part.count and says_more(latency, part)}
         if told:
             rows.append(Span(f"{name} · {_MODELS[group.model]}", "dim"))
-            rows.extend(_latency_row(latency, part) for latency, part in told.items())
+            rows.extend(latency_row(latency, part) for latency, part in told.items())
     if not rows:
         return
     page.blank()
     shown = [
         place
-        for place, column in enumerate(_LATENCY_COLUMNS)
-        if page.width >= WIDE_PAGE or column.title not in _ON_WIDE_PAGES
+        for place, column in enumerate(LATENCY_COLUMNS)
+        if page.width >= WIDE_PAGE or column.title not in ON_WIDE_PAGES
     ]
     rows = [row if isinstance(row, Span) else [row[place] for place in shown] for row in rows]
-    page.table([_LATENCY_COLUMNS[place] for place in shown], rows)
+    page.table([LATENCY_COLUMNS[place] for place in shown], rows)
     if any(FEW_MARK in cell.text for row in rows if not isinstance(row, Span) for cell in row):
         page.sentence(
             "too few values for this percentile: fewer than ten lie beyond it",
@@ -79,7 +79,7 @@ def put_latencies(page: Page, result: RunResult) -> None:
         )
 
 
-def _says_more(name: str, latency: LatencyPart) -> bool:
+def says_more(name: str, latency: LatencyPart) -> bool:
     """
     Return whether a latency is worth a line.
 
@@ -91,7 +91,8 @@ def _says_more(name: str, latency: LatencyPart) -> bool:
     return latency.model == "open" or not (name == "lateness" or name.endswith(_UNCORRECTED))
 
 
-def _rate_row(name: str, group: GroupPart) -> list[Cell]:
+def rate_row(name: str, group: GroupPart) -> list[Cell]:
+    """Return the cells under `RATE_COLUMNS` of a group."""
     rates = group.rates
     counted, achieved = {
         "publisher": ("published", rates.published_per_s),
@@ -115,7 +116,8 @@ def _asked(group: GroupPart) -> str:
     return UNPACED if group.model == "closed" else rate_text(group.rates.offered_per_s)
 
 
-def _latency_row(name: str, latency: LatencyPart) -> list[Cell]:
+def latency_row(name: str, latency: LatencyPart) -> list[Cell]:
+    """Return the cells under `LATENCY_COLUMNS` of a latency."""
     is_uncorrected = name.endswith(_UNCORRECTED)
     label = "    uncorrected" if is_uncorrected else f"  {name}"
     style = "dim" if is_uncorrected else ""

@@ -14,7 +14,7 @@ from pathlib import Path
 from loadtest.errors import ResultsError
 from loadtest.measure.collector import Collector
 from loadtest.measure.journal import read_journal
-from loadtest.report import json_file, scenario_file, windows_csv
+from loadtest.report import json_file, junit, markdown, scenario_file, windows_csv
 from loadtest.report.folder import write_file
 from loadtest.report.hdr_files import IntervalLogs, percentile_files
 from loadtest.report.read import JOURNAL_NAME, read_collector
@@ -71,4 +71,6 @@ def _files(result: RunResult) -> Iterator[tuple[str, str]]:
     yield json_file.FILE_NAME, json_file.result_json(result)
     yield scenario_file.FILE_NAME, scenario_file.scenario_yaml(result.scenario)
     yield windows_csv.FILE_NAME, windows_csv.windows_csv(result)
+    yield junit.FILE_NAME, junit.junit_xml(result)
+    yield markdown.FILE_NAME, markdown.summary_md(result)
     yield from percentile_files(result)

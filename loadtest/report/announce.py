@@ -1,0 +1,119 @@
+"""
+What is said of a result when it is there: the summary, the JSON document, and what GitHub Actions takes.
+
+The one way in which every command that has a result says it. Standard output is either the summary or, for
+``--json -``, the document and nothing else: then all that people read goes to standard error.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, TextIO
+
+from loadtest.errors import EXIT_INCOMPLETE, UsageError
+from loadtest.report.annotations import command, github_annotations
+from loadtest.report.json_file import result_json
+from loadtest.report.markdown import summary_md
+from loadtest.report.plain import ascii_only
+from loadtest.report.terminal import print_summary
+from loadtest.result.document import RunResult
+
+STANDARD_OUTPUT: Final = Path("-")
+GITHUB_ACTIONS: Final = "GITHUB_ACTIONS"
+GITHUB_STEP_SUMMARY: Final = "GITHUB_STEP_SUMMARY"
+
+
+def announce(result: RunResult, folder: Path | None, *, json_file: Path | None, environ: Mapping[str, str]) -> int:
+    """
+    Say what came of a run, whose files are in *folder*, and return the exit code of the process.
+
+    That is the verdict's; but a run that passed, and whose document could not be written to *json_file*, has not done
+    what was asked, which is 4.
+
+    Args:
+        result: What is said.
+        folder: Shown in the summary.
+        json_file: Where `result.json` goes besides; `-` is standard output.
+        environ: `GITHUB_ACTIONS=true` has annotations printed, `GITHUB_STEP_SUMMARY` names a file that summary.md is
+            put at the end of.
+    """
+    page = sys.stderr if json_file == STANDARD_OUTPUT else sys.stdout
+    print_summary(result, folder=folder, file=page)
+    if _is_on_github(environ):
+        for line in github_annotations(result):
+            _print(line, page)
+    fault = _append_step_summary(result, environ)
+    if fault is not None:
+        _print(f"loadtest: {fault}", sys.stderr)
+    fault = _write_json(result, json_file)
+    if fault is not None:
+        _print(f"loadtest: {fault}", sys.stderr)
+        return result.verdict.exit_code or EXIT_INCOMPLETE
+    return result.verdict.exit_code
+
+
+def complain(error: Exception, environ: Mapping[str, str]) -> None:
+    """Say on standard error why there is no result; on GitHub Actions as an annotation, too."""
+    _print(f"loadtest: {error}", sys.stderr)
+    if _is_on_github(environ):
+        _print(command("error", "loadtest", str(error)), sys.stderr)
+
+
+def check_json_file(json_file: Path | None) -> None:
+    """
+    Refuse, before anything is measured, a file that could not be written afterwards.
+
+    Raises:
+        UsageError: If it is a folder, or in none, or may not be written.
+    """
+    if json_file is None or json_file == STANDARD_OUTPUT:
+        return
+    if json_file.is_dir():
+        raise UsageError(f"{json_file}: result.json cannot go there: it is a folder")
+    if not json_file.parent.is_dir():
+        raise UsageError(f"{json_file}: result.json cannot go there: there is no folder {json_file.parent}")
+    if not os.access(json_file if json_file.exists() else json_file.parent, os.W_OK):
+        raise UsageError(f"{json_file}: result.json cannot go there: it may not be written")
+
+
+def _is_on_github(environ: Mapping[str, str]) -> bool:
+    return environ.get(GITHUB_ACTIONS) == "true"
+
+
+def _append_step_summary(result: RunResult, environ: Mapping[str, str]) -> str | None:
+    """Put summary.md at the end of the step's summary, which may hold that of another run; return what went wrong."""
+    path = environ.get(GITHUB_STEP_SUMMARY)
+    if not path or not _is_on_github(environ):
+        return None
+    try:
+        with Path(path).open("a", encoding="utf-8") as file:
+            file.write(f"{summary_md(result)}\n")
+    except OSError as error:
+        return f"{path}: the step's summary cannot be written: {error.strerror}"
+    return None
+
+
+def _write_json(result: RunResult, json_file: Path | None) -> str | None:
+    """Write the document and return what went wrong; JSON is UTF-8 (RFC 8259), whatever the terminal is set to."""
+    if json_file is None:
+        return None
+    content = result_json(result).encode()
+    try:
+        if json_file == STANDARD_OUTPUT:
+            sys.stdout.flush()
+            sys.stdout.buffer.write(content)
+            sys.stdout.flush()
+        else:
+            json_file.write_bytes(content)
+    except OSError as error:
+        return f"{json_file}: cannot be written: {error.strerror}"
+    return None
+
+
+def _print(line: str, file: TextIO) -> None:
+    text = line if (file.encoding or "").lower().startswith("utf") else ascii_only(line)
+    file.write(f"{text}\n")
+    file.flush()
