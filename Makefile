@@ -23,7 +23,7 @@ BIN = .venv/bin
 TEST_ENV = env -u LOADTEST_BROKER -u AMQP_URL
 
 .DEFAULT_GOAL = help
-.PHONY: help run web test test-unit test-broker test-e2e test-long bench bench-micro check format lock clean run-venv dev-venv broker test-broker-server
+.PHONY: help run web test test-unit test-broker test-e2e test-long bench bench-micro check format lock clean run-venv dev-venv broker test-broker-server test-chromium
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -36,7 +36,7 @@ run: run-venv broker ## Run a scenario (flood-1000-direct) on a real broker and 
 web: run-venv broker ## Open Locust's web page on 127.0.0.1, to pick a scenario and watch it
 	@$(BIN)/locust -f loadtest/main.py --web-host 127.0.0.1 $(ARGS)
 
-test: dev-venv test-broker-server ## Run all tests but the long ones: unit, broker, e2e
+test: dev-venv test-broker-server test-chromium ## Run all tests but the long ones: unit, broker, e2e
 	@$(TEST_ENV) tools/test.sh
 
 test-unit: dev-venv ## Run the tests that need no broker
@@ -45,10 +45,10 @@ test-unit: dev-venv ## Run the tests that need no broker
 test-broker: dev-venv test-broker-server ## Run the tests against a real RabbitMQ node
 	@$(TEST_ENV) $(BIN)/python -m pytest tests/broker -n 2 --dist loadgroup $(PYTEST_ARGS)
 
-test-e2e: dev-venv test-broker-server ## Run the tests of locust and loadtest as processes
+test-e2e: dev-venv test-broker-server test-chromium ## Run the tests of locust and loadtest as processes
 	@$(TEST_ENV) $(BIN)/python -m pytest tests/e2e -n 2 --dist loadgroup $(PYTEST_ARGS)
 
-test-long: dev-venv test-broker-server ## Run the tests that take minutes
+test-long: dev-venv test-broker-server test-chromium ## Run the tests that take minutes
 	@$(TEST_ENV) $(BIN)/python -m pytest -m long $(PYTEST_ARGS)
 
 check: dev-venv ## Lint, check format, types and the directions of imports
@@ -85,3 +85,6 @@ broker:
 
 test-broker-server:
 	@tools/broker.sh LOADTEST_TEST_BROKER
+
+test-chromium:
+	@tools/chromium.sh

@@ -157,13 +157,22 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
 
 @app.command()
 def report(
-    folder: Annotated[Path, typer.Argument(help="Folder of a run.")],
+    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folder of a run, or of several.")],
+    output: Annotated[Path, typer.Option(help="Where the page of several runs goes.")] = Path("side-by-side.html"),
     json_file: JsonFile = None,
 ) -> None:
-    """Make every output of a run again from its journal, windows.jsonl, and print the summary."""
+    """Make every output of a run again from its journal, and print the summary; put several runs side by side."""
     from loadtest.report.announce import announce, check_json_file
     from loadtest.report.write import regenerate
 
+    if len(folders) > 1:
+        from loadtest.commands.results import put_side_by_side
+
+        if json_file is not None:
+            raise UsageError("--json is of one run; several are read from their own result.json")
+        put_side_by_side(folders, output)
+        raise typer.Exit
+    (folder,) = folders
     check_json_file(json_file)
     raise typer.Exit(announce(regenerate(folder), folder, json_file=json_file, environ=os.environ))
 

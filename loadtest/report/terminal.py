@@ -45,10 +45,11 @@ _VERDICTS: Final[dict[Outcome, Cell]] = {
 
 def print_summary(result: RunResult, *, folder: Path | None = None, file: TextIO | None = None) -> None:
     """Print the summary to *file* (standard output): coloured and as wide as the terminal; elsewhere plain, 80 wide."""
-    _print(lambda width: render(result, width=width, folder=folder), file)
+    print_page(lambda width: render(result, width=width, folder=folder), file)
 
 
-def _print(page: Callable[[int], Text], file: TextIO | None) -> None:
+def print_page(page: Callable[[int], Text], file: TextIO | None = None) -> None:
+    """Print what *page* makes of a width in cells; coloured on a terminal, elsewhere plain and 80 wide."""
     console = Console(file=file, highlight=False, emoji=False, markup=False, soft_wrap=True)
     width = console.width if console.is_terminal else PLAIN_WIDTH
     text = page(max(MIN_WIDTH, min(width, MAX_WIDTH)))
@@ -59,7 +60,7 @@ def _print(page: Callable[[int], Text], file: TextIO | None) -> None:
 
 def print_checks(result: RunResult, *, heading: str, file: TextIO | None = None) -> None:
     """Print how a run was judged anew: the checks, and the verdict by them; *heading* says what was judged."""
-    _print(lambda width: _checks_page(result, width, heading), file)
+    print_page(lambda width: _checks_page(result, width, heading), file)
 
 
 def _checks_page(result: RunResult, width: int, heading: str) -> Text:
@@ -96,7 +97,7 @@ def _put_heading(page: Page, result: RunResult) -> None:
     spans = f"measured {span_text(result.measured_s)}" if result.measured_s else "nothing measured"
     page.items(
         Cell(""),
-        [*_broker_items(result), f"started {_moment(result.started_at)}", spans],
+        [*_broker_items(result), f"started {moment(result.started_at)}", spans],
         separator=" · ",
         indent=0,
         style="dim",
@@ -114,7 +115,7 @@ def _broker_items(result: RunResult) -> list[str]:
     return [item for item in (product, *addresses) if item]
 
 
-def _moment(iso: str) -> str:
+def moment(iso: str) -> str:
     """Return an instant of the document as people write it: ``2026-03-01 12:00:00 UTC``."""
     return datetime.fromisoformat(iso).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
@@ -123,7 +124,7 @@ def _put_ledger(page: Page, totals: TotalsPart, ledger: LedgerPart) -> None:
     page.blank()
     label = Cell("Ledger", "bold")
     if totals.published:
-        page.items(label, _publish_items(totals, ledger), separator=" ", indent=_LABEL)
+        page.items(label, publish_items(totals, ledger), separator=" ", indent=_LABEL)
         label = Cell("")
     taken = {"delivered": totals.delivered, "got": totals.got}
     shown = [f"{name} {count_text(count)}" for name, count in taken.items() if count] or ["nothing delivered or got"]
@@ -143,12 +144,12 @@ def _put_lost(page: Page, lost: int, ledger: LedgerPart) -> None:
     page.items(Cell(""), [words], separator="", indent=_LABEL, style=style)
     shown = ledger.lost_examples[:MAX_LOST_SHOWN]
     for example in shown:
-        page.sentence(_lost_text(example), indent=_LABEL + 2)
+        page.sentence(lost_text(example), indent=_LABEL + 2)
     if shown and lost > len(shown):
         page.sentence(f"and {lost - len(shown):,} more", indent=_LABEL + 2)
 
 
-def _publish_items(totals: TotalsPart, ledger: LedgerPart) -> list[str]:
+def publish_items(totals: TotalsPart, ledger: LedgerPart) -> list[str]:
     """Return the publishers' side as an equation where they use confirms: ``published 9 = confirmed 7 + nacked 2``."""
     returned_only = sum(publisher.returned_only for publisher in ledger.publishers)
     ends = {
@@ -168,7 +169,8 @@ def _publish_items(totals: TotalsPart, ledger: LedgerPart) -> list[str]:
     return items
 
 
-def _lost_text(lost: LostPart) -> str:
+def lost_text(lost: LostPart) -> str:
+    """Return which message is lost, where, and when it was sent."""
     where = f" for {lost.sink}" if lost.sink is not None else ""
     sent = "" if lost.sent_from_s is None else f", sent {span_text(lost.sent_from_s)} to {span_text(lost.sent_to_s)} in"
     return f"publisher {lost.publisher} seq {count_text(lost.seq)}{where}{sent}"

@@ -17,6 +17,8 @@ from loadtest.measure.journal import read_journal
 from loadtest.report import json_file, junit, markdown, scenario_file, windows_csv
 from loadtest.report.folder import write_file
 from loadtest.report.hdr_files import IntervalLogs, percentile_files
+from loadtest.report.html_page import page
+from loadtest.report.html_page.heat_map import HeatMaps
 from loadtest.report.read import JOURNAL_NAME, read_collector
 from loadtest.result.build import build_result
 from loadtest.result.document import RunResult
@@ -37,15 +39,17 @@ def write_results(folder: Path, collector: Collector) -> RunResult:
     result = build_result(collector)
     logs = IntervalLogs(datetime.fromisoformat(result.started_at), collector.start_ns)
     sent_times = SentTimes(result)
+    heat = HeatMaps(collector.start_ns)
     journal = folder / JOURNAL_NAME
     try:
         for record in read_journal(journal) if journal.exists() else ():
             logs.take(record)
             sent_times.take(record)
+            heat.take(record)
     except ResultsError as error:
         faults.append(str(error))
     result = sent_times.dated()
-    for name, content in (*_files(result), *logs.files()):
+    for name, content in (*_files(result, heat), *logs.files()):
         try:
             write_file(folder, name, content)
         except ResultsError as error:
@@ -67,10 +71,11 @@ def regenerate(folder: Path) -> RunResult:
     return write_results(folder, read_collector(folder))
 
 
-def _files(result: RunResult) -> Iterator[tuple[str, str]]:
+def _files(result: RunResult, heat: HeatMaps) -> Iterator[tuple[str, str]]:
     yield json_file.FILE_NAME, json_file.result_json(result)
     yield scenario_file.FILE_NAME, scenario_file.scenario_yaml(result.scenario)
     yield windows_csv.FILE_NAME, windows_csv.windows_csv(result)
     yield junit.FILE_NAME, junit.junit_xml(result)
     yield markdown.FILE_NAME, markdown.summary_md(result)
     yield from percentile_files(result)
+    yield page.FILE_NAME, page.report_html(result, heat)

@@ -15,8 +15,11 @@ from loadtest.report.write import regenerate, write_results
 from tests.unit.result.staged_run import START_NS, StagedRun, flood, orders
 
 FILES = {
+    "junit.xml",
+    "report.html",
     "result.json",
     "scenario.yaml",
+    "summary.md",
     "windows.csv",
     "windows.jsonl",
     "billing.end_to_end.hgrm",

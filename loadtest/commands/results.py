@@ -1,0 +1,42 @@
+"""
+`loadtest report` of several runs: side by side, in a table and on a page.
+
+Reads results and writes the page that it is told to; the comparing is the room `report`'s.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from loadtest.errors import UsageError
+from loadtest.report.folder import write_file
+from loadtest.report.html_page.side_by_side_page import side_by_side_html
+from loadtest.report.read import read_result
+from loadtest.report.side_by_side import NamedRun, print_side_by_side
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def put_side_by_side(folders: Sequence[Path], page: Path) -> None:
+    """
+    Print several runs side by side and write their page.
+
+    Raises:
+        UsageError: If a folder is named twice.
+        ResultsError: If a folder holds no run, or the page cannot be written.
+    """
+    resolved = [folder.resolve() for folder in folders]
+    if len(set(resolved)) < len(resolved):
+        raise UsageError("the same run twice: there is nothing to see in that")
+    names = [folder.name for folder in resolved]
+    if len(set(names)) < len(names):
+        names = [str(folder) for folder in folders]
+    runs = [NamedRun(name, read_result(folder)) for name, folder in zip(names, folders, strict=True)]
+    text = side_by_side_html(runs)
+    print_side_by_side(runs)
+    written = write_file(page.parent, page.name, text)
+    typer.echo(f"page      {written}")
