@@ -7,6 +7,7 @@ whole run and from the merged ledger; rates and latencies are of the measured pa
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from pydantic import JsonValue
 from loadtest.clock import NS_PER_S, NS_PER_US
 from loadtest.errors import ResultsError, ScenarioError
 from loadtest.measure.collector import Collector
-from loadtest.result.bound import calibrated_rates
+from loadtest.result.bound import calibrated_rates, find_bound
 from loadtest.result.document import (
     CheckPart,
     EventPart,
@@ -74,7 +75,7 @@ def _evidence(collector: Collector) -> Evidence:
     books = close_books(collector)
     generator = _mapping(collector.run.get("generator"))
     reason = collector.end["reason"] if collector.end is not None else None
-    return Evidence(
+    evidence = Evidence(
         totals=build_totals(collector, books),
         groups=build_groups(collector, books),
         ledger=build_ledger(collector, books),
@@ -89,6 +90,7 @@ def _evidence(collector: Collector) -> Evidence:
         cores=cores if isinstance(cores := generator.get("cores"), int) else None,
         calibrated=calibrated_rates(generator),
     )
+    return replace(evidence, bound=find_bound(evidence))
 
 
 def _checks(scenario: dict[str, Any], evidence: Evidence) -> tuple[CheckPart, ...]:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from loadtest.result.document import EventPart, GroupPart, LedgerPart, PointPart, RunResult, TotalsPart
+from loadtest.result.document import BoundPart, EventPart, GroupPart, LedgerPart, PointPart, RunResult, TotalsPart
 
 MEASURED: Final = "measured"
 """Name of the phase whose rates and latencies count."""
@@ -37,6 +37,7 @@ class Evidence:
         is_whole: Whether the end record says that the run did all that was asked.
         end_reason: What the end record says about why it ended; None if as planned.
         cores: Of the generator's machine; None where it is not known.
+        bound: What bounded the run, once that is found.
         calibrated: Messages a second by work that one process of the generator can do; empty where it is not known.
     """
 
@@ -52,6 +53,7 @@ class Evidence:
     is_whole: bool
     end_reason: str | None
     cores: int | None = None
+    bound: BoundPart | None = None
     calibrated: Mapping[str, float] = field(default_factory=dict)
 
     def first_event(self, *codes: str) -> EventPart | None:
@@ -94,4 +96,5 @@ def evidence_of(result: RunResult) -> Evidence:
         is_whole=True,
         end_reason=None,
         cores=cores if isinstance(cores, int) else None,
+        bound=result.verdict.bound,
     )

@@ -23,7 +23,6 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from loadtest.errors import EXIT_BROKER, EXIT_FAILED, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_PASSED
-from loadtest.result.bound import find_bound
 from loadtest.result.document import CheckPart, FindingPart, Outcome, RunResult, VerdictPart
 from loadtest.result.evidence import ABORTED, JOURNAL_FAILED, WORKER_LOST, Evidence, evidence_of
 from loadtest.result.units import count_text, messages_text, span_text
@@ -40,7 +39,7 @@ def judge(evidence: Evidence, checks: Sequence[CheckPart], findings: Sequence[Fi
         reason=reason,
         checks=tuple(checks),
         findings=tuple(findings),
-        bound=find_bound(evidence),
+        bound=evidence.bound,
     )
 
 

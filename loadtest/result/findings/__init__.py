@@ -12,7 +12,7 @@ from typing import Final
 
 from loadtest.result.document import FindingPart
 from loadtest.result.evidence import Evidence
-from loadtest.result.findings import figures, messages
+from loadtest.result.findings import figures, messages, steadiness
 from loadtest.result.findings.finding import CODES
 
 __all__ = ["CODES", "find"]
@@ -27,6 +27,7 @@ _FINDERS: Final[tuple[Callable[[Evidence], Iterator[FindingPart]], ...]] = (
     figures.beyond_histogram,
     figures.negative_latency,
     messages.backlog_growing,
+    steadiness.unstable_over_time,
     messages.messages_remaining,
     messages.broker_blocked_publishers,
     messages.connection_lost,

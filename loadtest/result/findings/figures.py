@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from loadtest.result.bound import BUSY_PROCESS, OFFERED_TOLERANCE, find_bound
+from loadtest.result.bound import BUSY_PROCESS, OFFERED_TOLERANCE
 from loadtest.result.document import FindingPart, GroupPart, LatencyPart
 from loadtest.result.evidence import Evidence
 from loadtest.result.findings.finding import finding
@@ -21,7 +21,7 @@ SHOWN: Final = 3
 
 def generator_bound(evidence: Evidence) -> Iterator[FindingPart]:
     """Say that the rates are the generator's own limit."""
-    bound = find_bound(evidence)
+    bound = evidence.bound
     if bound is not None and bound.by == "generator":
         yield finding(
             "generator-bound",
@@ -36,7 +36,7 @@ def generator_bound(evidence: Evidence) -> Iterator[FindingPart]:
 
 def broker_bound(evidence: Evidence) -> Iterator[FindingPart]:
     """Say that the rates are the broker's limit: what a closed model looks for, and an open one has to know."""
-    bound = find_bound(evidence)
+    bound = evidence.bound
     if bound is None or bound.by != "broker" or bound.broker_cores is None:
         return
     yield finding(

@@ -19,6 +19,7 @@ Code: TypeAlias = Literal[
     "beyond-histogram",
     "negative-latency",
     "backlog-growing",
+    "unstable-over-time",
     "messages-remaining",
     "broker-blocked-publishers",
     "connection-lost",

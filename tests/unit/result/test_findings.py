@@ -154,6 +154,22 @@ def foreign() -> StagedRun:
     return run
 
 
+def slowing() -> StagedRun:
+    """Return a run of 40 s, closed model, that publishes half as much in its second half."""
+    run = StagedRun({"shop": ("publisher", "closed")}, routes=[[]])
+    run.phase("measured", 0)
+    run.recorder().active("shop", START_NS)
+    seq = 0
+    for second in range(40):
+        count = (100 if second < 20 else 50) + second % 3
+        intended = run.publish("shop", range(seq, seq + count), second * NS_PER_S)
+        run.confirm("shop", range(seq, seq + count), intended, NS_PER_MS)
+        seq += count
+        run.cut((second + 1) * NS_PER_S, "measured")
+    run.end(40 * NS_PER_S)
+    return run
+
+
 CASES: dict[str, Callable[[], StagedRun]] = {
     "generator-bound": busy,
     "broker-bound": saturated,
@@ -163,6 +179,7 @@ CASES: dict[str, Callable[[], StagedRun]] = {
     "beyond-histogram": lambda: odd_values(2 * 3_600 * NS_PER_S),
     "negative-latency": lambda: odd_values(-1),
     "backlog-growing": growing,
+    "unstable-over-time": slowing,
     "messages-remaining": left_over,
     "broker-blocked-publishers": lambda: with_event("connection-blocked"),
     "connection-lost": lambda: with_event("connection-lost"),
