@@ -17,7 +17,18 @@ from typing import Annotated
 import typer
 
 from loadtest.commands.broker import broker_app
-from loadtest.commands.options import Broker, Config, JsonFile, Plugin, Scenario, Server, Set, Thresholds
+from loadtest.commands.options import (
+    Broker,
+    Config,
+    JsonFile,
+    Plugin,
+    PrometheusHost,
+    PrometheusPort,
+    Scenario,
+    Server,
+    Set,
+    Thresholds,
+)
 from loadtest.errors import EXIT_INTERRUPTED, LoadTestError, UsageError
 
 app = typer.Typer(
@@ -128,6 +139,8 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     plugin: Plugin = None,
     processes: Annotated[int, typer.Option(help="Processes that the users are spread over; -1: one a core.")] = 1,
     json_file: JsonFile = None,
+    prometheus_port: PrometheusPort = None,
+    prometheus_host: PrometheusHost = "127.0.0.1",
 ) -> None:
     """Run a scenario and judge it; the exit code is the verdict."""
     from loadtest.commands.run import run_scenario, run_scenario_in_processes
@@ -149,6 +162,8 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         config=config,
         plugins=tuple(plugin or ()),
         json_file=json_file,
+        prometheus_host=prometheus_host,
+        prometheus_port=prometheus_port,
     )
     if processes not in {0, 1}:
         run_scenario_in_processes(request, run_time, processes)

@@ -25,6 +25,7 @@ from locust.util.timespan import parse_timespan
 from loadtest.broker.endpoint import resolve_endpoints
 from loadtest.dashboard.start_form import install_start_form
 from loadtest.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, LoadTestError, UsageError
+from loadtest.exporting import exporting
 from loadtest.report.announce import announce, check_json_file, complain
 from loadtest.report.progress import Progress
 from loadtest.request import RESULTS, Request
@@ -37,6 +38,8 @@ from loadtest.traffic.locust_stats import feed, show_fractions
 from loadtest.traffic.users import user_classes
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from locust.argument_parser import LocustArgumentParser
     from locust.env import Environment
     from locust.web import WebUI
@@ -73,7 +76,17 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         ("--plugin", "NAME", "Plugin for the private node; repeatable."),
     ):
         parser.add_argument(flag, action="append", default=[], metavar=metavar, include_in_web_ui=False, help=text)
+    parser.add_argument(
+        "--prometheus-port",
+        type=int,
+        env_var="LOADTEST_PROMETHEUS_PORT",
+        default=None,
+        metavar="PORT",
+        include_in_web_ui=False,
+        help="Port at which Prometheus can scrape the run; 0: any free one.",
+    )
     for flag, default, text in (
+        ("--prometheus-host", "127.0.0.1", "Address that --prometheus-port is of."),
         ("--results", str(RESULTS), "Folder that the results go to."),
         ("--server", None, "RabbitMQ installation for the private node."),
         ("--node-config", None, "rabbitmq.conf for the private node; --config is Locust's own."),
@@ -147,6 +160,8 @@ def request_of(options: argparse.Namespace) -> Request:
         config=Path(options.node_config) if options.node_config else None,
         plugins=tuple(options.plugin),
         json_file=Path(options.result_json) if options.result_json else None,
+        prometheus_host=options.prometheus_host,
+        prometheus_port=options.prometheus_port,
     )
 
 
@@ -182,6 +197,8 @@ class LocustRun:
         self._is_quitting = False  # and then the process
         self._master: MasterEnd | None = None
         self._worker: WorkerEnd | None = None
+        self._opened = ExitStack()  # what lives as long as the process
+        self._follow: Callable[[Session], None] = lambda _: None
         self._shift = ExitStack()  # what a worker closes when its part of a run is over
 
     def on_init(self, environment: Environment, web_ui: WebUI | None = None, **_: Any) -> None:
@@ -201,6 +218,7 @@ class LocustRun:
             return
         if isinstance(environment.runner, MasterRunner):
             self._master = MasterEnd(environment.runner)
+        self._export(request_of(options))
         if web_ui is not None:
             environment.host = broker_text(request_of(options))
             install_start_form(web_ui, lambda form: self._arm(environment, request_of(form)))
@@ -220,6 +238,14 @@ class LocustRun:
             sys.exit(EXIT_INTERRUPTED)
         # Ours: it bounds the publishing, and the drain comes after it. Locust's would cut the run off.
         options.run_time = None
+
+    def _export(self, request: Request) -> None:
+        """Serve what Prometheus scrapes, as long as the process lives; end it where that cannot be."""
+        try:
+            self._follow = self._opened.enter_context(exporting(request, self._progress.say))
+        except LoadTestError as error:
+            complain(error, os.environ)
+            sys.exit(error.exit_code)
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
         """Lead the run while Locust spawns its users; on a worker, get ready to take part in it."""
@@ -262,6 +288,7 @@ class LocustRun:
         if self._master is not None and environment.web_ui is not None and not self._master.links():
             raise UsageError("no worker is connected; start some: locust -f loadtest/main.py --worker")
         session = self._session = Session.prepare(request, self._progress.say)
+        self._follow(session)
         # Whatever ends the process before there is a verdict: it has not passed.
         environment.process_exit_code = EXIT_INCOMPLETE
         self._progress = Progress(sys.stderr, planned_s=session.planned_s)

@@ -72,6 +72,8 @@ class Session:
         self._say = say
         self._opened = ExitStack()
         self.on_window: list[Callable[[Window], None]] = []
+        self.on_record: list[Callable[[dict[str, Any]], None]] = []
+        self.on_result: list[Callable[[RunResult], None]] = []
         self.result: RunResult | None = None
         self._conductor: Conductor | None = None
         self._crew: Crew | None = None
@@ -160,6 +162,8 @@ class Session:
                     self.collector.take(event_record(monotonic_ns(), "journal-failed", text))
                 self._remove_topology()
             self.result = self._write()
+            for listener in self.on_result:
+                listener(self.result)
         return self.result
 
     def _write(self) -> RunResult:
@@ -289,11 +293,13 @@ class Session:
         """Take one record of the run: into the journal, into the collector, and a window on to those who show it."""
         self.journal.append(record)
         self.collector.take(record)
+        for listener in self.on_record:
+            listener(record)
         if record["type"] != "window":
             return
         window = Window.from_record(record)
-        for listener in self.on_window:
-            listener(window)
+        for show in self.on_window:
+            show(window)
         hopeless = self._watch.hopeless(window.end_ns) if window.phase == MEASURED else None
         if hopeless is not None and self._conductor is not None:
             # Not from here: this is called by who cuts the window that shows it.

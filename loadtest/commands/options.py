@@ -25,6 +25,13 @@ Server = Annotated[
 Config = Annotated[Path | None, typer.Option(help="rabbitmq.conf for the private node.")]
 Plugin = Annotated[list[str] | None, typer.Option("--plugin", help="Plugin for the private node; repeatable.")]
 Name = Annotated[str, typer.Option(help="Name of the node.")]
+PrometheusPort = Annotated[
+    int | None,
+    typer.Option(
+        envvar="LOADTEST_PROMETHEUS_PORT", help="Port at which Prometheus can scrape the run; 0: any free one."
+    ),
+]
+PrometheusHost = Annotated[str, typer.Option(help="Address that it listens at.")]
 JsonFile = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", help="Write the result as JSON; - prints it instead of the summary."),

@@ -20,6 +20,7 @@ import gevent
 from locust.env import Environment
 
 from loadtest.errors import EXIT_INTERRUPTED
+from loadtest.exporting import exporting
 from loadtest.report.announce import announce
 from loadtest.report.progress import Progress
 from loadtest.request import Request
@@ -47,8 +48,9 @@ def run_scenario(request: Request) -> int:
     """
     logging.getLogger("locust.runners").setLevel(logging.ERROR)
     interrupt_preparation()
-    with Progress(sys.stderr) as progress:
+    with Progress(sys.stderr) as progress, exporting(request, progress.say) as follow:
         session = Session.prepare(request, progress.say)
+        follow(session)
         progress.planned_s = session.planned_s
         session.on_window.append(progress.take)
         handlers = [gevent.signal_handler(number, _once(session.interrupt)) for number in SIGNALS]
@@ -90,6 +92,8 @@ def run_scenario_in_processes(request: Request, run_time: str | None, processes:
         ("--server", request.server),
         ("--node-config", request.config),
         ("--result-json", request.json_file),
+        ("--prometheus-port", request.prometheus_port),
+        ("--prometheus-host", request.prometheus_host),
     ]
     words = [str(word) for flag, value in options if value is not None for word in (flag, value)]
     command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", *words]

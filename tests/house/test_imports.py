@@ -34,13 +34,15 @@ ROOMS: dict[str, set[str]] = {
     "wire": EARLIEST | {"scenario", "broker"},
     "traffic": EARLIEST | {"scenario", "broker", "wire", "measure"},
     "calibration": EARLIEST | {"broker", "wire"},
+    "metrics": EARLIEST | {"measure"},
     "request": EARLIEST | {"scenario"},
     "share": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request"},
     "session": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request", "share", "calibration"},
+    "exporting": EARLIEST | {"metrics", "request", "session"},
     "dashboard": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request", "share", "calibration", "session"},
     "locust_run": EARLIEST
     | PURE_ROOMS
-    | {"broker", "wire", "traffic", "dashboard", "request", "share", "calibration", "session"},
+    | {"broker", "wire", "traffic", "dashboard", "request", "share", "calibration", "session", "exporting"},
 }
 DOORS = {"__init__", "__main__", "main", "cli", "commands"}
 
@@ -48,13 +50,19 @@ DOORS = {"__init__", "__main__", "main", "cli", "commands"}
 KEPT: dict[str, set[str]] = {
     "pika": {"broker", "wire", "traffic", "share", "calibration"},
     "locust": {"traffic", "dashboard", "locust_run"},
-    "gevent": {"broker", "wire", "traffic", "session", "dashboard", "locust_run"},
+    "gevent": {"broker", "wire", "traffic", "session", "metrics", "dashboard", "locust_run"},
+    "prometheus_client": {"metrics"},
     "requests": {"broker", "dashboard"},
     "hdrh": {"measure"},
     "ruamel": {"scenario"},
 }
 # What a requirement is called when it is imported, where that differs.
-IMPORTED_AS = {"hdrhistogram": {"hdrh"}, "ruamel.yaml": {"ruamel"}, "pydantic": {"pydantic", "pydantic_core"}}
+IMPORTED_AS = {
+    "hdrhistogram": {"hdrh"},
+    "prometheus-client": {"prometheus_client"},
+    "pydantic": {"pydantic", "pydantic_core"},
+    "ruamel.yaml": {"ruamel"},
+}
 
 
 def room_of(path: Path) -> str:

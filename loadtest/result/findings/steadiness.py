@@ -29,7 +29,7 @@ LATENCY_FLOOR_NS: Final = 200_000
 """A median latency that changes by less is the machine's own affair: waking a process takes some 50 µs more or less."""
 
 SIGNIFICANCE: Final = 0.002
-"""Of all series of a run together (Bonferroni); lower than usual, as stretches of three seconds still resemble each other."""
+"""Of all series of a run together (Bonferroni); lower than usual, as stretches of seconds still resemble each other."""
 
 LEAST_S: Final = 30
 """Seconds: five stretches of three in each half. With fewer chance looks like change."""
