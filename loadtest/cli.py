@@ -109,12 +109,13 @@ def validate(files: Annotated[list[str], typer.Argument(metavar="FILE...")]) -> 
 
 
 @app.command()
-def schema(document: Annotated[str, typer.Argument(help="scenario or result")] = "scenario") -> None:
-    """Print the JSON Schema of scenario files, or of result.json."""
+def schema(document: Annotated[str, typer.Argument(help="scenario, result or windows")] = "scenario") -> None:
+    """Print the JSON Schema of scenario files, of result.json, or of the lines of windows.jsonl."""
+    from loadtest.measure.record_models import windows_schema
     from loadtest.result.document import result_schema
     from loadtest.scenario import scenario_schema
 
-    schemas = {"scenario": scenario_schema, "result": result_schema}
+    schemas = {"scenario": scenario_schema, "result": result_schema, "windows": windows_schema}
     if document not in schemas:
         raise UsageError(f"there is no schema of {document!r}; there is one of: {', '.join(schemas)}")
     typer.echo(json.dumps(schemas[document](), indent=2))

@@ -1,0 +1,90 @@
+"""Files of older versions: a reader of today reads them, and says of them what was said then."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from loadtest.measure.record_models import FORMATS, RECORD
+from loadtest.report.json_file import parse_result
+from loadtest.report.write import regenerate
+from loadtest.result.document import SCHEMA
+
+GOLDEN = Path(__file__).parents[2] / "golden"
+FOLDERS = sorted(path for path in GOLDEN.iterdir() if path.is_dir())
+UNITS = ("_per_s", "_ns", "_bytes", "_s", "_cores", "_messages", "_connected", "_nodes", "_connections")
+
+
+def differences(then: Any, now: Any, path: str = "") -> Iterator[str]:
+    """Yield where *now* lacks or contradicts what was said then; what is new is no difference."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        for key, value in then.items():
+            if key not in now:
+                yield f"{path}.{key} is gone"
+            else:
+                yield from differences(value, now[key], f"{path}.{key}")
+    elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        for place, (old, new) in enumerate(zip(then, now, strict=True)):
+            yield from differences(old, new, f"{path}[{place}]")
+    elif then != now:
+        yield f"{path} was {then}, and is {now}"
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_a_journal_gives_the_result_that_it_gave_then(folder: Path, tmp_path: Path) -> None:
+    """Nothing that was in the result is gone or differs; fields may have been added."""
+    shutil.copy(folder / "windows.jsonl", tmp_path)
+    regenerate(tmp_path)
+    then, now = (json.loads((place / "result.json").read_text(encoding="utf-8")) for place in (folder, tmp_path))
+
+    assert list(differences(then, now)) == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_a_result_is_read(folder: Path) -> None:
+    """Today's models take yesterday's document whole."""
+    text = (folder / "result.json").read_text(encoding="utf-8")
+    result = parse_result(text)
+
+    assert list(differences(json.loads(text), json.loads(result.model_dump_json(by_alias=True)))) == []
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda path: path.name)
+def test_records_are_what_their_models_say(folder: Path) -> None:
+    """The journal of a real run is valid, line by line."""
+    for line in (folder / "windows.jsonl").read_text(encoding="utf-8").splitlines():
+        RECORD.validate_json(line)
+
+
+def test_every_format_has_a_golden_file() -> None:
+    """A version that is read is kept as a file that a version of then has written."""
+    texts = [path.read_text(encoding="utf-8") for folder in FOLDERS for path in folder.iterdir()]
+
+    assert [version for version in (*FORMATS, SCHEMA) if not any(f'"{version}"' in text for text in texts)] == []
+
+
+def test_a_difference_would_be_seen() -> None:
+    """What is gone or differs is named with its place; what is new is not."""
+    assert list(differences({"a": [1, {"b": 2}]}, {"a": [1, {"b": 2, "c": 3}], "d": 4})) == []
+    assert list(differences({"a": [1, {"b": 2}], "e": 1}, {"a": [1, {"b": 3}]})) == [
+        ".a[1].b was 2, and is 3",
+        ".e is gone",
+    ]
+
+
+def test_columns_of_the_table_have_units(tmp_path: Path) -> None:
+    """Every figure of windows.csv has its unit in the column's name."""
+    shutil.copy(GOLDEN / "staged-orders" / "windows.jsonl", tmp_path)
+    regenerate(tmp_path)
+    head = next(csv.reader(io.StringIO((tmp_path / "windows.csv").read_text(encoding="utf-8"))))
+    figures = [column.partition("/")[0] for column in head if column not in {"phase", "group"}]
+
+    assert "t_s" in figures
+    assert [column for column in figures if not column.endswith(UNITS)] == []
