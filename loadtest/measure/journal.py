@@ -61,9 +61,13 @@ class Journal:
             self.failed = f"{self.path}: cannot be written: {error.strerror or error}"
 
 
-def read_journal(path: Path) -> Iterator[dict[str, Any]]:
+def read_journal(path: Path, damaged: list[int] | None = None) -> Iterator[dict[str, Any]]:
     """
     Yield the records of a journal in the order in which they were written; a last line that was cut off is left out.
+
+    Args:
+        path: The file.
+        damaged: If given, lines that are no records are passed over, and their numbers put here.
 
     Raises:
         ResultsError: If the file cannot be read, or another line than a cut last one is not a record.
@@ -76,8 +80,14 @@ def read_journal(path: Path) -> Iterator[dict[str, Any]]:
                 except ValueError as error:
                     if not line.endswith(b"\n"):
                         return
+                    if damaged is not None:
+                        damaged.append(number)
+                        continue
                     raise ResultsError(f"{path}:{number}: not a record of a run: {error}") from error
                 if not isinstance(record, dict) or "type" not in record:
+                    if damaged is not None:
+                        damaged.append(number)
+                        continue
                     raise ResultsError(f"{path}:{number}: not a record of a run: it has no type")
                 yield record
     except OSError as error:

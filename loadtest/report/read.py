@@ -12,9 +12,11 @@ from typing import Final
 from loadtest.errors import ResultsError
 from loadtest.measure.collector import Collector
 from loadtest.measure.journal import read_journal
+from loadtest.measure.records import event_record
 from loadtest.report import json_file
 from loadtest.result.build import build_result
 from loadtest.result.document import RunResult
+from loadtest.result.evidence import JOURNAL_FAILED
 
 JOURNAL_NAME: Final = "windows.jsonl"
 
@@ -41,7 +43,7 @@ def read_result(folder: Path) -> RunResult:
 
 def read_collector(folder: Path) -> Collector:
     """
-    Return what the journal of a run in *folder* holds.
+    Return what the journal of a run in *folder* holds; lines that cannot be read are passed over, and said.
 
     Raises:
         ResultsError: If there is none of a run.
@@ -50,8 +52,23 @@ def read_collector(folder: Path) -> Collector:
     if not journal.is_file():
         raise ResultsError(f"{folder}: not the results of a run: it has no {JOURNAL_NAME}")
     collector = Collector()
-    for record in read_journal(journal):
-        collector.take(record)
+    damaged: list[int] = []
+    for record in read_journal(journal, damaged):
+        try:
+            collector.take(record)
+        except ResultsError as error:
+            if not collector.run or record["type"] == "run":
+                raise ResultsError(f"{journal}: {error}") from error
+            damaged.append(0)
     if not collector.run:
         raise ResultsError(f"{journal}: not the journal of a run: it has no run record")
+    if damaged:
+        collector.take(event_record(collector.last_ns, JOURNAL_FAILED, _damage(damaged)))
     return collector
+
+
+def _damage(damaged: list[int]) -> str:
+    """Return what is wrong with a journal, of which these lines cannot be read (0: one that has no known place)."""
+    first = next((f", the first is line {number}" for number in damaged if number), "")
+    lines = "line" if len(damaged) == 1 else "lines"
+    return f"{len(damaged):,} {lines} of it cannot be read{first}; what was in them is unknown"

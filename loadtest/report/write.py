@@ -36,13 +36,14 @@ def write_results(folder: Path, collector: Collector) -> RunResult:
             `build_result` still gives the result.
     """
     faults: list[str] = []
+    damaged: list[int] = []  # whoever read the journal for the collector has said so
     result = build_result(collector)
     logs = IntervalLogs(datetime.fromisoformat(result.started_at), collector.start_ns)
     sent_times = SentTimes(result)
     heat = HeatMaps(collector.start_ns)
     journal = folder / JOURNAL_NAME
     try:
-        for record in read_journal(journal) if journal.exists() else ():
+        for record in read_journal(journal, damaged) if journal.exists() else ():
             logs.take(record)
             sent_times.take(record)
             heat.take(record)

@@ -19,7 +19,7 @@ from loadtest.result.document import SCHEMA
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 FOLDERS = sorted(path for path in GOLDEN.iterdir() if path.is_dir())
-UNITS = ("_per_s", "_ns", "_bytes", "_s", "_cores", "_messages", "_connected", "_nodes", "_connections")
+UNITS = ("_per_s", "_ns", "_bytes", "_s", "_cores", "_messages", "_connected", "_nodes", "connections")
 
 
 def differences(then: Any, now: Any, path: str = "") -> Iterator[str]:

@@ -108,7 +108,7 @@ def test_killed_run_is_regenerated_and_marked_incomplete(tmp_path: Path) -> None
     [
         (None, "not the results of a run"),
         ("", "no run record"),
-        ("[]\n", "not a record"),
+        ("[]\n", "no run record"),
         ('{"type":"window"}\n', "a journal begins with 'run'"),
         ('{"type":"run","format":"loadtest.windows/99"}\n', "format"),
     ],
