@@ -7,13 +7,15 @@ All files of a run, written at its end or made again from its journal.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
 from loadtest.errors import ResultsError
 from loadtest.measure.collector import Collector
 from loadtest.measure.journal import read_journal
+from loadtest.measure.records import Record
 from loadtest.report import json_file, junit, markdown, scenario_file, windows_csv
 from loadtest.report.folder import write_file
 from loadtest.report.hdr_files import IntervalLogs, percentile_files
@@ -36,17 +38,12 @@ def write_results(folder: Path, collector: Collector) -> RunResult:
             `build_result` still gives the result.
     """
     faults: list[str] = []
-    damaged: list[int] = []  # whoever read the journal for the collector has said so
     result = build_result(collector)
     logs = IntervalLogs(datetime.fromisoformat(result.started_at), collector.start_ns)
     sent_times = SentTimes(result)
     heat = HeatMaps(collector.start_ns)
-    journal = folder / JOURNAL_NAME
     try:
-        for record in read_journal(journal, damaged) if journal.exists() else ():
-            logs.take(record)
-            sent_times.take(record)
-            heat.take(record)
+        _read_again(folder / JOURNAL_NAME, (logs.take, sent_times.take, heat.take))
     except ResultsError as error:
         faults.append(str(error))
     result = sent_times.dated()
@@ -58,6 +55,14 @@ def write_results(folder: Path, collector: Collector) -> RunResult:
     if faults:
         raise ResultsError("\n".join(faults))
     return result
+
+
+def _read_again(journal: Path, takers: Iterable[Callable[[Record], None]]) -> None:
+    """Hand every record of a journal to *takers*; of what is damaged, whoever filled the collector has spoken."""
+    for record in read_journal(journal, []) if journal.exists() else ():
+        for take in takers:
+            with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
+                take(record)
 
 
 def regenerate(folder: Path) -> RunResult:

@@ -111,7 +111,7 @@ def _abortion(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
 def _shortfall(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
     journal = evidence.first_event(JOURNAL_FAILED)
     if journal is not None:
-        return f"the journal is incomplete: {journal.text}"
+        return f"the results on disk are incomplete: {journal.text}"
     return None if evidence.is_whole else f"the run is incomplete: {evidence.end_reason or 'no reason was given'}"
 
 

@@ -93,7 +93,7 @@ def test_a_journal_that_fills_the_disk_does_not_end_the_run(processes: Processes
     assert run.stderr.count("windows.jsonl: cannot be written: File too large") == 1
     assert "records are missing from it" in run.stderr
     assert "report.html: cannot be written: File too large" in run.stderr
-    assert "INCONCLUSIVE (exit code 4): the journal is incomplete" in " ".join(run.stdout.split())
+    assert "INCONCLUSIVE (exit code 4): the results on disk are incomplete" in " ".join(run.stdout.split())
     assert [path.name for path in folder.iterdir() if path.name.endswith(".part")] == []
     # What fitted is a journal that was cut off.
     assert rest.exit_code == 4, rest.printed

@@ -129,7 +129,7 @@ CASES: dict[str, tuple[Callable[[], StagedRun], str, int, str]] = {
         lambda: with_event(flood(), "journal-failed", "No space left on device"),
         "inconclusive",
         4,
-        "the journal is incomplete: No space left on device",
+        "the results on disk are incomplete: No space left on device",
     ),
     "interrupted, as the end record says": (
         lambda: ended_early("interrupted"),
