@@ -16,7 +16,9 @@ from tests.unit.result.staged_run import START_NS, StagedRun, flood, orders
 
 FILES = {
     "result.json",
+    "junit.xml",
     "scenario.yaml",
+    "summary.md",
     "windows.csv",
     "windows.jsonl",
     "billing.end_to_end.hgrm",
