@@ -49,9 +49,9 @@ def _errors(result: RunResult) -> Iterator[tuple[str, str]]:
     if verdict.exit_code and not is_of_checks:
         yield f"{name}: {verdict.outcome} (exit code {verdict.exit_code})", plain_line(verdict.reason)
     for check in failed:
-        value = check.value if check.value is not None else "no value"
+        came = f"{check.check} came to {check.value}" if check.value is not None else f"{check.check} has no value"
         note = f"\n{plain_line(check.note)}" if check.note else ""
-        yield f"{name}: threshold failed", f"{plain_line(check.check)}: {plain_line(value)}{note}"
+        yield f"{name}: threshold failed", f"{plain_line(came)}{note}"
 
 
 def _lost(result: RunResult) -> bool:

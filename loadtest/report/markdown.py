@@ -11,7 +11,7 @@ Source: a comment on GitHub holds 65,536 characters, a step's summary 1 MiB.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -100,7 +100,9 @@ def _thresholds(checks: Sequence[CheckPart]) -> Iterator[str]:
         for check in sorted(checks, key=lambda check: check.ok)
     ]
     width = 5 if any(check.note for check in checks) else 4
-    yield from _table(("", "threshold", "value", "limit", "note")[:width], [row[:width] for row in rows], left=2)
+    yield from _table(
+        ("", "threshold", "value", "limit", "note")[:width], [row[:width] for row in rows], left=(0, 1, 4)
+    )
 
 
 def _rates(result: RunResult) -> Iterator[str]:
@@ -110,7 +112,7 @@ def _rates(result: RunResult) -> Iterator[str]:
         cells = [figure(cell.text) for cell in rate_row(name, group)]
         rows.append([code(name), *cells[1:]])
     if rows:
-        yield from _table(titles, rows, left=2)
+        yield from _table(titles, rows, left=(0, 1))
 
 
 def _latencies(result: RunResult) -> Iterator[str]:
@@ -176,7 +178,7 @@ def _scenario(result: RunResult, room: int) -> list[str]:
     return fenced(_whole_lines(lines, room - around, "# … and {} more lines, in scenario.yaml"), "yaml")
 
 
-def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> Iterator[str]:
+def _table(titles: Sequence[str], rows: Sequence[Sequence[str]], left: Collection[int] = (0,)) -> Iterator[str]:
     yield from table_head(titles, left)
     yield from _within([table_row(row) for row in rows])
     yield ""

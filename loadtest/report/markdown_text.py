@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from loadtest.report.plain import plain_line
@@ -73,9 +73,9 @@ def figure(text: str) -> str:
     return text.replace("*", "\\*")
 
 
-def table_head(titles: Sequence[str], left: int = 1) -> list[str]:
-    """Return the two lines that open a table; the first *left* columns are aligned left, the others right."""
-    rule = [":--" if place < left else "--:" for place in range(len(titles))]
+def table_head(titles: Sequence[str], left: Collection[int] = (0,)) -> list[str]:
+    """Return the two lines that open a table; columns in places of *left* are aligned left, the others right."""
+    rule = [":--" if place in left else "--:" for place in range(len(titles))]
     return [table_row(titles), table_row(rule)]
 
 

@@ -18,6 +18,7 @@ FILES = {
     "junit.xml",
     "report.html",
     "result.json",
+    "junit.xml",
     "scenario.yaml",
     "summary.md",
     "windows.csv",
