@@ -18,7 +18,6 @@ FILES = {
     "junit.xml",
     "report.html",
     "result.json",
-    "junit.xml",
     "scenario.yaml",
     "summary.md",
     "windows.csv",
