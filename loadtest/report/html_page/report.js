@@ -40,7 +40,7 @@
     textStyle: { color: colours("--text"), fontFamily: "system-ui, sans-serif" },
     aria: { enabled: true },
     grid: { left: 8, right: 26, top: 34, bottom: 6, containLabel: true },
-    legend: { top: 0, left: 0, itemWidth: 14, itemHeight: 4, icon: "rect", type: "scroll", textStyle: { color: colours("--dim") },
+    legend: { top: 0, left: 0, itemWidth: 12, itemHeight: 12, icon: "roundRect", type: "scroll", textStyle: { color: colours("--dim") },
               pageTextStyle: { color: colours("--dim") }, pageIconColor: colours("--dim") },
     tooltip: { confine: true, backgroundColor: colours("--raised"), borderColor: colours("--line"),
                textStyle: { color: colours("--text"), fontSize: 12 }, transitionDuration: 0 },
