@@ -167,6 +167,12 @@ class Ledger:
         seqs = self.pairs[place].turns.seqs_bitmap(self.delivered.numbers(place))
         return seqs | self.unexpected.numbers(place)
 
+    def in_doubt(self, publisher: int) -> BitMap64:
+        """Return the seqs of which no answer came at all: one that was published again may have been answered since."""
+        tables = self.tables
+        answered = tables["confirmed"].numbers(publisher) | tables["nacked"].numbers(publisher)
+        return tables["in_doubt"].numbers(publisher) - answered
+
     def _take_deliveries(self, rows: Progressions) -> None:
         for place, count in zip(rows.key.tolist(), rows.count.tolist(), strict=True):
             self._received[place] += count
@@ -218,7 +224,8 @@ class Ledger:
         )
 
     def _publisher_part(self, publisher: int) -> Counter[str]:
-        published, confirmed, nacked, returned, in_doubt = (table.numbers(publisher) for table in self.tables.values())
+        published, confirmed, nacked, returned, _ = (table.numbers(publisher) for table in self.tables.values())
+        in_doubt = self.in_doubt(publisher)
         answered = confirmed | nacked | in_doubt
         returned_only = returned - answered
         counts = Counter(

@@ -82,7 +82,7 @@ def find_losses(ledger: Ledger, left: Mapping[str, int]) -> Losses:
                 continue
             confirmed = absent & ledger.tables["confirmed"].numbers(publisher)
             confirmed -= ledger.tables["returned"].numbers(publisher)
-            in_doubt = absent & ledger.tables["in_doubt"].numbers(publisher)
+            in_doubt = absent & ledger.in_doubt(publisher)
             counts["vanished"] += len(in_doubt)
             counts["undelivered"] += len(absent - _answered(ledger, publisher))
             if sink is None and publisher not in ledger.pairs_of:

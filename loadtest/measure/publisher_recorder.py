@@ -79,7 +79,7 @@ class PublisherGroup(GroupRecorder):
             numbers = [seqs for _, seqs in runs]
             tables[name] = of_values(np.concatenate(keys), np.concatenate(numbers)) if runs else Progressions.empty()
             runs.clear()
-        self._unanswered += self.counters["published"] - self.counters["in_doubt"]
+        self._unanswered += self.counters["published"] + self.counters["republished"] - self.counters["in_doubt"]
         self.published_rows.clear()
         for pieces in self._answers.values():
             pieces.clear()
@@ -125,6 +125,15 @@ class PublisherRecorder:
     def offered(self, count: int) -> None:
         """Record that *count* arrivals became due, whether or not they could be sent."""
         self._group.counters["offered"] += count
+
+    def dropped(self, count: int) -> None:
+        """Record that *count* arrivals that fell due will never be sent."""
+        self._group.counters["dropped"] += count
+
+    def republished(self, n: int, n_bytes: int) -> None:
+        """Record that *n* messages that are in doubt were written again, under the seqs that they have."""
+        self._group.counters["republished"] += n
+        self._group.counters["bytes_published"] += n_bytes
 
     def confirmed(self, seqs: ArrayLike, intended_ns: ArrayLike, sent_ns: ArrayLike, read_ns: int) -> None:
         """Record that the broker's acks of *seqs* were read at *read_ns*."""

@@ -114,6 +114,8 @@ class TotalsPart(Part):
     vanished: int
     unexpected: int
     unpublished: int
+    dropped: int = Field(default=0, description="Arrivals that fell due and were never sent (on_outage: drop).")
+    republished: int = Field(default=0, description="Messages in doubt that were written again (in_doubt: republish).")
 
 
 class RatesPart(Part):

@@ -73,7 +73,10 @@ def build_groups(collector: Collector, books: Books) -> dict[str, GroupPart]:
 def _publisher_totals(collector: Collector, books: Books) -> dict[str, dict[str, int]]:
     """Return the totals of the publisher groups: the sums over their publishers."""
     totals = {
-        name: {"offered": group.totals["offered"], **dict.fromkeys((*PUBLISHER_TOTALS, "lost"), 0)}
+        name: {
+            **{counted: group.totals[counted] for counted in ("offered", "dropped", "republished")},
+            **dict.fromkeys((*PUBLISHER_TOTALS, "lost"), 0),
+        }
         for name, group in collector.groups.items()
         if group.kind == "publisher"
     }

@@ -31,7 +31,7 @@ from loadtest.scenario.leaf import (
     whole,
 )
 from loadtest.scenario.part import Part
-from loadtest.scenario.plan import Ack, Client, Stamp
+from loadtest.scenario.plan import Ack, Client, InDoubt, OnOutage, Stamp
 from loadtest.scenario.zipf import Zipf
 from loadtest.stamp import STAMP_BYTES
 
@@ -157,6 +157,12 @@ class PublisherGroup(Paced):
         description="most messages without a confirm, per user; 0: no confirms; 1 with client: blocking",
     )
     stamp: Annotated[Stamp, one_of("headers", "body", "none")] = "headers"
+    on_outage: Annotated[OnOutage, one_of("late", "drop")] = Field(
+        "late", description="what falls due while a connection is lost: sent late, or dropped"
+    )
+    in_doubt: Annotated[InDoubt, one_of("leave", "republish")] = Field(
+        "leave", description="what got no answer before its connection was lost: left, or published again"
+    )
 
     @model_validator(mode="before")
     @classmethod

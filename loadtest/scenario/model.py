@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import re
 from fractions import Fraction
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field, PlainValidator
 
 from loadtest.scenario.fault import fault_error, shown
 from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Group, PublisherGroup
-from loadtest.scenario.leaf import GroupName, Nanoseconds, SomeNanoseconds, SomePerSecond, Text, as_tuple, whole
+from loadtest.scenario.leaf import GroupName, Nanoseconds, SomeNanoseconds, SomePerSecond, Text, as_tuple, one_of, whole
 from loadtest.scenario.part import Part
 from loadtest.scenario.quantity import NS_PER_S
 from loadtest.scenario.threshold import AnyThreshold, GroupKind
@@ -37,6 +37,12 @@ class Run(Part):
         0, alias="warm_up", description="before the duration; latencies in it are not reported"
     )
     drain_ns: Nanoseconds = Field(30 * NS_PER_S, alias="drain", description="longest wait for what is still under way")
+    reconnect: Annotated[Literal["on", "off"], one_of("on", "off")] = Field(
+        "on", description="users come back after a lost connection; off: the first loss ends the run"
+    )
+    reconnect_for_ns: SomeNanoseconds = Field(
+        60 * NS_PER_S, alias="reconnect_for", description="longest time that a user tries to come back"
+    )
     seed: Annotated[int, *whole(0, (1 << 63) - 1)] = Field(1, description="of everything random")
     connect_rate_per_s: SomePerSecond = Field(
         Fraction(250), alias="connect_rate", description="connections opened at most"

@@ -24,6 +24,8 @@ MAX_PUBLISHERS: Final = MAX_PUBLISHER_ID + 1
 
 Client = Literal["bulk", "blocking"]
 Stamp = Literal["headers", "body", "none"]
+OnOutage = Literal["late", "drop"]
+InDoubt = Literal["leave", "republish"]
 AckMode = Literal["auto", "every", "none"]
 
 
@@ -76,6 +78,8 @@ class PublisherPlan:
     messages: int | None
     arrivals: Arrivals | None
     stamp: Stamp
+    on_outage: OnOutage
+    in_doubt: InDoubt
     start: Start
     client: Client
     routes: tuple[tuple[str, ...], ...] | None

@@ -120,6 +120,8 @@ class _Planner:
                 messages=share_messages(group.messages, user, users),
                 arrivals=arrivals[user],
                 stamp=group.stamp,
+                on_outage=group.on_outage,
+                in_doubt=group.in_doubt,
                 start=_start(group),
                 client=group.client,
                 routes=cycles[keys],

@@ -25,6 +25,7 @@ from loadtest.wire.gets import GetOk
 from loadtest.wire.stamp import STAMP_HEADER, read_stamp
 
 if TYPE_CHECKING:
+    from gevent.event import Event
     from pika.adapters.blocking_connection import BlockingChannel
 
     from loadtest.scenario import ConsumerPlan, GetterPlan, PublisherPlan  # noqa: F401  # named in bases
@@ -77,6 +78,7 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
         super().__init__(run, seat)
         self._recorder = run.recorder.publisher(seat.group, seat.publisher_id)
         self._offering = Offering(run, self._recorder, seat.arrivals, seat.messages)
+        self._seq = 0
         self._unsettled: int | None = None
         self._returned_unstamped = 0
 
@@ -87,6 +89,15 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
             self._opened().confirm_delivery()
         else:
             self._opened().add_on_return_callback(self._returned)
+
+    @property
+    def needed_until(self) -> Event:
+        """Return the event from which on there is nothing more to publish."""
+        return self._run.stopping
+
+    def wants_more(self) -> bool:
+        """Return whether anything is left to publish."""
+        return self._seq < self._offering.limit
 
     def catch_up(self, now_ns: int) -> None:
         """Offer what has fallen due by *now_ns*."""
@@ -110,7 +121,8 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
         """Publish one after the other until all is sent or the run stops."""
         arrivals, run = self._seat.arrivals, self._run
         self._offering.begin(start_ns)
-        for seq in range(self._offering.limit):
+        while self._seq < self._offering.limit:
+            seq = self._seq
             intended_ns = monotonic_ns()
             stop_ns = NEVER if run.stop_ns is None else run.stop_ns
             if arrivals is not None:
@@ -118,6 +130,7 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
                 run.pacer.sleep_until_ns(min(intended_ns, stop_ns))
             if run.stopping.is_set() or monotonic_ns() >= stop_ns:
                 break
+            self._seq += 1
             self._publish(seq, intended_ns)
         if self._seat.mandatory and not self._seat.confirm_window and self._connection is not None:
             # A channel answers in the order in which it was asked: with this answer all that came back has come.
@@ -189,6 +202,7 @@ class BlockingConsumer(BlockingMember["ConsumerPlan"]):
     def work(self, start_ns: int) -> None:  # noqa: ARG002  # deliveries set the pace, not the clock
         """Consume until enough is taken, or the run has drained."""
         channel, seat = self._opened(), self._seat
+        self._intakes, self._unacked_tag = {}, None
         if seat.messages == 0:
             return
         channel.add_on_cancel_callback(lambda frame: self._cancelled(str(frame.method.consumer_tag)))

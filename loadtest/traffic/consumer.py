@@ -57,11 +57,22 @@ class Consumer(WireMember["ConsumerPlan"]):
         self._looked_ns = 0
 
     def prepare(self, connection: Connection, channel: Channel) -> None:  # noqa: ARG002
-        """Set the prefetch; deliveries begin only at the group's start."""
+        """Set the prefetch; deliveries begin only at the group's start, or when the user comes back to its work."""
         self._channel = channel
+        self._forget()
         channel.on_cancelled = self._cancelled
         if self._seat.prefetch and self._seat.ack.mode != "auto":
             channel.basic_qos(prefetch_count=self._seat.prefetch)
+
+    def _forget(self) -> None:
+        """Begin a channel: what was taken on the one before and not acknowledged will come again."""
+        self._consumer_tags.clear()
+        self._beyond.clear()
+        self._unprocessed.clear()
+        self._processing = 0
+        self._acks = AckEvery(self._seat.ack.every) if self._seat.ack.mode == "every" else None
+        self._enough.clear()
+        self._arrived.clear()
 
     def work(self, start_ns: int) -> None:  # noqa: ARG002  # deliveries set the pace, not the clock
         """Consume until enough is taken, or the run has drained."""
@@ -97,6 +108,10 @@ class Consumer(WireMember["ConsumerPlan"]):
         """Wait for nothing more."""
         self._enough.set()
         self._arrived.set()
+
+    def wants_more(self) -> bool:
+        """Return whether it is to take more."""
+        return self._left != 0
 
     @property
     def read_ns(self) -> int:

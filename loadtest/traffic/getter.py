@@ -32,6 +32,9 @@ class GetLoop(Member["GetterPlan"]):
 
     def __init__(self, run: Run, seat: GetterPlan) -> None:
         super().__init__(run, seat)
+        self._calls = self._got = 0
+        self._turns = cycle(seat.queues)
+        self._intakes: dict[str, Intake] | None = None
         self._unacked_tag: int | None = None
         self._since_ack = 0
         self._answered = Event()  # clear while a Get is under way
@@ -48,20 +51,22 @@ class GetLoop(Member["GetterPlan"]):
     def work(self, start_ns: int) -> None:
         """Get until the queues are empty (`until: empty`), enough was got, or the run is over."""
         seat, run = self._seat, self._run
-        intakes = {queue: Intake(run, seat, sink) for queue, sink in zip(seat.queues, seat.sinks, strict=True)}
-        calls = got = 0
-        for queue in cycle(seat.queues):
-            if not intakes or got == seat.messages:
+        if self._intakes is None:
+            self._intakes = {
+                queue: Intake(run, seat, sink) for queue, sink in zip(seat.queues, seat.sinks, strict=True)
+            }
+        for queue in self._turns:
+            if not self._intakes or self._got == seat.messages:
                 break
-            if queue not in intakes:
+            if queue not in self._intakes:
                 continue
-            if not self._wait_turn(calls, start_ns):
+            if not self._wait_turn(self._calls, start_ns):
                 break
-            calls += 1
-            if self._get(queue, intakes[queue]):
-                got += 1
+            self._calls += 1
+            if self._get(queue, self._intakes[queue]):
+                self._got += 1
             elif seat.until_empty:
-                del intakes[queue]
+                del self._intakes[queue]
         self._ack_rest()
 
     def finish(self) -> None:
@@ -109,8 +114,9 @@ class Getter(GetLoop, WireMember["GetterPlan"]):
     """A getter on a connection of our own wire."""
 
     def prepare(self, connection: Connection, channel: Channel) -> None:  # noqa: ARG002  # the same for every role
-        """Keep the channel; a getter needs nothing set up."""
+        """Keep the channel; what was got on the one before and not acknowledged will come again."""
         self._channel = channel
+        self._unacked_tag, self._since_ack = None, 0
 
     def ask(self, queue: str) -> GetOk | None:
         """Send Basic.Get and return the answer, None for Get-Empty."""

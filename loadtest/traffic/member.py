@@ -17,7 +17,8 @@ import pika.exceptions
 from gevent.event import Event
 
 from loadtest.clock import NS_PER_S, monotonic_ns
-from loadtest.traffic.reasons import describe
+from loadtest.traffic.outages import STABLE_NS, pauses_s
+from loadtest.traffic.reasons import describe, span_text
 from loadtest.traffic.run import Run, StoppedError
 from loadtest.wire.connection import Connection
 
@@ -35,13 +36,22 @@ CONNECTION_ERRORS: Final = (pika.exceptions.AMQPError, OSError)
 _logger = logging.getLogger(__name__)
 
 
+class LostError(BaseException):
+    """
+    A user's connection is gone: thrown into it wherever it waits, so that it comes back.
+
+    Not an Exception: no library may take it for a failure of its own.
+    """
+
+
 class Member(ABC, Generic[SeatT]):
     """
     One user at work: connects, waits for the others, works from its start until it has nothing more to do.
 
-    A lost connection or channel ends the whole run (reconnecting is not part of this tool yet): what was in flight is
-    in doubt, and the ledger is closed with it. So does a fault of ours, wherever it is raised: it is never left to a
-    greenlet that dies alone.
+    A user that loses its connection or channel, or whose subscription the broker cancels, comes back as long as the
+    scenario lets it try (`run.reconnect`), through all nodes in turn; `work` is then called again, and goes on where it
+    was. If it does not come back in time, the whole run ends. So it does by a fault of ours, wherever it is raised: it
+    is never left to a greenlet that dies alone.
 
     Attributes:
         is_lost: Whether its connection or channel is gone, or was never there.
@@ -57,6 +67,11 @@ class Member(ABC, Generic[SeatT]):
         self._greenlet: gevent.Greenlet | None = None
         self._blocked_since_ns: int | None = None
         self._blocked_ns = 0
+        self._is_at_work = False
+        self._connections = 0  # opened so far: tells one from the next
+        self._attempts = 0
+        self._opened_ns = self._lost_ns = self._trying_since_ns = 0
+        self._pauses = pauses_s(run.plan.scenario.run.seed, self.name)
         self.is_lost = True
         self.ended = Event()
 
@@ -65,6 +80,15 @@ class Member(ABC, Generic[SeatT]):
         """Return the group and the number of this user, from 1, as errors and the broker's connection list show it."""
         return f"{self._seat.group}/{self._seat.user + 1}"
 
+    @property
+    def needed_until(self) -> Event:
+        """Return the event from which on a user without a connection need not come back: the run has drained."""
+        return self._run.over
+
+    def wants_more(self) -> bool:
+        """Return whether a user without a connection has anything left to do."""
+        return True
+
     def live(self) -> None:
         """Do all that this user does in a run; returns when it has nothing more to do, or the run ends it."""
         run = self._run
@@ -72,12 +96,9 @@ class Member(ABC, Generic[SeatT]):
         self._greenlet = gevent.getcurrent()
         try:
             run.wait_connect_turn()
-            began_ns = monotonic_ns()
-            self.connect()
-            self.is_lost = False
-            run.recorder.latency(self._seat.group, "connect", monotonic_ns() - began_ns)
+            self._open()
             run.wait_begin()
-            self.work(run.wait_start(self._seat))
+            self._work(run.wait_start(self._seat))
         except StoppedError:
             pass
         except gevent.GreenletExit:
@@ -85,11 +106,58 @@ class Member(ABC, Generic[SeatT]):
                 run.fail(f"{self.role} {self.name} was ended from outside before the run was over", code="user-ended")
             raise
         except Exception as error:  # noqa: BLE001  # a user that dies alone would leave the run waiting for it
-            self._lost(error)
+            self._fail(error)
         finally:
             self._greenlet = None
+            run.outages.gone(self.name)
             run.work_ended(self._seat)
             self.ended.set()
+
+    def _open(self) -> None:
+        began_ns = monotonic_ns()
+        self.connect()
+        self.is_lost = False
+        self._connections += 1
+        self._opened_ns = monotonic_ns()
+        self._run.recorder.latency(self._seat.group, "connect", self._opened_ns - began_ns)
+
+    def _work(self, start_ns: int) -> None:
+        """Work, and come back to it as often as the connection is lost."""
+        while True:
+            try:
+                if not self.is_lost:
+                    self._is_at_work = True
+                    self.work(start_ns)
+                # What it waited for may have ended with the connection: then it is not done yet.
+                if not self.is_lost:
+                    return
+            except LostError:
+                pass
+            except CONNECTION_ERRORS as error:
+                self._lost(error)
+            finally:
+                self._is_at_work = False
+            if self._closing or not self.wants_more() or not self._come_back():
+                return
+
+    def _come_back(self) -> bool:
+        """Open another connection, after a pause and as often as there is time; returns whether there is one."""
+        run = self._run
+        while not self.needed_until.wait(next(self._pauses)):
+            try:
+                self.disconnect()  # what is left of it, where only the channel was lost
+                run.restorer.restore(run.node_for(self._seat, self._attempts), self._lost_ns)
+                self._open()
+            except CONNECTION_ERRORS as error:
+                self._attempts += 1
+                if monotonic_ns() - self._trying_since_ns > run.outages.longest_ns:
+                    tried = span_text((monotonic_ns() - self._trying_since_ns) / NS_PER_S)
+                    self._fail(error, f"not back after {tried}: ")
+                    return False
+            else:
+                run.outages.back(self.name)
+                return True
+        return False
 
     @abstractmethod
     def connect(self) -> None:
@@ -142,19 +210,47 @@ class Member(ABC, Generic[SeatT]):
         """Close the connection if there is one, within about END_TIMEOUT_S."""
 
     def _parameters(self) -> pika.ConnectionParameters:
-        parameters = copy.copy(self._run.node_for(self._seat))
+        parameters = copy.copy(self._run.node_for(self._seat, self._attempts))
         parameters.client_properties = {"connection_name": f"loadtest {self.name}"}
         return parameters
 
     def _lost(self, error: BaseException) -> None:
         """Take the loss of connection or channel, or a fault of ours, from whoever sees it first, on the hub or not."""
+        if self._closing or self.is_lost:
+            return
+        outages = self._run.outages
+        if not isinstance(error, CONNECTION_ERRORS) or not outages.is_survived:
+            self._fail(error)
+            return
+        self.is_lost = True
+        self._lost_ns = monotonic_ns()
+        if self._lost_ns - self._opened_ns > STABLE_NS or not self._trying_since_ns:
+            self._trying_since_ns = self._lost_ns
+            self._pauses = pauses_s(self._run.plan.scenario.run.seed, f"{self.name} {self._connections}")
+        self._unblocked()
+        self.give_up()
+        outages.lost(self.name, f"{self.role} {self.name}: {describe(error)}")
+        if self._greenlet is None:
+            outages.gone(self.name)
+        elif self._greenlet is not gevent.getcurrent():
+            gevent.get_hub().loop.run_callback(self._throw, self._connections)
+
+    def _throw(self, connection: int) -> None:
+        """Have a user come back that waits for what the connection numbered *connection* can no longer bring."""
+        # It may have seen the loss by itself meanwhile, and be on its way.
+        if self._is_at_work and connection == self._connections and self._greenlet is not None:
+            self._greenlet.throw(LostError())
+
+    def _fail(self, error: BaseException, what: str = "") -> None:
+        """End the run: because of a fault of ours, or as this user cannot do without its connection."""
         if self._closing:
             return
         self._closing = self.is_lost = True
         self.give_up()
-        reason = f"{self.role} {self.name}: {describe(error)}"
+        reason = f"{self.role} {self.name}: {what}{describe(error)}"
         if isinstance(error, CONNECTION_ERRORS):
-            self._run.fail(reason, code="connection-lost")
+            is_cancelled = isinstance(error, pika.exceptions.ConsumerCancelled)
+            self._run.fail(reason, code="consumer-cancelled" if is_cancelled else "connection-lost")
         else:
             _logger.error("%s", reason, exc_info=error)
             self._run.fail(reason, code="internal-error")
@@ -173,8 +269,7 @@ class Member(ABC, Generic[SeatT]):
         self._run.record("connection-unblocked", f"{self.name}: after {blocked_ns / NS_PER_S:.1f} s")
 
     def _cancelled(self, consumer_tag: str) -> None:
-        reason = f"the broker cancelled its subscription {consumer_tag} (the queue was deleted or moved)"
-        self._run.fail(f"{self.role} {self.name}: {reason}", code="consumer-cancelled")
+        self._lost(pika.exceptions.ConsumerCancelled(consumer_tag))
 
 
 class WireMember(Member[SeatT]):

@@ -6,6 +6,7 @@ Knows when a message is due and what is in flight; not how bytes are made (wire)
 
 from __future__ import annotations
 
+from collections import deque
 from itertools import accumulate
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +25,7 @@ from loadtest.wire.waiting import Bell
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from gevent.event import Event
     from numpy.typing import NDArray
 
     from loadtest.scenario import Arrivals, PublisherPlan
@@ -83,6 +85,9 @@ class Publisher(WireMember["PublisherPlan"]):
         self._offering = Offering(run, self._recorder, seat.arrivals, seat.messages)
         self._confirms_came = Bell()
         self._seq = 0
+        self._before = -1  # what a delivery tag of the channel is more than its seq
+        self._again = np.zeros(0, np.int64)  # seqs that the channel's first messages have, published there again
+        self._doubtful: deque[NDArray[np.int64]] = deque()  # seqs to be published again
         self._next_write_ns = 0  # in the open model, at the pace of WRITE_INTERVAL_NS
         self._window_full_ns = 0
         self._full_since_ns: int | None = None
@@ -113,8 +118,20 @@ class Publisher(WireMember["PublisherPlan"]):
     def give_up(self) -> None:
         """Take what is unconfirmed as in doubt."""
         if self._in_flight is not None and self._in_flight.count:
-            self._recorder.in_doubt(self._in_flight.drain().all_tags() - 1)
+            seqs = self._seqs_of(self._in_flight.drain().all_tags())
+            self._recorder.in_doubt(seqs)
+            if self._seat.in_doubt == "republish":
+                self._doubtful.append(seqs)
         self._confirms_came.ring()
+
+    @property
+    def needed_until(self) -> Event:
+        """Return the event from which on there is nothing more to publish."""
+        return self._run.stopping
+
+    def wants_more(self) -> bool:
+        """Return whether anything is left to publish, or to publish again."""
+        return bool(self._doubtful) or self._seq < self._offering.limit
 
     def prepare(self, connection: Connection, channel: Channel) -> None:
         """Marshal the messages once, and ask for confirms where the scenario wants them."""
@@ -132,8 +149,14 @@ class Publisher(WireMember["PublisherPlan"]):
             max_block_bytes=BLOCK_BYTES,
         )
         self._channel = channel
+        unsent = self._again[self._in_flight.next_tag - 1 :] if self._in_flight is not None else self._again
+        self._again = np.concatenate([*self._doubtful, unsent])
+        self._doubtful.clear()
+        self._before = self._seq - 1 - len(self._again)
         channel.on_returned = self._returned
         if self._in_flight is not None:
+            # A channel numbers its messages from 1; what the one before left open is in doubt.
+            self._in_flight = Outstanding(seat.confirm_window)
             channel.on_confirms = self._confirmed
             channel.on_confirm = self._confirmed_one
             channel.confirm_select()
@@ -141,6 +164,8 @@ class Publisher(WireMember["PublisherPlan"]):
     def work(self, start_ns: int) -> None:
         """Publish until all is sent or the run stops, then wait for the confirms."""
         with self._run.told_of_stop(self._confirms_came.ring):
+            if self._connections > 1:
+                self._resume(start_ns)
             if self._seat.arrivals is None:
                 self._publish_closed()
             else:
@@ -149,6 +174,43 @@ class Publisher(WireMember["PublisherPlan"]):
         if self._seat.mandatory and self._in_flight is None and self._channel is not None:
             # A channel answers in the order in which it was asked: with this answer all that came back has come.
             self._channel.basic_qos(prefetch_count=0)
+
+    def _resume(self, start_ns: int) -> None:
+        """Begin on another connection: publish again what is in doubt, drop what fell due, as the seat says."""
+        arrivals = self._seat.arrivals
+        edges = np.flatnonzero(np.diff(self._again) != 1) + 1
+        for seqs in np.split(self._again, edges) if len(self._again) else ():
+            for first in range(0, len(seqs), self._batch()):
+                self._send_again(seqs[first : first + self._batch()], start_ns)
+        if arrivals is not None and self._seat.on_outage == "drop":
+            due = self._offering.count_due(monotonic_ns())
+            if due > self._seq:
+                self._recorder.dropped(due - self._seq)
+                self._before += due - self._seq
+                self._seq = due
+
+    def _send_again(self, seqs: NDArray[np.int64], start_ns: int) -> None:
+        """Send messages again under their seqs, which follow one another; their latency counts from the first time."""
+        cycle, channel, in_flight, arrivals = self._cycle, self._channel, self._in_flight, self._seat.arrivals
+        assert cycle is not None, "work follows prepare"
+        assert channel is not None, "work follows prepare"
+        assert in_flight is not None, "only with confirms anything is in doubt"
+        first, count = int(seqs[0]), len(seqs)
+        while in_flight.free < count:
+            if self._run.stopping.is_set():
+                return
+            self._wait_room()
+        sent_ns = monotonic_ns()
+        intended_ns = sent_ns if arrivals is None else arrivals.intended_ns_run(first, count) + start_ns
+        block = cycle.encode(first, count, intended_ns, sent_ns)
+        in_flight.add(count, intended_ns, sent_ns)
+        self._recorder.republished(count, self._body_bytes.of(first, count))
+        channel.write(block, borrowed=True)
+        channel.connection.wait_writable(unsent_bytes=0)
+
+    def _batch(self) -> int:
+        assert self._cycle is not None, "work follows prepare"
+        return min(self._cycle.max_batch, self._seat.confirm_window)
 
     # --- sending -------------------------------------------------------------------------------------------------
 
@@ -247,14 +309,23 @@ class Publisher(WireMember["PublisherPlan"]):
         if not settled.count:
             return
         recorder, read_ns = self._recorder, self._read_ns()
-        # The channel numbers its publishes from 1 in the order of seq, which starts at 0.
         if nack:
-            recorder.nacked(settled.all_tags() - 1, settled.intended_ns, settled.sent_ns, read_ns)
-        elif isinstance(settled.tags, int):
-            recorder.confirmed_run(settled.tags - 1, settled.count, settled.intended_ns, settled.sent_ns, read_ns)
+            recorder.nacked(self._seqs_of(settled.all_tags()), settled.intended_ns, settled.sent_ns, read_ns)
+        elif isinstance(settled.tags, int) and settled.tags > len(self._again):
+            recorder.confirmed_run(
+                settled.tags + self._before, settled.count, settled.intended_ns, settled.sent_ns, read_ns
+            )
         else:
-            recorder.confirmed(settled.tags - 1, settled.intended_ns, settled.sent_ns, read_ns)
+            recorder.confirmed(self._seqs_of(settled.all_tags()), settled.intended_ns, settled.sent_ns, read_ns)
         self._confirms_came.ring()
+
+    def _seqs_of(self, tags: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the seqs of delivery tags: a channel numbers what is published on it from 1."""
+        seqs = tags + self._before
+        if len(self._again):
+            is_again = tags <= len(self._again)
+            seqs[is_again] = self._again[tags[is_again] - 1]
+        return seqs
 
     def _returned(self, returned: Returned) -> None:
         if self._seat.stamp != "none" and returned.stamp is not None:

@@ -26,8 +26,15 @@ def describe(error: BaseException) -> str:
     if isinstance(error, pika.exceptions.StreamLostError):
         text = _line(str(error.args[0]) if error.args else "no reason given")
         return f"the connection was lost: {_WRAPPED.sub(lambda match: match['said'] or '', text)}"
+    if isinstance(error, pika.exceptions.ConsumerCancelled):
+        return f"the broker cancelled its subscription {error.args[0]} (the queue was deleted or moved)"
     text = _line(str(error))
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def span_text(span_s: float) -> str:
+    """Return how long something took, *span_s* in seconds, as a sentence has it: ``0.4 s``, ``61 s``."""
+    return f"{span_s:.1f} s" if span_s < 10 else f"{span_s:.0f} s"  # noqa: PLR2004  # beyond it tenths say nothing
 
 
 def _line(text: str) -> str:

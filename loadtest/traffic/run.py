@@ -16,6 +16,8 @@ from gevent.event import Event
 
 from loadtest.clock import NS_PER_MS, NS_PER_S, monotonic_ns
 from loadtest.traffic.completion import Completion
+from loadtest.traffic.outages import Outages
+from loadtest.traffic.restoring import Restorer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -112,6 +114,8 @@ class Run:
         ended: Users that have nothing more to do, by group.
         last_ended_ns: By group, since when the last of them.
         completion: Which groups are done.
+        outages: Which users have no connection at the moment.
+        restorer: Declares what a broker forgot.
         on_change: Called when a user is up, has begun or ended, or the run has failed.
         seat_of: Hands out the seats of this process; set it before users come, where they are not all of the plan's.
     """
@@ -148,6 +152,8 @@ class Run:
         self._all = len(seats_of(plan))
         self.completion = Completion(self._seats, self.stopping)
         self._started: set[str] = set()
+        self.outages = Outages(plan, self.record)
+        self.restorer = Restorer(plan.topology)
         self._next_connect_ns = monotonic_ns()
 
     # --- coming up -----------------------------------------------------------------------------------------------
@@ -194,9 +200,9 @@ class Run:
         if self.stopping.wait(delay_s):
             raise StoppedError
 
-    def node_for(self, seat: Seat) -> pika.ConnectionParameters:
-        """Return the node that *seat* connects to: users of a group go round the nodes."""
-        return self.nodes[seat.user % len(self.nodes)]
+    def node_for(self, seat: Seat, attempts: int = 0) -> pika.ConnectionParameters:
+        """Return the node that *seat* connects to after so many failed attempts: a group's users go round the nodes."""
+        return self.nodes[(seat.user + attempts) % len(self.nodes)]
 
     def wait_begin(self) -> None:
         """

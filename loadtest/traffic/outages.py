@@ -1,0 +1,88 @@
+"""
+Connections lost and found again: how long to pause, for how long to try, and what is said of it.
+
+A thousand users that lose their connections in the same instant are one outage: two events tell of it, when it began
+and when all were back. Knows no sockets.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Final
+
+from loadtest.clock import NS_PER_S, monotonic_ns
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from loadtest.scenario import Plan
+
+FIRST_PAUSE_S: Final = 0.1
+LONGEST_PAUSE_S: Final = 5.0
+GROWTH: Final = 2.0
+JITTER: Final = 0.5
+"""Of each pause, more or less: users that were cut off together do not come back together."""
+
+STABLE_NS: Final = 5 * NS_PER_S
+"""A connection that lasted less is the same trouble still: the pauses go on growing, and the time to try runs on."""
+
+DROPPED: Final = "connection-dropped"
+RECONNECTED: Final = "reconnected"
+"""Codes of the events of an outage that the run survives."""
+
+
+def pauses_s(seed: int, name: str) -> Iterator[float]:
+    """Yield how long to wait before each attempt to connect, in s: exponential, with jitter, for ever."""
+    chance = random.Random(f"{seed} {name}")  # noqa: S311  # to spread users, not to keep a secret
+    pause_s = FIRST_PAUSE_S
+    while True:
+        yield pause_s * chance.uniform(1 - JITTER, 1 + JITTER)
+        pause_s = min(LONGEST_PAUSE_S, pause_s * GROWTH)
+
+
+class Outages:
+    """
+    The users of a process that have no connection at the moment.
+
+    Args:
+        plan: Says whether users come back, and for how long they try.
+        record: Takes code and text of an event.
+    """
+
+    def __init__(self, plan: Plan, record: Callable[[str, str], None]) -> None:
+        settings = plan.scenario.run
+        self.is_survived = settings.reconnect == "on"
+        self.longest_ns = settings.reconnect_for_ns
+        self._record = record
+        self._out: dict[str, int] = {}
+        self._began_ns = 0
+        self._users = 0
+
+    @property
+    def count(self) -> int:
+        """How many users have no connection."""
+        return len(self._out)
+
+    def lost(self, name: str, reason: str) -> None:
+        """Take note that user *name* has lost its connection; the first one's *reason* is told."""
+        if not self._out:
+            self._began_ns, self._users = monotonic_ns(), 0
+            self._record(DROPPED, reason)
+        if name not in self._out:
+            self._users += 1
+            self._out[name] = monotonic_ns()
+
+    def back(self, name: str) -> None:
+        """Take note that a user has a connection again."""
+        self._leave(name, "is back")
+
+    def gone(self, name: str) -> None:
+        """Take note that a user has nothing more to do, and does not come back."""
+        self._out.pop(name, None)
+
+    def _leave(self, name: str, how: str) -> None:
+        if self._out.pop(name, None) is None or self._out:
+            return
+        lasted_s = (monotonic_ns() - self._began_ns) / NS_PER_S
+        who = f"{name} {how}" if self._users == 1 else f"all of {self._users:,} users are back"
+        self._record(RECONNECTED, f"{who} after {lasted_s:.2f} s")
