@@ -92,13 +92,14 @@ def test_a_person_sees_what_came_of_it(flood: Flood) -> None:
 
 
 def test_every_result_file_is_there(flood: Flood) -> None:
-    """The folder holds result, journal, table, scenario as run, and a histogram log for each latency; no half file."""
+    """The folder holds result, reports, journal, table, scenario, and a log for each latency; no half file."""
     run = flood.run
 
     names = {path.name for path in run.results_folder.iterdir()}
     latencies = [f"{group}.{name}" for group, part in run.result["groups"].items() for name in part["latency"]]
     assert {"flood.confirm", "drain.end_to_end", "drain.get"} <= set(latencies)
-    expected = {"result.json", "windows.jsonl", "windows.csv", "scenario.yaml"}
+    reports = {"result.json", "report.html", "summary.md", "junit.xml"}
+    expected = {*reports, "windows.jsonl", "windows.csv", "scenario.yaml"}
     assert expected | {f"{name}.{kind}" for name in latencies for kind in ("hlog", "hgrm")} == names
     assert "keep: true" in (run.results_folder / "scenario.yaml").read_text()
     assert all(path.stat().st_size > 0 for path in run.results_folder.iterdir())
