@@ -173,7 +173,11 @@ class PublisherGroup(Paced):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        faults = [fault for fault in (self._window_fault(), self._stamp_fault(), self._key_fault()) if fault]
+        faults = [
+            fault
+            for fault in (self._window_fault(), self._stamp_fault(), self._key_fault(), self._outage_fault())
+            if fault
+        ]
         if faults:
             raise faults_error(faults)
         return self
@@ -184,6 +188,14 @@ class PublisherGroup(Paced):
         return Fault(
             ("confirm_window",), shown(self.confirm_window), "0 or 1 with client: blocking, which waits for each"
         )
+
+    def _outage_fault(self) -> Fault | None:
+        if self.on_outage == "drop" and self.rate is None:
+            return Fault(("on_outage",), '"drop" without a rate', "late, or a rate by which something falls due")
+        if self.in_doubt == "republish" and (self.confirm_window == 0 or self.client == "blocking"):
+            what = "with client: blocking" if self.client == "blocking" else "without confirms"
+            return Fault(("in_doubt",), f'"republish" {what}', "leave, or the bulk client with a confirm_window")
+        return None
 
     def _stamp_fault(self) -> Fault | None:
         if self.stamp != "body":

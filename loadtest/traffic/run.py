@@ -131,9 +131,7 @@ class Run:
         self.begin_ns: int | None = None
         self.stop_ns: int | None = None
         self.stopping = Event()
-        self.over = Event()
-        self.all_up = Event()
-        self.begun = Event()
+        self.over, self.all_up, self.begun = Event(), Event(), Event()
         self.failure: str | None = None
         self.tasks: list[RunningTask] = []
         self.events: list[tuple[int, str, str]] = []

@@ -17,7 +17,8 @@ pytestmark = pytest.mark.e2e
 
 # Within this of the loss the process has ended, with all files written.
 END_S = 10.0
-CONFIRMED_LOAD = ["run.warm_up=0s", "publishers.in.confirm_window=192", "consumers.out.ack=every 200"]
+AT_ONCE = ["run.warm_up=0s", "run.reconnect=off"]
+CONFIRMED_LOAD = [*AT_ONCE, "publishers.in.confirm_window=192", "consumers.out.ack=every 200"]
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def test_killed_broker_ends_the_run(processes: Processes, victim: PrivateNode) -
 
 def test_killed_broker_ends_a_run_that_drains(processes: Processes, victim: PrivateNode) -> None:
     """A getter that waits for its answer when the node is killed does not hang."""
-    sets = ["publishers.flood.messages=50000", "run.drain=60s"]
+    sets = ["publishers.flood.messages=50000", "run.drain=60s", "run.reconnect=off"]
     running = processes.start(run_command("loadtest", "flood-1000-direct", "--broker", victim.endpoint.url, sets=sets))
     running.wait_measured(moved="got")
 
@@ -66,7 +67,7 @@ def test_connection_closed_by_an_operator_ends_the_run(
     door: Door, processes: Processes, vhost_endpoint: Endpoint, management: ManagementApi
 ) -> None:
     """A connection closed through the management API ends the run with the broker's reply code and the reason given."""
-    running = processes.start(run_command(door, "steady-1kb", "--broker", vhost_endpoint.url, sets=["run.warm_up=0s"]))
+    running = processes.start(run_command(door, "steady-1kb", "--broker", vhost_endpoint.url, sets=AT_ONCE))
     running.wait_measured()
     publisher = find_connection(management, vhost_endpoint.vhost, "loadtest in/1")
 
@@ -83,7 +84,7 @@ def test_connection_closed_by_an_operator_ends_the_run(
 
 def test_deleted_queue_ends_the_run(processes: Processes, vhost_endpoint: Endpoint, management: ManagementApi) -> None:
     """A queue that is deleted under its consumers ends the run, which says so."""
-    command = run_command("loadtest", "steady-1kb", "--broker", vhost_endpoint.url, sets=["run.warm_up=0s"])
+    command = run_command("loadtest", "steady-1kb", "--broker", vhost_endpoint.url, sets=AT_ONCE)
     running = processes.start(command)
     running.wait_measured()
 

@@ -109,7 +109,7 @@ def test_a_killed_broker_ends_the_run_with_its_books_closed(node: PrivateNode) -
         node.kill()
 
     began = time.monotonic()
-    result, load_run = perform(node.endpoint, FLOW + "run: {duration: 30s}", meanwhile=kill)
+    result, load_run = perform(node.endpoint, FLOW + "run: {duration: 30s, reconnect: off}", meanwhile=kill)
 
     assert time.monotonic() - began < 10
     assert "connection-lost" in load_run.events()

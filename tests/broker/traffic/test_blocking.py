@@ -108,7 +108,7 @@ topology:
   bindings: [{exchange: x, queue: q}]
 publishers: {in: {client: blocking, exchange: x, body: {text: hi}, rate: 200/s, mandatory: false, confirm_window: 1}}
 consumers: {out: {client: blocking, queue: q, ack: auto}}
-run: {duration: 60s}
+run: {duration: 60s, reconnect: off}
 """,
         method,
         name,

@@ -26,7 +26,7 @@ topology:
   bindings: [{exchange: x, queue: q, routing_key: k}]
 publishers: {in: {exchange: x, routing_key: k, body: {text: hi}, rate: 2000/s, confirm_window: 100}}
 consumers: {out: {queue: q, ack: auto}}
-run: {duration: 60s}
+run: {duration: 60s, reconnect: off}
 """
 
 
@@ -95,7 +95,7 @@ def test_a_cut_connection_ends_the_run(vhost_endpoint: Endpoint) -> None:
 
 def test_a_getter_whose_connection_dies_in_a_get_ends_the_run(vhost_endpoint: Endpoint) -> None:
     """The answer that never comes does not hold the user."""
-    text = "topology: {queues: {q: {}}}\ngetters: {out: {queue: q, ack: auto}}\nrun: {duration: 60s}"
+    text = "topology: {queues: {q: {}}}\ngetters: {out: {queue: q, ack: auto}}\nrun: {duration: 60s, reconnect: off}"
     with Proxy(vhost_endpoint.pika_parameters()) as proxy, LoadRun(vhost_endpoint, text) as load_run:
         load_run.run.nodes = [proxy.parameters]
 
@@ -219,7 +219,7 @@ def test_an_interrupted_run_ends_promptly(vhost_endpoint: Endpoint, rate: str) -
 def test_an_interrupt_while_users_connect_ends_the_run(vhost_endpoint: Endpoint) -> None:
     """Users that are up, connecting, and waiting for their turn all end."""
     text = ENDLESS.replace("{exchange: x, routing_key: k, body", "{users: 20, exchange: x, routing_key: k, body")
-    with LoadRun(vhost_endpoint, text.replace("60s}", "60s, connect_rate: 10/s}")) as load_run:
+    with LoadRun(vhost_endpoint, text.replace("60s, ", "60s, connect_rate: 10/s, ")) as load_run:
         gevent.spawn_later(0.5, load_run.conductor.interrupt)
         began = time.monotonic()
 

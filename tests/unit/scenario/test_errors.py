@@ -600,7 +600,7 @@ OVERRIDES = {
         "run.duraton=3s",
         (
             "run.duraton: found an unknown key; "
-            'allowed connect_rate, drain, duration, seed, warm_up; did you mean "duration"?'
+            'allowed connect_rate, drain, duration, reconnect, reconnect_for, seed, warm_up; did you mean "duration"?'
         ),
     ),
     "beyond a list": (

@@ -24,6 +24,7 @@ FLOW = """
 topology: {queues: {q: {}}}
 publishers: {in: {routing_key: q, body: {text: hello}, messages: 4, confirm_window: 8, stamp: none}}
 consumers: {out: {queue: q, prefetch: 9, ack: every 2, messages: 3}}
+run: {reconnect: off}
 """
 LOST = pika.exceptions.StreamLostError("Stream connection lost: ConnectionResetError(104, 'Connection reset by peer')")
 REFUSED = pika.exceptions.ChannelClosedByBroker(404, "NOT_FOUND - no exchange 'x' in vhost '/'")
