@@ -45,10 +45,17 @@ def groups_of(plan: Plan) -> dict[str, dict[str, Any]]:
             "kind": kind,
             "model": "open" if name in open_groups else "closed",
             "users": plan.users[name],
+            "paces_itself": _paces_itself(plan, name),
             "stages": [list(stage) for stage in stages.get(name, ())],
         }
         for name, kind in plan.scenario.kinds.items()
     }
+
+
+def _paces_itself(plan: Plan, name: str) -> bool:
+    """Return whether a group pauses by itself: a pause of it says nothing of the broker."""
+    scenario = plan.scenario
+    return name in scenario.getters or (name in scenario.consumers and scenario.consumers[name].processing_time_ns > 0)
 
 
 def crew_here(

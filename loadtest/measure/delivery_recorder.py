@@ -77,6 +77,7 @@ class DeliveryGroup(GroupRecorder):
         arrived = self._without_foreign(self.pending.take())
         if not len(arrived.seq):
             return
+        self.pauses.note(arrived.read_ns, arrived.intended_ns)
         latency = arrived.read_ns - arrived.intended_ns
         if arrived.lateness_us.any():
             self.record(("end_to_end",), arrived.intended_ns, latency)

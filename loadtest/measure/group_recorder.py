@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from loadtest.measure.buckets import tally
 from loadtest.measure.histogram import Histogram
+from loadtest.measure.pauses import Pauses
 from loadtest.measure.window import GroupWindow
 
 Int64s = NDArray[np.int64]
@@ -43,6 +44,7 @@ class GroupRecorder:
         self._active: list[tuple[int, int]] = []
         self._active_since: int | None = None
         self._is_marked = False
+        self.pauses = Pauses()
 
     def settle(self) -> None:
         """Count everything that is pending."""
@@ -84,6 +86,8 @@ class GroupRecorder:
             histograms=_taken(self._measured),
             warm_up=_taken(self._warming),
             series=self.series(),
+            last_ns=self.pauses.newest_ns,
+            pauses=tuple(self.pauses.take()),
         )
         self._active.clear()
         self.counters.clear()

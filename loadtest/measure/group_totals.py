@@ -78,6 +78,9 @@ class GroupTotals:
         active: When the group had work to do.
         measured, warm_up: The parts by phase.
         stages: Begin and end of each stage of its rate, in ns after the run's begin, with what was done in it.
+        pauses: By worker, when nothing was confirmed, or delivered, though something was due; only of workers that have
+            users of the group at work.
+        last_ns: When something was confirmed, or delivered, last; 0 if never.
         by_user: Messages that each user published or took over the whole run, by its number from 0; those that are not
             told are not there.
         series: `message_counts` by sink, as runs [first, count, step] in order of arrival (of several workers: of
@@ -94,6 +97,8 @@ class GroupTotals:
     warm_up: SpanTotals = field(default_factory=SpanTotals)
     stages: list[tuple[int, int, SpanTotals]] = field(default_factory=list)
     by_user: Counter[int] = field(default_factory=Counter)
+    pauses: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
+    last_ns: int = 0
     series: dict[str, dict[str, list[Run]]] = field(default_factory=dict)
     series_left_out: Counter[str] = field(default_factory=Counter)
 
@@ -132,6 +137,9 @@ class GroupTotals:
                     stage.take(group)
                     stage.add(measured)
                     stage.add(warming)
+        if group.last_ns:
+            self.pauses.setdefault(window.worker, []).extend(group.pauses)
+            self.last_ns = max(self.last_ns, group.last_ns)
         self._take_series(group)
 
     def _take_series(self, group: GroupWindow) -> None:

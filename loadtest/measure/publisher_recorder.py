@@ -58,6 +58,7 @@ class PublisherGroup(GroupRecorder):
         self.counters[table] += len(batch.seqs)
         self._unanswered -= len(batch.seqs)
         self._has_confirms = True
+        self.pauses.note(batch.instant, batch.intended if self.is_open else None)
         latency = batch.instant - batch.intended
         if self.is_open:
             self.record(("confirm",), batch.intended, latency)

@@ -42,6 +42,10 @@ class GroupModel(_Model):
         default={}, description="By latency, of messages intended at or after the end of the warm-up."
     )
     warm_up: dict[str, HistogramModel] = Field(default={}, description="The same of those intended before it.")
+    pauses: list[tuple[Instant, Instant]] = Field(
+        default=[], description="When nothing was confirmed, or delivered, though something was due."
+    )
+    last_ns: Instant = Field(default=0, description="When something last was confirmed, or delivered.")
     series: dict[str, dict[str, list[tuple[int, int, int]]]] = Field(
         default={}, description="`message_counts` by sink: [first, count, step] in the order of arrival."
     )

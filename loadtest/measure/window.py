@@ -11,6 +11,8 @@ Fields of the record (`type` "window", `format` as in `FORMAT`):
     exact, `negative`,
     `saturated`}}, of messages intended at or after the end of warm-up;
     `warm_up` the same of those intended before it;
+    `pauses` [[from_ns, to_ns], …] in which nothing was confirmed, or delivered, though something was due; `last_ns`
+    the instant at which something last was;
     `series` {`message_counts`: {sink: [[first, count, step], …]}} in the order of arrival}}.
 `ledger` what changed: see `loadtest.measure.ledger_delta`.
 `gauges` {name: value at `end_ns`}.
@@ -45,6 +47,8 @@ class GroupWindow:
     histograms: dict[str, dict[str, Any]] = field(default_factory=dict)
     warm_up: dict[str, dict[str, Any]] = field(default_factory=dict)
     series: dict[str, dict[str, list[list[int]]]] = field(default_factory=dict)
+    pauses: tuple[tuple[int, int], ...] = ()
+    last_ns: int = 0
 
     @property
     def active_ns(self) -> int:
@@ -64,6 +68,8 @@ class GroupWindow:
             "histograms": self.histograms,
             "warm_up": self.warm_up,
             "series": self.series,
+            "pauses": [list(pause) for pause in self.pauses],
+            "last_ns": self.last_ns,
         }
         return {name: value for name, value in record.items() if value}
 
@@ -76,6 +82,8 @@ class GroupWindow:
             histograms=record.get("histograms", {}),
             warm_up=record.get("warm_up", {}),
             series=record.get("series", {}),
+            pauses=tuple((start, end) for start, end in record.get("pauses", ())),
+            last_ns=record.get("last_ns", 0),
         )
 
 

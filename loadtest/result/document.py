@@ -177,6 +177,16 @@ class SpanPart(Part):
     latency: dict[str, LatencyPart]
 
 
+class OutagePart(Part):
+    """A stretch in which nothing was confirmed to a group, or delivered to it, though something was due."""
+
+    start_s: float = Field(description="In s after `started_at`.")
+    end_s: float = Field(
+        description="When the first confirm or delivery came after it; of one that is not over, the end."
+    )
+    is_over: bool = Field(description="False if nothing came after it.")
+
+
 class GroupPart(Part):
     """A group of users of the scenario."""
 
@@ -189,6 +199,9 @@ class GroupPart(Part):
     message_counts: dict[str, SeriesPart] = Field(description="By sink; of getters.")
     measured_counts: dict[str, int] = Field(
         default_factory=dict, description="Messages counted in the measured part, by the names of the totals."
+    )
+    outages: tuple[OutagePart, ...] | None = Field(
+        default=None, description="Longer than 100 ms, in order; null where the group says nothing of the broker."
     )
     by_user: tuple[int, ...] | None = Field(
         default=None, description="Messages published or taken over the whole run, by user; null where not known."

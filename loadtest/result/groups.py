@@ -9,17 +9,20 @@ from loadtest.clock import NS_PER_S
 from loadtest.measure.collector import Collector
 from loadtest.measure.group_totals import GroupTotals, SpanTotals
 from loadtest.measure.histogram import Histogram
+from loadtest.measure.pauses import LEAST_NS, common
 from loadtest.measure.runs import Run
 from loadtest.result.document import (
     GroupKind,
     GroupPart,
     LatencyPart,
     LoadModel,
+    OutagePart,
     RatesPart,
     SeriesPart,
     SpanPart,
     StretchPart,
 )
+from loadtest.result.evidence import CONNECTION_LOST, RUN_FAILED
 from loadtest.result.ledger import PUBLISHER_TOTALS, Books
 from loadtest.result.samples import PERCENTILES
 from loadtest.scenario.metric import COUNTED
@@ -40,6 +43,7 @@ LATENCIES: Final = (
 )
 """In the order in which people look at them."""
 
+MAX_OUTAGES: Final = 1_000
 COUNTED_TOTALS: Final = ("offered", *sorted(COUNTED))
 """Totals that a part of the run has too: those that are counted as they happen."""
 
@@ -63,6 +67,7 @@ def build_groups(collector: Collector, books: Books) -> dict[str, GroupPart]:
             latency=_latencies(group, group.measured),
             message_counts=_series(group),
             measured_counts=_counts(group.measured),
+            outages=_outages(group, collector),
             by_user=_by_user(group, collector, books),
             spans=dict(_spans(group, collector)),
         )
@@ -112,6 +117,22 @@ def _by_user(group: GroupTotals, collector: Collector, books: Books) -> tuple[in
     if not collector.has_users or users is None:
         return None
     return tuple(group.by_user[user] for user in range(users))
+
+
+def _outages(group: GroupTotals, collector: Collector) -> tuple[OutagePart, ...] | None:
+    """Return when the group could not publish, or consume; None where it gets no confirms, or sets its own pace."""
+    if not group.last_ns or collector.run["groups"][group.name].get("paces_itself", group.kind == "getter"):
+        return None
+    found = [(start, end, True) for start, end in common(group.pauses.values())][:MAX_OUTAGES]
+    # A broker that went away for good: what was due is in doubt, and nothing came any more.
+    is_gone = any(event["code"] in {CONNECTION_LOST, RUN_FAILED} for event in collector.events)
+    if is_gone and collector.last_ns - group.last_ns > LEAST_NS:
+        found.append((group.last_ns, collector.last_ns, False))
+    start_ns = collector.start_ns
+    return tuple(
+        OutagePart(start_s=(start - start_ns) / NS_PER_S, end_s=(end - start_ns) / NS_PER_S, is_over=is_over)
+        for start, end, is_over in found
+    )
 
 
 def _spans(group: GroupTotals, collector: Collector) -> Iterator[tuple[str, SpanPart]]:

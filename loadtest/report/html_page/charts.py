@@ -14,6 +14,7 @@ from typing import Any, Final
 from loadtest.report.html_page.heat_map import HEADLINES, HeatMaps
 from loadtest.report.html_page.series import Columns, Value, rounded
 from loadtest.result.document import GroupPart, LatencyPart, RunResult
+from loadtest.result.findings.messages import OUTAGE_LIMIT_S
 from loadtest.result.samples import histogram_of
 from loadtest.scenario.threshold import MEASURED
 
@@ -73,6 +74,7 @@ def chart_data(result: RunResult, heat: HeatMaps) -> Json:
         "per_point_s": columns.per_point,
         "phases": [[phase.name, phase.start_s, phase.end_s] for phase in result.phases],
         "events": [[event.t_s, event.code, event.text] for event in result.events],
+        "outages": list(_outages(result)),
         "rates": list(_rates(result, columns)),
         "latencies": list(_latencies(result, columns)),
         "curves": list(_curves(result)),
@@ -80,6 +82,14 @@ def chart_data(result: RunResult, heat: HeatMaps) -> Json:
         "panels": list(_panels(result, columns)),
         "users": list(users(result)),
     }
+
+
+def _outages(result: RunResult) -> Iterator[list[float | str]]:
+    """Yield begin, end and group of the outages that a reader wants to see."""
+    for name, group in result.groups.items():
+        for outage in group.outages or ():
+            if outage.end_s - outage.start_s >= OUTAGE_LIMIT_S:
+                yield [outage.start_s, outage.end_s, name]
 
 
 def _rates(result: RunResult, columns: Columns) -> Iterator[Json]:

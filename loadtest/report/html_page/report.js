@@ -78,6 +78,8 @@
   const shades = (data, end, tell) => data.phases.filter(([name]) => name !== "measured" && name !== "done")
     .filter(([, from, to]) => to > from)
     .map(([name, from, to]) => [{ xAxis: from, name: tell && to - from > end / 12 ? name : "" }, { xAxis: to }]);
+  const outages = data => data.outages.map(([from, to, group]) =>
+    [{ xAxis: from, name: "", itemStyle: { color: colours("--outage") }, group }, { xAxis: to }]);
   const marks = data => data.events.slice(0, 40).map(([at, code]) => ({ xAxis: at, name: code }));
   const lines = values => data => data.t_s.map((at, place) => [at, values[place]]);
 
@@ -101,7 +103,7 @@
       }));
       looks.series.push({
         name: "", type: "line", data: [], silent: true,
-        markArea: { silent: true, itemStyle: { color: colours("--shade") }, label: { color: colours("--dim"), position: "insideTop", fontSize: 10, formatter: area => area.name.replace("_", "-") }, data: shades(data, end, more.tell) },
+        markArea: { silent: true, itemStyle: { color: colours("--shade") }, label: { color: colours("--dim"), position: "insideTop", fontSize: 10, formatter: area => area.name.replace("_", "-") }, data: [...shades(data, end, more.tell), ...outages(data)] },
         markLine: { silent: true, symbol: "none", lineStyle: { color: colours("--event"), type: "dotted", width: 1.2 }, label: { show: more.tell === true, color: colours("--event"), fontSize: 10, formatter: line => line.name, position: "insideEndBottom" }, data: marks(data) },
       });
       return looks;

@@ -30,6 +30,7 @@ _FINDERS: Final[tuple[Callable[[Evidence], Iterator[FindingPart]], ...]] = (
     steadiness.unstable_over_time,
     messages.messages_remaining,
     messages.broker_blocked_publishers,
+    messages.outage,
     messages.connection_lost,
     messages.in_doubt,
     messages.books_unbalanced,

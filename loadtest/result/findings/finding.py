@@ -22,6 +22,7 @@ Code: TypeAlias = Literal[
     "unstable-over-time",
     "messages-remaining",
     "broker-blocked-publishers",
+    "outage",
     "connection-lost",
     "in-doubt",
     "books-unbalanced",

@@ -20,6 +20,9 @@ GROWTH_FLOOR_NS: Final = 10_000_000
 GROWTH_MIN_WINDOWS: Final = 6
 """Two windows a third: fewer show no trend."""
 
+OUTAGE_LIMIT_S: Final = 1.0
+"""A shorter pause is in the latencies, and no outage to anybody who waits."""
+
 SHOWN: Final = 3
 """Queues named in one finding."""
 
@@ -96,6 +99,30 @@ def broker_blocked_publishers(evidence: Evidence) -> Iterator[FindingPart]:
             value=blocked_s,
             limit=0,
             unit="s",
+        )
+
+
+def outage(evidence: Evidence) -> Iterator[FindingPart]:
+    """Tell of each group for how long it could not publish, or consume, though something was due."""
+    for name, group in evidence.groups.items():
+        outages = [outage for outage in group.outages or () if outage.end_s - outage.start_s >= OUTAGE_LIMIT_S]
+        if not outages:
+            continue
+        longest = max(outages, key=lambda outage: outage.end_s - outage.start_s)
+        long_s = longest.end_s - longest.start_s
+        what = "nothing was confirmed to" if group.kind == "publisher" else "nothing was delivered to"
+        times = "once" if len(outages) == 1 else f"{count_text(len(outages))} times, the longest"
+        how = f"from {span_text(longest.start_s)} to {span_text(longest.end_s)} after the start"
+        limit = f"(limit {span_text(OUTAGE_LIMIT_S)})"
+        yield finding(
+            "outage",
+            f"{what} {name} {times} for {span_text(long_s)} though something was due {limit}, "
+            f"{how}{'' if longest.is_over else ', and then not any more'}",
+            "See the events at that time, and the broker's log",
+            value=long_s,
+            limit=OUTAGE_LIMIT_S,
+            unit="s",
+            group=name,
         )
 
 

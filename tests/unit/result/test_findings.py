@@ -170,6 +170,20 @@ def slowing() -> StagedRun:
     return run
 
 
+def interrupted_by_the_broker() -> StagedRun:
+    """Return a run whose confirms stop for three seconds in the middle."""
+    run = StagedRun({"shop": ("publisher", "open")}, routes=[[]])
+    run.phase("measured", 0)
+    run.recorder().active("shop", START_NS)
+    run.confirm("shop", range(1_000), run.publish("shop", range(1_000), 0), NS_PER_MS)
+    run.cut(NS_PER_S, "measured")
+    intended = run.publish("shop", range(1_000, 2_000), NS_PER_S)
+    run.confirm("shop", range(1_000, 2_000), intended, 3 * NS_PER_S)
+    run.cut(5 * NS_PER_S, "measured")
+    run.end(5 * NS_PER_S)
+    return run
+
+
 CASES: dict[str, Callable[[], StagedRun]] = {
     "generator-bound": busy,
     "broker-bound": saturated,
@@ -182,6 +196,7 @@ CASES: dict[str, Callable[[], StagedRun]] = {
     "unstable-over-time": slowing,
     "messages-remaining": left_over,
     "broker-blocked-publishers": lambda: with_event("connection-blocked"),
+    "outage": interrupted_by_the_broker,
     "connection-lost": lambda: with_event("connection-lost"),
     "in-doubt": in_doubt,
     "books-unbalanced": unbalanced,

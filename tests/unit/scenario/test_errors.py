@@ -26,8 +26,8 @@ consumers:
   billing: {queue: work}
 """
 PUBLISHER_KEYS = (
-    "after, arrival, body, client, confirm_window, exchange, mandatory, messages, properties, rate, routing_key, "
-    "stamp, start_at, users"
+    "after, arrival, body, client, confirm_window, exchange, in_doubt, mandatory, messages, on_outage, properties, "
+    "rate, routing_key, stamp, start_at, users"
 )
 ROOT_KEYS = "consumers, description, getters, name, publishers, run, thresholds, topology"
 DURATION = "a time with its unit (ns, us, ms, s, m, h or d), such as 20ms"

@@ -1,0 +1,83 @@
+"""Pauses: when nothing came though something was due."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from loadtest.clock import NS_PER_MS
+from loadtest.measure.pauses import Pauses, common
+
+MS = NS_PER_MS
+
+
+def of(*batches: tuple[list[int], list[int] | None]) -> list[tuple[int, int]]:
+    """Return the pauses, in ms, of batches of what came and when it was due, in ms."""
+    pauses = Pauses()
+    for came, due in batches:
+        pauses.note(np.array(came) * MS, None if due is None else np.array(due) * MS)
+    return [(start // MS, end // MS) for start, end in pauses.take()]
+
+
+@pytest.mark.parametrize(
+    "batches,expected",
+    [
+        ([([1, 2, 3], [0, 1, 2])], []),
+        ([([1, 2, 900], [0, 1, 2])], [(2, 900)]),
+        ([([1, 2], [0, 1]), ([900, 901], [3, 4])], [(3, 900)]),
+        ([([1], [0]), ([5_000], [4_999])], []),
+        ([([1], [0]), ([5_000], [4_000])], [(4_000, 5_000)]),
+        ([([1], None), ([5_000], None)], [(1, 5_000)]),
+        ([([5_000], [1])], []),
+        ([([1], [0]), ([101], [0])], []),
+        ([([1], [0]), ([102], [0])], [(1, 102)]),
+        ([([1, 500, 501, 2_000], [0, 2, 3, 502])], [(2, 500), (502, 2_000)]),
+    ],
+    ids=[
+        "steady",
+        "within a batch",
+        "between two",
+        "nothing was due",
+        "due in between",
+        "closed model",
+        "before the first nobody knows",
+        "a tenth of a second",
+        "a little more",
+        "twice",
+    ],
+)
+def test_a_pause_is_from_when_something_was_due(
+    batches: list[tuple[list[int], list[int] | None]], expected: list[tuple[int, int]]
+) -> None:
+    """From the last that came, or from when the next fell due, to when that came."""
+    assert of(*batches) == expected
+
+
+def test_what_was_taken_is_not_found_again() -> None:
+    """The last instant is kept from window to window."""
+    pauses = Pauses()
+    pauses.note(np.array([1 * MS]), None)
+    assert pauses.take() == []
+    pauses.note(np.array([700 * MS]), None)
+
+    assert pauses.take() == [(1 * MS, 700 * MS)]
+    assert pauses.take() == []
+
+
+@pytest.mark.parametrize(
+    "workers,shared",
+    [
+        ([], []),
+        ([[(0, 500 * MS)]], [(0, 500 * MS)]),
+        ([[(0, 500 * MS)], [(200 * MS, 900 * MS)]], [(200 * MS, 500 * MS)]),
+        ([[(0, 500 * MS)], []], []),
+        ([[(0, 500 * MS), (600 * MS, 900 * MS)], [(100 * MS, 800 * MS)]], [(100 * MS, 500 * MS), (600 * MS, 800 * MS)]),
+        ([[(0, 500 * MS)], [(450 * MS, 900 * MS)]], []),
+    ],
+    ids=["nobody", "one", "overlap", "one went on", "two", "too short"],
+)
+def test_a_group_pauses_where_all_its_workers_do(
+    workers: list[list[tuple[int, int]]], shared: list[tuple[int, int]]
+) -> None:
+    """As long as one of them is answered, the broker is there."""
+    assert common(workers) == shared
