@@ -35,9 +35,10 @@ class ManagementApi:
     with what it said.
     """
 
-    def __init__(self, base_url: str, auth: tuple[str, str]) -> None:
+    def __init__(self, base_url: str, auth: tuple[str, str], timeout_s: float = READ_TIMEOUT_S) -> None:
         self.base_url: Final = base_url.rstrip("/")
         self.auth: Final = auth
+        self._timeout_s = timeout_s
         self._session = requests.Session()
         self._session.auth = auth
         # Neither proxies nor ~/.netrc of the environment: the address is the broker's, the credentials are the
@@ -103,7 +104,7 @@ class ManagementApi:
         url = "/".join([self.base_url, "api", *(quote(part, safe="") for part in path)])
         try:
             response = self._session.request(
-                method, url, json=body, headers=headers, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+                method, url, json=body, headers=headers, timeout=(CONNECT_TIMEOUT_S, self._timeout_s)
             )
         except requests.RequestException as error:
             raise BrokerError(f"management API {self.base_url}: {_reason(error)}") from error
