@@ -17,7 +17,7 @@ from typing import Annotated
 import typer
 
 from loadtest.commands.broker import broker_app
-from loadtest.commands.options import Broker, Config, JsonFile, Plugin, Scenario, Server, Set, Thresholds
+from loadtest.commands.options import Broker, Config, JsonFile, Nodes, Plugin, Scenario, Server, Set, Thresholds
 from loadtest.errors import EXIT_INTERRUPTED, LoadTestError, UsageError
 
 app = typer.Typer(
@@ -126,6 +126,7 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     server: Server = None,
     config: Config = None,
     plugin: Plugin = None,
+    nodes: Nodes = None,
     processes: Annotated[int, typer.Option(help="Processes that the users are spread over; -1: one a core.")] = 1,
     json_file: JsonFile = None,
 ) -> None:
@@ -148,6 +149,7 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         server=server,
         config=config,
         plugins=tuple(plugin or ()),
+        nodes=nodes,
         json_file=json_file,
     )
     if processes not in {0, 1}:

@@ -23,6 +23,7 @@ class Request:
 
     `thresholds` are further ones than the scenario's.
     `users`, `connect_rate_per_s` and `run_time_s` are Locust's `-u`, `-r` and `-t`; None leaves it to the scenario.
+    `server`, `config`, `plugins` and `nodes` are of the private broker; `nodes` None is one.
     `json_file` is where the result goes besides its folder; `-` is standard output.
     """
 
@@ -37,6 +38,7 @@ class Request:
     server: Path | None = None
     config: Path | None = None
     plugins: tuple[str, ...] = ()
+    nodes: int | None = None
     json_file: Path | None = None
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from loadtest.broker.marked_process import is_marked
+from loadtest.broker.waker import Waker
 
 _POLL_S: Final = 0.02
 _REAP_S: Final = 1.0
@@ -26,11 +27,12 @@ _NO_SIGNAL: Final = 0
 
 
 class HeldProcess:
-    """One process, ours or not, from the moment that it is held; `close` lets go of it and does nothing else."""
+    """One process, ours or not, from the moment that it is held; `close` lets go of it."""
 
     def __init__(self, pid: int, child: subprocess.Popen[bytes] | None = None) -> None:
         self.pid: Final = pid
         self._child = child
+        self._waker: Waker | None = None
         self._descriptor = _open(pid)
 
     @classmethod
@@ -57,6 +59,26 @@ class HeldProcess:
         """Whether it is stopped by SIGSTOP; False where that cannot be told."""
         return (self._state() or "-") in _STOPPED
 
+    def pause(self, timeout_s: float, *, outlives_us: bool) -> None:
+        """
+        Have it stand still, and wait until it does.
+
+        Args:
+            timeout_s: The longest that is waited.
+            outlives_us: Whether it stays when this process ends; then it is resumed, whatever ends it.
+        """
+        if outlives_us and self._waker is None and self._descriptor is not None:
+            self._waker = Waker(self._descriptor)
+        self.send(signal.SIGSTOP)
+        self._wait(lambda: self.is_paused or not self.is_running, timeout_s)
+
+    def resume(self) -> None:
+        """Have it go on, if it stands still."""
+        waker, self._waker = self._waker, None
+        if waker is not None:
+            waker.dismiss()
+        self.send(signal.SIGCONT)
+
     def send(self, number: signal.Signals) -> None:
         """Send it a signal; nothing if it has ended."""
         with contextlib.suppress(ProcessLookupError):
@@ -69,12 +91,10 @@ class HeldProcess:
         """Wait until it has ended, and reap it if it is our child; return whether it did within *timeout_s*."""
         return self._wait(lambda: not self.is_running, timeout_s) and self._reap()
 
-    def wait_paused(self, timeout_s: float) -> bool:
-        """Wait until it stands still, or has ended; return whether it does within *timeout_s*."""
-        return self._wait(lambda: self.is_paused or not self.is_running, timeout_s)
-
     def close(self) -> None:
-        """Let go of it."""
+        """Let go of it; what stands still by us goes on."""
+        if self._waker is not None:
+            self.resume()
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)

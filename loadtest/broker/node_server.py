@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -66,7 +66,13 @@ class PortClashError(Exception):
 
 
 class NodeServer:
-    """A node's server, which runs or does not; not thread-safe, but for several greenlets at a time."""
+    """
+    A node's server, which runs or does not; not thread-safe, but for several greenlets at a time.
+
+    Attributes:
+        pid: Of its process, or of the last one.
+        on_spawn: Called each time that it has a new process.
+    """
 
     def __init__(self, order: NodeOrder, folder: RunFolder, ports: PortBlock, environ: Mapping[str, str]) -> None:
         self.order: Final = order
@@ -75,6 +81,7 @@ class NodeServer:
         self.environ: Final = node_config.node_environment(folder.path, order.name, ports, self.epmd_port, environ)
         self.version = "unknown"
         self.pid = 0
+        self.on_spawn: Callable[[], None] = lambda: None
         self._folder = folder
         self._process: HeldProcess | None = None
         self._ordered_end = False
@@ -121,6 +128,7 @@ class NodeServer:
         self._process = HeldProcess.of_child(child)
         self._ordered_end = False
         self.pid = child.pid
+        self.on_spawn()
 
     def wait_until_up(self) -> None:
         """
@@ -207,13 +215,12 @@ class NodeServer:
         would not notice that it was killed, and stay for ever.
         """
         if self._process is not None:
-            self._process.send(signal.SIGSTOP)
-            self._process.wait_paused(SIGNAL_TIMEOUT_S)
+            self._process.pause(SIGNAL_TIMEOUT_S, outlives_us=self.order.detached)
 
     def resume(self) -> None:
         """Have a paused process go on (SIGCONT); nothing if it is not paused."""
         if self._process is not None:
-            self._process.send(signal.SIGCONT)
+            self._process.resume()
 
     def let_go(self) -> None:
         """Give up the hold on the process, which goes on as it is."""

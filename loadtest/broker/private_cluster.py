@@ -15,11 +15,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeAlias
 
 from loadtest.broker import node_config
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.launch import Progress
+from loadtest.broker.leadership import find_leader
 from loadtest.broker.node_server import NodeOrder
 from loadtest.broker.private_node import PrivateNode, check_name, demand_server, new_cookie
 from loadtest.broker.rabbitmqctl import control
@@ -113,16 +114,6 @@ class PrivateCluster:
         return self.nodes[0].config
 
     @property
-    def management_urls(self) -> list[str]:
-        """Where the management API is, by node; nothing if the nodes lack the plugin."""
-        return [node.management_url for node in self.nodes if node.management_url is not None]
-
-    @property
-    def prometheus_urls(self) -> list[str]:
-        """Where the metrics for Prometheus are, by node; nothing if the nodes lack the plugin."""
-        return [node.prometheus_url for node in self.nodes if node.prometheus_url is not None]
-
-    @property
     def living(self) -> list[PrivateNode]:
         """The nodes that can answer: they run and are not paused."""
         return [node for node in self.nodes if node.server.is_running and not node.server.is_paused]
@@ -137,6 +128,10 @@ class PrivateCluster:
         if not 1 <= number <= len(self.nodes):
             raise UsageError(f"the private cluster has no node {number}; it has 1 to {len(self.nodes)}")
         return self.nodes[number - 1]
+
+    def leader_of(self, queue: str, vhost: str = "/") -> PrivateNode | None:
+        """Return the node that leads a quorum queue, or hosts another one; None if nobody knows (`find_leader`)."""
+        return find_leader(self.nodes, queue, vhost)
 
     def start_all(self) -> None:
         """
@@ -166,6 +161,17 @@ class PrivateCluster:
             return sorted(json.loads(said)["running_nodes"])
         raise BrokerError(f"rabbitmqctl cluster_status says something else than a cluster's status: {said[:200]}")
 
+    def demand_formed(self) -> None:
+        """
+        Raise unless all nodes are in the cluster and run.
+
+        Raises:
+            BrokerError: If one is not: a node that cannot join comes up alone, and says so in its log only.
+        """
+        missing = {node.erlang_name for node in self.nodes} - set(self.running_nodes())
+        if missing:
+            raise BrokerError(f"the private cluster is not whole: {', '.join(sorted(missing))} did not join it")
+
     def stop(self) -> None:
         """End the nodes and remove their folders, at once; those that were found running stay, and none paused."""
         if os.getpid() != self._owner:
@@ -188,6 +194,10 @@ class PrivateCluster:
     def __repr__(self) -> str:
         """Return the cluster's name and nodes."""
         return f"<PrivateCluster {self.name} of {list(self.nodes)}>"
+
+
+PrivateBroker: TypeAlias = PrivateNode | PrivateCluster
+"""A broker of one's own, of one node or several."""
 
 
 def check_size(nodes: int) -> None:
@@ -219,10 +229,7 @@ def _form(order: NodeOrder, nodes: int, environ: Mapping[str, str], say: Progres
             for number in range(2, nodes + 1)
         ]
         started += PrivateNode.launch(others, environ, say)
-        cluster = PrivateCluster(base, started)
-        missing = {node.erlang_name for node in started} - set(cluster.running_nodes())
-        if missing:
-            raise BrokerError(f"the private cluster did not form: {', '.join(sorted(missing))} did not join it")
+        PrivateCluster(base, started).demand_formed()
     except BaseException:
         for node in started:
             node.stop()

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from loadtest.broker import node_config
+from loadtest.broker.alarms import DISK, MEMORY, Alarm
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.launch import Launch, Progress, end, read_log
 from loadtest.broker.node_server import NodeOrder, NodeServer
@@ -46,6 +47,8 @@ class PrivateNode:
         self._folder = folder
         self._epmd = epmd
         self._owner = os.getpid()
+        self._memory = Alarm(server, MEMORY)
+        self._disk = Alarm(server, DISK)
         self.server: Final = server
         self.name: Final = server.order.name
         self.folder: Final = folder.path
@@ -184,6 +187,11 @@ class PrivateNode:
         return (self.folder / "conf.d" / "99-listeners.conf").read_text()
 
     @property
+    def nodes(self) -> tuple[PrivateNode, ...]:
+        """Itself: where a broker may have several nodes, as a `PrivateCluster`, it is one that has one."""
+        return (self,)
+
+    @property
     def is_alive(self) -> bool:
         """Whether the server runs."""
         return self.server.is_running
@@ -195,6 +203,14 @@ class PrivateNode:
     def kill(self) -> None:
         """End the server as a crash would (SIGKILL); its folder stays until `stop`."""
         self.server.kill()
+
+    def memory_alarm(self, *, on: bool) -> None:
+        """Raise or clear the node's memory alarm; errors as `Alarm.turn`."""
+        self._memory.turn(on=on)
+
+    def disk_alarm(self, *, on: bool) -> None:
+        """Raise or clear the node's disk alarm; errors as `Alarm.turn`."""
+        self._disk.turn(on=on)
 
     def stop(self) -> None:
         """End the node and remove its folder; at once, as its data goes too, and a shutdown takes 3.10 six seconds."""

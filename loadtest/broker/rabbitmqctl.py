@@ -36,7 +36,7 @@ def control(server: NodeServer, *words: str, timeout_s: float = TIMEOUT_S) -> st
     program = server.order.script.with_name("rabbitmqctl")
     if not program.is_file():
         raise BrokerError(f"there is no rabbitmqctl beside {server.order.script}")
-    command = [program, "--quiet", "--timeout", f"{timeout_s:.0f}", *words]
+    command: list[str | Path] = [program, "--quiet", "--timeout", f"{timeout_s:.0f}", *words]
     with _output(server.folder) as output:
         child = start_child(command, environ=server.environ, folder=server.folder, output=output, bound=True)
         try:
@@ -56,7 +56,7 @@ def control(server: NodeServer, *words: str, timeout_s: float = TIMEOUT_S) -> st
 
 
 def evaluate(server: NodeServer, expression: str, timeout_s: float = TIMEOUT_S) -> str:
-    """Return the value of an Erlang expression, which ends in a full stop, as the node prints it; errors as `control`."""
+    """Return the value of an Erlang expression, with its full stop, as the node prints it; errors as `control`."""
     return control(server, "eval", expression, timeout_s=timeout_s)
 
 
