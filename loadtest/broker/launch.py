@@ -140,7 +140,8 @@ def _write_files(order: NodeOrder, folder: Path, ports: PortBlock, progress: Pro
         write_private(folder / "advanced.config", user_config)
     write_private(folder / "rabbitmq.conf", config)
     listeners = node_config.render_listeners(order.plugins, ports, "" if is_advanced else user_config)
-    write_private(folder / "conf.d" / "98-cluster.conf", node_config.render_membership(order.seed))
+    membership = node_config.render_membership(order.cluster, order.seed)
+    write_private(folder / "conf.d" / "98-cluster.conf", membership)
     write_private(folder / "conf.d" / "99-listeners.conf", listeners)
     write_private(folder / "enabled_plugins", node_config.render_plugins(order.plugins))
 

@@ -126,9 +126,16 @@ def render_plugins(plugins: Sequence[str]) -> str:
     return f"[{','.join(plugins)}].\n"
 
 
-def render_membership(seed: str | None) -> str:
-    """Return the part of the configuration that says whose cluster to join at the first start: none, or *seed*'s."""
-    return "" if seed is None else f"cluster_formation.classic_config.nodes.1 = {seed}@{HOST}\n"
+def render_membership(cluster: str | None, seed: str | None) -> str:
+    """
+    Return the part of the configuration that is of the cluster, if there is one: its name, and whom to join.
+
+    Without a name each node would call the cluster by its own, until somebody gives it one. *seed* is the node that is
+    joined at the first start.
+    """
+    lines = [f"cluster_name = {cluster}"] if cluster is not None else []
+    lines += [f"cluster_formation.classic_config.nodes.1 = {seed}@{HOST}"] if seed is not None else []
+    return "".join(f"{line}\n" for line in lines)
 
 
 def node_environment(

@@ -46,6 +46,7 @@ class NodeOrder:
         detached: Whether it outlives this process.
         cookie: The secret that it shares with its cluster; not needed of a node that is there.
         epmd_port: Where its port mapper is; None for one of its own.
+        cluster: The name of its cluster; None for a node alone.
         seed: The name of the node whose cluster it joins at its first start; None for none.
         called: What errors call it.
     """
@@ -57,6 +58,7 @@ class NodeOrder:
     detached: bool
     cookie: str = ""
     epmd_port: int | None = None
+    cluster: str | None = None
     seed: str | None = None
     called: str = "the private node"
 

@@ -88,6 +88,7 @@ class PrivateCluster:
             plugins=tuple(plugins),
             detached=detached,
             cookie=new_cookie(),
+            cluster=name,
             called=_called(1),
         )
         say(f"starting a private RabbitMQ cluster of {nodes} nodes with {order.script} …")
@@ -217,11 +218,10 @@ def _form(order: NodeOrder, nodes: int, environ: Mapping[str, str], say: Progres
     try:
         first = started[0]
         say(f"RabbitMQ {first.version} is up at {first.endpoint}; {nodes - 1} more nodes join it …")
-        base = order.name.removesuffix("-1")
         others = [
             replace(
                 order,
-                name=f"{base}-{number}",
+                name=f"{order.cluster}-{number}",
                 seed=first.name,
                 epmd_port=first.server.epmd_port,
                 called=_called(number),
@@ -229,7 +229,7 @@ def _form(order: NodeOrder, nodes: int, environ: Mapping[str, str], say: Progres
             for number in range(2, nodes + 1)
         ]
         started += PrivateNode.launch(others, environ, say)
-        PrivateCluster(base, started).demand_formed()
+        PrivateCluster(first.name, started).demand_formed()
     except BaseException:
         for node in started:
             node.stop()
