@@ -97,6 +97,8 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         ),
     ):
         parser.add_argument(flag, default=default, include_in_web_ui=False, help=text)
+    text = "Nodes of the private broker, which form a cluster: 1, 3 or 5."
+    parser.add_argument("--nodes", type=int, default=None, metavar="N", include_in_web_ui=False, help=text)
 
 
 class ScenarioNames(list[str]):
@@ -159,6 +161,7 @@ def request_of(options: argparse.Namespace) -> Request:
         server=Path(options.server) if options.server else None,
         config=Path(options.node_config) if options.node_config else None,
         plugins=tuple(options.plugin),
+        nodes=options.nodes,
         json_file=Path(options.result_json) if options.result_json else None,
         prometheus_host=options.prometheus_host,
         prometheus_port=options.prometheus_port,

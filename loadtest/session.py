@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from loadtest.broker.detached import find_cluster
 from loadtest.broker.endpoint import resolve_endpoints
 from loadtest.broker.fingerprint import broker_fingerprint, generator_fingerprint
 from loadtest.broker.management import find_management
 from loadtest.broker.node_config import DEFAULT_PLUGINS
-from loadtest.broker.private_node import PrivateNode
+from loadtest.broker.private_cluster import PrivateCluster
 from loadtest.broker.queue_depths import queues_of
 from loadtest.broker.reach import probe
 from loadtest.broker.sampler import Sampler, state_sources
@@ -75,6 +76,7 @@ class Session:
         self.on_record: list[Callable[[dict[str, Any]], None]] = []
         self.on_result: list[Callable[[RunResult], None]] = []
         self.result: RunResult | None = None
+        self.private: PrivateCluster | None = None
         self._conductor: Conductor | None = None
         self._crew: Crew | None = None
 
@@ -186,30 +188,34 @@ class Session:
     def _find_broker(self) -> None:
         request = self.request
         endpoints = resolve_endpoints(request.brokers, request.environ)
-        node = None
         if endpoints is None:
-            node = PrivateNode.start(
+            private = self.private = PrivateCluster.start(
+                nodes=request.nodes or 1,
                 config=request.config,
                 plugins=request.plugins or DEFAULT_PLUGINS,
                 server=request.server,
                 environ=request.environ,
                 progress=self._say,
             )
-            self._opened.callback(node.stop)
-            endpoints = [node.endpoint]
-        elif request.config is not None or request.plugins or request.server is not None:
+            self._opened.callback(private.stop)
+            endpoints = private.endpoints
+        elif request.config is not None or request.plugins or request.server is not None or request.nodes is not None:
             raise UsageError(
-                "--server, --config and --plugin are for a private node, "
+                "--server, --config, --plugin and --nodes are for a private node, "
                 "but a broker is named by --broker, LOADTEST_BROKER or AMQP_URL"
             )
+        else:
+            self.private = find_cluster(endpoints, request.environ)
+            if self.private is not None:
+                self._opened.callback(self.private.stop)
         vhost = self.plan.topology.vhost
         self.endpoints = [each.with_vhost(vhost) if vhost is not None else each for each in endpoints]
         infos = [probe(endpoint) for endpoint in self.endpoints]
-        management = find_management(self.endpoints[0], node, request.environ)
+        management = find_management(self.endpoints[0], self.private, request.environ)
         self._state_sources = state_sources(
-            self.endpoints[0], management, node, queues_of(self.plan), infos[0].cluster_name
+            self.endpoints[0], management, self.private, queues_of(self.plan), infos[0].cluster_name
         )
-        self.fingerprint = broker_fingerprint(infos[0], management, node) | {
+        self.fingerprint = broker_fingerprint(infos[0], management, self.private) | {
             "endpoints": [endpoint.redacted for endpoint in self.endpoints]
         }
 

@@ -10,6 +10,7 @@ from loadtest.broker.endpoint import Endpoint, resolve_endpoints
 from loadtest.broker.fingerprint import broker_fingerprint, generator_fingerprint
 from loadtest.broker.management import ManagementApi, find_management
 from loadtest.broker.node_config import DEFAULT_PLUGINS
+from loadtest.broker.private_cluster import PrivateCluster
 from loadtest.broker.private_node import PrivateNode
 from loadtest.broker.reach import ServerInfo, probe
 from loadtest.broker.server import find_server
@@ -20,6 +21,7 @@ __all__ = [
     "Declared",
     "Endpoint",
     "ManagementApi",
+    "PrivateCluster",
     "PrivateNode",
     "ServerInfo",
     "Topology",

@@ -33,6 +33,10 @@ except OSError as error:
     sys.exit(f"{sys.argv[2]}: {error.strerror}")
 """
 
+# What a child writes is its user's alone: logs and data hold what passed through the broker.
+_UMASK: Final = 0o077
+_FILE_MODE: Final = 0o600
+
 
 def start_child(
     command: Sequence[str | Path],
@@ -65,7 +69,7 @@ def start_child(
         words = [sys.executable or "python3", "-I", "-S", "-c", _BOUND, str(os.getpid()), *words]
 
     def start() -> subprocess.Popen[bytes]:
-        with output.open("ab") as stream:
+        with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _FILE_MODE), "ab") as stream:
             return subprocess.Popen(
                 words,
                 env=dict(environ),
@@ -75,6 +79,7 @@ def start_child(
                 stderr=stream,
                 start_new_session=True,
                 pass_fds=keep,
+                umask=_UMASK,
             )
 
     try:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from loadtest.broker.management import Json, ManagementApi
-from loadtest.broker.private_node import PrivateNode
+from loadtest.broker.private_cluster import PrivateBroker
 from loadtest.broker.reach import ServerInfo
 from loadtest.errors import BrokerError
 
@@ -27,14 +27,15 @@ Answer = TypeVar("Answer")
 
 
 def broker_fingerprint(
-    server_info: ServerInfo, management: ManagementApi | None = None, node: PrivateNode | None = None
+    server_info: ServerInfo, management: ManagementApi | None = None, private: PrivateBroker | None = None
 ) -> Json:
     """
     Return what is known of the broker: from AMQP always, from the management API and a private node's files if there.
 
     Keys: product, version, erlang, cluster_name, nodes, plugins, policies, rates_mode, config, private. `plugins` and
         `policies` are None where the API does not tell (a node tells its plugins some seconds after its start);
-        `config` is a private node's rabbitmq.conf.
+        `config` is a private node's rabbitmq.conf; of a cluster that of its first node, as the others differ in their
+        ports only.
     """
     overview = _survive(management.overview) if management is not None else None
     nodes = _survive(management.nodes) if management is not None else None
@@ -43,12 +44,12 @@ def broker_fingerprint(
         "version": server_info.version,
         "erlang": (server_info.platform or "").removeprefix("Erlang/OTP ") or (overview or {}).get("erlang_version"),
         "cluster_name": server_info.cluster_name,
-        "nodes": [_node(each) for each in nodes] if nodes is not None else None,
-        "plugins": _plugins(nodes, node),
+        "nodes": _nodes(nodes, private),
+        "plugins": _plugins(nodes, private),
         "policies": _survive(management.policies) if management is not None else None,
         "rates_mode": (overview or {}).get("rates_mode"),
-        "config": node.config if node is not None else None,
-        "private": node is not None,
+        "config": private.nodes[0].config if private is not None else None,
+        "private": private is not None,
     }
 
 
@@ -76,14 +77,21 @@ def generator_fingerprint() -> Json:
     }
 
 
+def _nodes(told: list[Json] | None, private: PrivateBroker | None) -> list[Json] | None:
+    """Return the nodes as the API tells them; where there is none, what is known of private ones."""
+    if told is None and private is not None:
+        told = [{"name": node.erlang_name, "running": node.is_alive} for node in private.nodes]
+    return [_node(each) for each in told] if told is not None else None
+
+
 def _node(said: Json) -> Json:
     """Return the part of a node's state that a run does not change."""
     return {key: said.get(key) for key in ("name", "type", "running", "processors", "mem_limit", "disk_free_limit")}
 
 
-def _plugins(nodes: list[Json] | None, node: PrivateNode | None) -> list[str] | None:
+def _plugins(nodes: list[Json] | None, private: PrivateBroker | None) -> list[str] | None:
     enabled = {plugin for each in nodes or () for plugin in each.get("enabled_plugins") or ()}
-    return sorted(enabled or (node.plugins if node is not None else ())) or None
+    return sorted(enabled or (private.plugins if private is not None else ())) or None
 
 
 def _survive(ask: Callable[[], Answer]) -> Answer | None:

@@ -11,6 +11,7 @@ import base64
 import contextlib
 import http.client
 import json
+from collections.abc import Sequence
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -34,10 +35,12 @@ class RefusedError(BrokerError):
 class HttpClient:
     """One address, asked with GET; *name* is what errors call it. Not for several greenlets at a time."""
 
-    def __init__(self, name: str, base_url: str, auth: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self, name: str, base_url: str, auth: tuple[str, str] | None = None, *, timeout_s: float = TIMEOUT_S
+    ) -> None:
         parts = urlsplit(base_url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._connection = kind(parts.hostname or "", parts.port, timeout=TIMEOUT_S)
+        self._connection = kind(parts.hostname or "", parts.port, timeout=timeout_s)
         self._folder = parts.path.rstrip("/")
         self.called: Final = f"{name} {parts.scheme}://{parts.netloc.rpartition('@')[2]}{self._folder}"
         self._headers = {} if auth is None else {"Authorization": _basic(*auth)}
@@ -72,6 +75,47 @@ class HttpClient:
     def close(self) -> None:
         """Close the connection, if one is open."""
         self._connection.close()
+
+
+class NodesClient:
+    """
+    The addresses of a cluster's nodes, one of which is asked with GET: the next one, where one does not answer.
+
+    *urls* may be of any number but none; each question is asked of each at most once.
+    """
+
+    def __init__(self, name: str, urls: Sequence[str], auth: tuple[str, str] | None = None) -> None:
+        self._clients = [HttpClient(name, url, auth) for url in urls]
+        self._place = 0
+
+    @property
+    def called(self) -> str:
+        """What errors call the address that is asked."""
+        return self._clients[self._place].called
+
+    def get(self, path: str) -> bytes:
+        """
+        Return what is at *path*; errors as `HttpClient.get`.
+
+        Raises:
+            RefusedError: If the node that answers refuses.
+            BrokerError: If none answers; in the words for the first that did not.
+        """
+        silent: BrokerError | None = None
+        for _ in self._clients:
+            try:
+                return self._clients[self._place].get(path)
+            except RefusedError:
+                raise
+            except BrokerError as error:
+                silent = silent or error
+                self._place = (self._place + 1) % len(self._clients)
+        raise silent or BrokerError("nobody is there to be asked")
+
+    def close(self) -> None:
+        """Close the connections that are open."""
+        for client in self._clients:
+            client.close()
 
 
 def _basic(username: str, password: str) -> str:

@@ -16,7 +16,7 @@ import requests
 
 from loadtest.broker.detached import detached_management_url
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.private_node import PrivateNode
+from loadtest.broker.private_cluster import PrivateBroker
 from loadtest.errors import BrokerError, UsageError
 
 URL_ENVIRONMENT_NAME: Final = "LOADTEST_MANAGEMENT_URL"
@@ -35,9 +35,10 @@ class ManagementApi:
     with what it said.
     """
 
-    def __init__(self, base_url: str, auth: tuple[str, str]) -> None:
+    def __init__(self, base_url: str, auth: tuple[str, str], timeout_s: float = READ_TIMEOUT_S) -> None:
         self.base_url: Final = base_url.rstrip("/")
         self.auth: Final = auth
+        self._timeout_s = timeout_s
         self._session = requests.Session()
         self._session.auth = auth
         # Neither proxies nor ~/.netrc of the environment: the address is the broker's, the credentials are the
@@ -103,7 +104,7 @@ class ManagementApi:
         url = "/".join([self.base_url, "api", *(quote(part, safe="") for part in path)])
         try:
             response = self._session.request(
-                method, url, json=body, headers=headers, timeout=(CONNECT_TIMEOUT_S, READ_TIMEOUT_S)
+                method, url, json=body, headers=headers, timeout=(CONNECT_TIMEOUT_S, self._timeout_s)
             )
         except requests.RequestException as error:
             raise BrokerError(f"management API {self.base_url}: {_reason(error)}") from error
@@ -115,20 +116,22 @@ class ManagementApi:
         return response
 
 
-def find_management(endpoint: Endpoint, node: PrivateNode | None, environ: Mapping[str, str]) -> ManagementApi | None:
+def find_management(
+    endpoint: Endpoint, private: PrivateBroker | None, environ: Mapping[str, str]
+) -> ManagementApi | None:
     """
     Return the management API of the broker at *endpoint*, or None if none answers to its user.
 
-    That of *node*, if the broker is a private one, else `LOADTEST_MANAGEMENT_URL` says where it is (credentials in it
-    win over the endpoint's); else, if the broker is a node of `loadtest broker start`, its own; else port 15672 of the
-    same host is tried.
+    That of the first node of *private* that runs, if the broker is a private one, else `LOADTEST_MANAGEMENT_URL` says
+    where it is (credentials in it win over the endpoint's); else, if the broker is a node of `loadtest broker start`,
+    its own; else port 15672 of the same host is tried.
 
     Raises:
         UsageError: If `LOADTEST_MANAGEMENT_URL` is not an address.
         BrokerError: If it names an address where no management API answers: what is named is meant.
     """
-    if node is not None:
-        url = node.management_url
+    if private is not None:
+        url = next((node for node in private.nodes if node.is_alive), private.nodes[0]).management_url
         return None if url is None else ManagementApi(url, (endpoint.username, endpoint.password))
     named = environ.get(URL_ENVIRONMENT_NAME, "").strip()
     if named:

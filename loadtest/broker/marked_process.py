@@ -22,10 +22,9 @@ _KILL_ROUNDS: Final = 10
 
 def find_marked(name: str, value: str) -> list[int]:
     """Return the pids of living processes that were started with *name*=*value* in the environment; never our own."""
-    marker = f"{name}={value}".encode()
     entries = _PROC.iterdir() if _PROC.is_dir() else iter(())
     pids = (int(entry.name) for entry in entries if entry.name.isdigit())
-    return sorted(pid for pid in pids if pid != os.getpid() and _is_marked(pid, marker))
+    return sorted(pid for pid in pids if pid != os.getpid() and is_marked(pid, name, value))
 
 
 def kill_marked(name: str, value: str) -> list[int]:
@@ -36,7 +35,6 @@ def kill_marked(name: str, value: str) -> list[int]:
     until none is found: a process may start another while it is looked for. One that even SIGKILL does not end (it
     hangs in the kernel) is given up after a while.
     """
-    marker = f"{name}={value}".encode()
     killed: list[int] = []
     for _ in range(_KILL_ROUNDS):
         found = find_marked(name, value)
@@ -44,16 +42,26 @@ def kill_marked(name: str, value: str) -> list[int]:
             break
         for pid in found:
             with _pidfd(pid) as descriptor:
-                if descriptor is not None and _is_marked(pid, marker):
+                if descriptor is not None and is_marked(pid, name, value):
                     signal.pidfd_send_signal(descriptor, signal.SIGKILL)
                     _wait_ended(descriptor, KILL_WAIT_S)
                     killed.append(pid)
     return killed
 
 
+def is_marked(pid: int, name: str, value: str) -> bool:
+    """Return whether the process has the marker; a zombie, one that is gone and another user's show none."""
+    try:
+        return f"{name}={value}".encode() in (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
+    except (PermissionError, FileNotFoundError, ProcessLookupError):
+        return False
+
+
 def _wait_ended(descriptor: int, timeout_s: float) -> bool:
     """Wait until the process of a pidfd has ended (a zombie has); return whether it did within *timeout_s*."""
-    return bool(select.select([descriptor], [], [], timeout_s)[0])
+    poller = select.poll()  # not select(): a run may hold more than 1,024 descriptors
+    poller.register(descriptor, select.POLLIN)
+    return bool(poller.poll(timeout_s * 1000))
 
 
 @contextlib.contextmanager
@@ -68,11 +76,3 @@ def _pidfd(pid: int) -> Iterator[int | None]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def _is_marked(pid: int, marker: bytes) -> bool:
-    """Return whether the process has the marker; a zombie, one that is gone and another user's show none."""
-    try:
-        return marker in (_PROC / str(pid) / "environ").read_bytes().split(b"\0")
-    except (PermissionError, FileNotFoundError, ProcessLookupError):
-        return False

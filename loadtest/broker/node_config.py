@@ -17,6 +17,9 @@ from loadtest.broker.ports import LOOPBACK, PortBlock
 from loadtest.broker.run_folder import MARKER
 from loadtest.errors import UsageError
 
+HOST: Final = "localhost"
+"""What stands after the @ in a node's name."""
+
 DEFAULT_PLUGINS: Final = ("rabbitmq_management",)
 MANAGEMENT: Final = "rabbitmq_management"
 PROMETHEUS: Final = "rabbitmq_prometheus"
@@ -45,7 +48,8 @@ _BRINGS: Final[Mapping[str, Sequence[str]]] = {
 _LISTENER_KEY: Final = re.compile(
     r"""^\s*( ((mqtt|stomp|stream)\.)?listeners\.(tcp|ssl)\b
             | (management|prometheus|web_mqtt|web_stomp)\.(tcp|ssl|listener)\.(ip|port)\b
-            | distribution\.listener\. )""",
+            | distribution\.listener\.
+            | cluster_formation\. )""",
     re.VERBOSE,
 )
 _TLS_LISTENER: Final = re.compile(r"^\s*listeners\.ssl\.\w+\s*=", re.MULTILINE)
@@ -84,7 +88,11 @@ def has_tls_listener(config: str) -> bool:
 
 
 def without_listeners(config: str) -> tuple[str, list[str]]:
-    """Return *config* with each line that says where to listen made a comment (line numbers stay), and those lines."""
+    """
+    Return *config* with each line that says where to listen, or whom to join, made a comment, and those lines.
+
+    So the line numbers stay.
+    """
     left_out = [line.strip() for line in config.splitlines() if _LISTENER_KEY.match(line)]
     kept = [f"# {line}" if _LISTENER_KEY.match(line) else line for line in config.splitlines()]
     return "\n".join([*kept, ""]), left_out
@@ -118,7 +126,21 @@ def render_plugins(plugins: Sequence[str]) -> str:
     return f"[{','.join(plugins)}].\n"
 
 
-def node_environment(folder: Path, name: str, ports: PortBlock, environ: Mapping[str, str]) -> dict[str, str]:
+def render_membership(cluster: str | None, seed: str | None) -> str:
+    """
+    Return the part of the configuration that is of the cluster, if there is one: its name, and whom to join.
+
+    Without a name each node would call the cluster by its own, until somebody gives it one. *seed* is the node that is
+    joined at the first start.
+    """
+    lines = [f"cluster_name = {cluster}"] if cluster is not None else []
+    lines += [f"cluster_formation.classic_config.nodes.1 = {seed}@{HOST}"] if seed is not None else []
+    return "".join(f"{line}\n" for line in lines)
+
+
+def node_environment(
+    folder: Path, name: str, ports: PortBlock, epmd_port: int, environ: Mapping[str, str]
+) -> dict[str, str]:
     """
     Return the environment for a node in *folder*: *environ* without what would configure RabbitMQ or Erlang otherwise.
 
@@ -130,7 +152,7 @@ def node_environment(folder: Path, name: str, ports: PortBlock, environ: Mapping
     return {key: value for key, value in environ.items() if not key.startswith(foreign)} | {
         "HOME": str(folder),
         MARKER: str(folder),
-        "RABBITMQ_NODENAME": f"{name}@localhost",
+        "RABBITMQ_NODENAME": f"{name}@{HOST}",
         "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),
         "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),
         "RABBITMQ_CONFIG_FILES": str(folder / "conf.d" / "*.conf"),
@@ -144,7 +166,7 @@ def node_environment(folder: Path, name: str, ports: PortBlock, environ: Mapping
         "RABBITMQ_CTL_DIST_PORT_MIN": str(ports.ctl[0]),
         "RABBITMQ_CTL_DIST_PORT_MAX": str(ports.ctl[1]),
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ERLANG_ARGUMENTS,
-        "ERL_EPMD_PORT": str(ports.epmd),
+        "ERL_EPMD_PORT": str(epmd_port),
         "ERL_EPMD_ADDRESS": LOOPBACK,
         "ERL_AFLAGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         "ERL_CRASH_DUMP_SECONDS": "0",

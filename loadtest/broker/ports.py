@@ -2,7 +2,7 @@
 Free ports for a private node, in a block that no other loadtest process takes at the same time.
 
 A port found free by binding may be taken before the node binds it. Blocks are therefore reserved: their first port
-stays bound, and is never listened on, while the node starts, which is atomic between all processes of a host.
+stays bound, and is never listened on, as long as the node is ours, which is atomic between all processes of a host.
 Programs that know nothing of this may still take a port; the node then says so, and is started again on another
 block.
 """
@@ -25,12 +25,12 @@ _BLOCKS: Final = 600
 
 class PortBlock:
     """
-    A block of `BLOCK_SIZE` consecutive ports on the loopback address, reserved until `release`.
+    A block of `BLOCK_SIZE` consecutive ports on the loopback address, if it was reserved so until `release`.
 
     The first is the reservation; the others stand by role, the same in every block.
     """
 
-    def __init__(self, base: int, reservation: socket.socket) -> None:
+    def __init__(self, base: int, reservation: socket.socket | None = None) -> None:
         self.base = base
         self._reservation = reservation
 
@@ -91,8 +91,13 @@ class PortBlock:
         return self.base + 10 + index
 
     def release(self) -> None:
-        """Give up the reservation; by then the node listens on its ports, or is given up too."""
-        self._reservation.close()
+        """
+        Give up the reservation.
+
+        Kept as long as a node may be started again: while it is down, its ports would be found free.
+        """
+        if self._reservation is not None:
+            self._reservation.close()
 
 
 def _bind(port: int) -> socket.socket | None:

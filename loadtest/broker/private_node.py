@@ -1,8 +1,8 @@
 """
 A broker of one's own: a RabbitMQ node started for a run, on the loopback address only, and gone with it.
 
-How it is brought up is `launch`'s, where it lives `run_folder`'s, that it ends with the tool `child_process`'s
-business. How nodes behave: docs/broker.md.
+How it is brought up is `launch`'s, how its server comes and goes `node_server`'s, where it lives `run_folder`'s, that
+it ends with the tool `child_process`'s business. How nodes behave: docs/broker.md.
 """
 
 from __future__ import annotations
@@ -11,41 +11,51 @@ import atexit
 import os
 import re
 import secrets
+import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from loadtest.broker import node_config
+from loadtest.broker.alarms import DISK, MEMORY, Alarm
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.launch import Launched, NodeOrder, PortClashError, Progress, end, launch
-from loadtest.broker.marked_process import kill_marked
+from loadtest.broker.launch import Launch, Progress, end, read_log
+from loadtest.broker.node_server import NodeOrder, NodeServer
 from loadtest.broker.ports import LOOPBACK
-from loadtest.broker.run_folder import MARKER, RunFolder, state_folder
+from loadtest.broker.run_folder import RunFolder, state_folder
 from loadtest.broker.server import NO_SERVER, find_server
 from loadtest.errors import BrokerError, UsageError
 
-_ATTEMPTS: Final = 4
+NODE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}")
 
 
 class PrivateNode:
     """
-    A running node that this process started; as a context manager it is stopped at the end.
+    A node that this process started; as a context manager it is stopped at the end.
 
     It is stopped when the process ends, too, and dies with it if that is killed. A process forked from this one does
     not own it: there `stop` does nothing. A detached node is nobody's: it runs until `stop`, or
     `detached.stop_detached` in whatever process.
+
+    Attributes:
+        name: Of the node, before `@localhost`, and of its folder.
+        server: Its process, which may be killed, stopped, paused and started again as long as the node is there.
     """
 
-    def __init__(self, order: NodeOrder, folder: RunFolder, launched: Launched) -> None:
-        self._order = order
+    def __init__(self, server: NodeServer, folder: RunFolder, epmd: subprocess.Popen[bytes] | None = None) -> None:
         self._folder = folder
-        self._launched = launched
+        self._epmd = epmd
         self._owner = os.getpid()
-        self.name: Final = order.name
+        self._memory = Alarm(server, MEMORY)
+        self._disk = Alarm(server, DISK)
+        self.server: Final = server
+        self.name: Final = server.order.name
         self.folder: Final = folder.path
-        self.version: Final = launched.version
-        self.pid: Final = launched.server.pid
+        if server.order.detached:
+            folder.release()
+        else:
+            atexit.register(self.stop)
 
     @classmethod
     def start(
@@ -77,42 +87,76 @@ class PrivateNode:
         """
         environ = os.environ if environ is None else environ
         say = progress or (lambda _: None)
-        script = find_server(server, environ)
-        if script is None:
-            raise BrokerError(NO_SERVER)
-        node_name = name or f"run-{secrets.token_hex(4)}"
-        if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}", node_name):
-            raise UsageError(f"node name {node_name!r}: letters, digits, - and _ make a name, up to 40")
-        order = NodeOrder(script, node_name, config.absolute() if config else None, tuple(plugins), detached)
-        folder = RunFolder.create(state_folder(environ), node_name, detached=detached)
+        script = demand_server(server, environ)
+        order = NodeOrder(
+            script=script,
+            name=check_name(name or f"run-{secrets.token_hex(4)}"),
+            config=config.absolute() if config else None,
+            plugins=tuple(plugins),
+            detached=detached,
+            cookie=new_cookie(),
+        )
         say(f"starting a private RabbitMQ node with {script} …")
-        try:
-            node = cls(order, folder, _launch_on_free_ports(order, folder, environ, say))
-        except BaseException:
-            folder.remove()
-            raise
-        if detached:
-            folder.release()
-        else:
-            atexit.register(node.stop)
+        [node] = cls.launch([order], environ, say)
         say(f"RabbitMQ {node.version} is up at {node.endpoint}")
         return node
+
+    @classmethod
+    def launch(cls, orders: Sequence[NodeOrder], environ: Mapping[str, str], say: Progress) -> list[Self]:
+        """
+        Start nodes at the same time, and return them when all are up.
+
+        Raises:
+            UsageError: As `start`; then, as after any error, nothing of them is left.
+            BrokerError: As `start`.
+        """
+        folders: list[RunFolder] = []
+        launches: list[Launch] = []
+        try:
+            for order in orders:
+                folders.append(RunFolder.create(state_folder(environ), order.name, detached=order.detached))
+                launches.append(Launch(order, folders[-1], environ, say))
+                launches[-1].begin()
+            servers = [launch.finish() for launch in launches]
+        except BaseException:
+            for launch in launches:
+                launch.undo()
+            for folder in folders:
+                folder.remove()
+            raise
+        started = zip(servers, folders, launches, strict=True)
+        return [cls(server, folder, launch.epmd) for server, folder, launch in started]
 
     @property
     def endpoint(self) -> Endpoint:
         """Where and as whom to connect; the user and vhost are those that the config sets up, if it does."""
         return Endpoint(
             host=LOOPBACK,
-            port=self._launched.ports.amqp,
+            port=self.server.ports.amqp,
             vhost=self._setting("default_vhost", "/"),
             username=self._setting("default_user", "guest"),
             password=self._setting("default_pass", "guest"),
         )
 
     @property
+    def erlang_name(self) -> str:
+        """The name by which the broker knows the node."""
+        return f"{self.name}@{node_config.HOST}"
+
+    @property
+    def version(self) -> str:
+        """The version of RabbitMQ."""
+        return self.server.version
+
+    @property
+    def pid(self) -> int:
+        """The process of the server, or of the last one, if it does not run."""
+        return self.server.pid
+
+    @property
     def tls_port(self) -> int | None:
         """The port for AMQP over TLS, if the config has a listener for it."""
-        return self._launched.ports.amqps if node_config.has_tls_listener(self.listeners) else None
+        return self.server.ports.amqps if node_config.has_tls_listener(self.listeners) else None
 
     @property
     def management_url(self) -> str | None:
@@ -127,7 +171,7 @@ class PrivateNode:
     @property
     def plugins(self) -> tuple[str, ...]:
         """The plugins that were asked for."""
-        return tuple(self._order.plugins)
+        return tuple(self.server.order.plugins)
 
     @property
     def config(self) -> str:
@@ -143,25 +187,41 @@ class PrivateNode:
         return (self.folder / "conf.d" / "99-listeners.conf").read_text()
 
     @property
+    def nodes(self) -> tuple[PrivateNode, ...]:
+        """Itself: where a broker may have several nodes, as a `PrivateCluster`, it is one that has one."""
+        return (self,)
+
+    @property
     def is_alive(self) -> bool:
         """Whether the server runs."""
-        return self._launched.server.poll() is None
+        return self.server.is_running
 
     def logs(self) -> str:
         """Return all the node has logged."""
-        return "".join(path.read_text(errors="replace") for path in sorted((self.folder / "log").glob("*.log")))
+        return read_log(self.folder)
 
     def kill(self) -> None:
         """End the server as a crash would (SIGKILL); its folder stays until `stop`."""
-        end(self._launched.server)
+        self.server.kill()
+
+    def memory_alarm(self, *, on: bool) -> None:
+        """Raise or clear the node's memory alarm; errors as `Alarm.turn`."""
+        self._memory.turn(on=on)
+
+    def disk_alarm(self, *, on: bool) -> None:
+        """Raise or clear the node's disk alarm; errors as `Alarm.turn`."""
+        self._disk.turn(on=on)
 
     def stop(self) -> None:
         """End the node and remove its folder; at once, as its data goes too, and a shutdown takes 3.10 six seconds."""
         if os.getpid() != self._owner:
             return
         atexit.unregister(self.stop)
-        end(self._launched.server, self._launched.epmd)
+        self.server.kill()
+        self.server.let_go()
+        end(self._epmd)
         self._folder.remove()
+        self.server.ports.release()
 
     def __enter__(self) -> Self:
         return self
@@ -176,21 +236,38 @@ class PrivateNode:
         return f"<PrivateNode {self.name} {self.version} pid {self.pid} at {self.endpoint.address}>"
 
     def _plugin_url(self, plugin: str) -> str | None:
-        index = node_config.listening_plugins(self._order.plugins).get(plugin)
-        return None if index is None else f"http://{LOOPBACK}:{self._launched.ports.of_plugin(index)}"
+        index = node_config.listening_plugins(self.plugins).get(plugin)
+        return None if index is None else f"http://{LOOPBACK}:{self.server.ports.of_plugin(index)}"
 
     def _setting(self, key: str, default: str) -> str:
         return node_config.setting((self.folder / "rabbitmq.conf").read_text(), key, default)
 
 
-def _launch_on_free_ports(
-    order: NodeOrder, folder: RunFolder, environ: Mapping[str, str], progress: Progress
-) -> Launched:
-    """Launch the node, again on other ports if another program took one of them."""
-    for _ in range(_ATTEMPTS):
-        try:
-            return launch(order, folder, environ, progress)
-        except PortClashError:
-            kill_marked(MARKER, str(folder.path))
-            progress("a port was taken by another program meanwhile; trying others …")
-    raise BrokerError(f"other programs took the ports of the private node {_ATTEMPTS} times in a row; try again")
+def check_name(name: str) -> str:
+    """
+    Return *name*.
+
+    Raises:
+        UsageError: If it is no name for a node.
+    """
+    if not NODE_NAME.fullmatch(name):
+        raise UsageError(f"node name {name!r}: letters, digits, - and _ make a name, up to 40")
+    return name
+
+
+def new_cookie() -> str:
+    """Return a secret by which nodes and tools of one cluster know each other."""
+    return secrets.token_hex(16)
+
+
+def demand_server(explicit: Path | None, environ: Mapping[str, str]) -> Path:
+    """
+    Return the `rabbitmq-server` to start, as `find_server`.
+
+    Raises:
+        BrokerError: If there is none.
+    """
+    script = find_server(explicit, environ)
+    if script is None:
+        raise BrokerError(NO_SERVER)
+    return script

@@ -15,6 +15,8 @@ from loadtest.broker.conversation import ConnectionClosedError, Conversation, Re
 from loadtest.errors import BrokerError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from loadtest.broker.endpoint import Endpoint
     from loadtest.scenario.plan import Plan
 
@@ -23,7 +25,7 @@ CLIENT_NAME: Final = "loadtest sampler"
 
 class DepthAsker:
     """
-    Asks for the depths of *queues*.
+    Asks for the depths of *queues*, at the first of *endpoints* that answers, as long as it does.
 
     One queue costs 0.35 ms of this process, 20 cost 0.7 ms and next to nothing of the broker; 1,000 cost 12 ms and 27
     ms, which is why these come from the management API where there is one.
@@ -32,8 +34,9 @@ class DepthAsker:
         refused: By queue, what the broker said of those that may not be asked for (exclusive ones of others).
     """
 
-    def __init__(self, endpoint: Endpoint, queues: list[str]) -> None:
-        self._endpoint = endpoint
+    def __init__(self, endpoints: Sequence[Endpoint], queues: list[str]) -> None:
+        self._endpoints = endpoints
+        self._place = 0
         self._queues = queues
         self._conversation: Conversation | None = None
         self.refused: dict[str, str] = {}
@@ -43,18 +46,19 @@ class DepthAsker:
         Return the depth of each queue that is there.
 
         Raises:
-            BrokerError: If there is no answer; the next question opens a new connection.
+            BrokerError: If there is no answer; the next question opens a new connection, to the next endpoint.
         """
+        endpoint = self._endpoints[self._place]
         try:
             if self._conversation is None:
-                self._conversation = Conversation(self._endpoint, client_name=CLIENT_NAME)
+                self._conversation = Conversation(endpoint, client_name=CLIENT_NAME)
             answers = self._conversation.ask([declarations.queue_ask(name) for name in self._queues])
         except ConnectionClosedError as error:
-            self.close()
-            raise BrokerError(f"broker {self._endpoint.redacted}: {error.refusal}") from error
+            self._leave()
+            raise BrokerError(f"broker {endpoint.redacted}: {error.refusal}") from error
         except BaseException:
             # Also where the greenlet is killed between question and answer.
-            self.close()
+            self._leave()
             raise
         depths = {}
         for name, answer in zip(self._queues, answers, strict=True):
@@ -63,6 +67,10 @@ class DepthAsker:
             elif answer.code != declarations.NOT_FOUND:
                 self.refused[name] = str(answer)
         return depths
+
+    def _leave(self) -> None:
+        self.close()
+        self._place = (self._place + 1) % len(self._endpoints)
 
     def close(self) -> None:
         """Close the connection, if one is open."""

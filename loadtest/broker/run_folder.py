@@ -14,6 +14,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
@@ -27,6 +28,8 @@ STATE_ENVIRONMENT_NAME: Final = "LOADTEST_STATE_DIR"
 DETACHED_MARK: Final = "detached"
 
 _PRIVATE: Final = 0o700
+_PRIVATE_FILE: Final = 0o600
+_POLL_S: Final = 0.02
 _NO_LOCK: Final = -1
 
 
@@ -79,8 +82,31 @@ class RunFolder:
             except FileExistsError as error:
                 raise BrokerError(f"a private node named {name} runs already ({path})") from error
             if detached:
-                (path / DETACHED_MARK).touch()
+                (path / DETACHED_MARK).touch(mode=_PRIVATE_FILE)
             return cls(path, _lock(path))
+
+    @classmethod
+    def found(cls, path: Path) -> RunFolder:
+        """Return a folder that is there, without its lock: somebody else's."""
+        return cls(path, _NO_LOCK)
+
+    def hold(self, timeout_s: float) -> None:
+        """
+        Take the lock again, if it was given up; a server that was killed keeps it for an instant.
+
+        Raises:
+            BrokerError: If somebody else keeps it.
+        """
+        deadline = time.monotonic() + timeout_s
+        while self.lock == _NO_LOCK:
+            try:
+                self.lock = _lock(self.path)
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    raise BrokerError(f"another process holds the private node of {self.path}") from error
+                time.sleep(_POLL_S)
+            except FileNotFoundError as error:
+                raise BrokerError(f"the private node of {self.path} was stopped and removed meanwhile") from error
 
     def release(self) -> None:
         """Give up this process's hold, if it still has it; the folder stays."""
@@ -92,6 +118,15 @@ class RunFolder:
         """Kill what still runs for the folder, remove it and give up the lock."""
         _remove(self.path)
         self.release()
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its user may read, whatever the umask is; in one step, over what was there."""
+    partial = path.with_name(f"{path.name}.new")
+    partial.unlink(missing_ok=True)
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE_FILE), "w") as stream:
+        stream.write(text)
+    partial.replace(path)
 
 
 def is_held(folder: Path) -> bool:
@@ -130,7 +165,7 @@ def _remove(folder: Path) -> None:
 
 def _lock(folder: Path) -> int:
     """Return a descriptor that holds the lock; it is closed in programs that are started, unless handed to them."""
-    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -142,7 +177,7 @@ def _lock(folder: Path) -> int:
 @contextlib.contextmanager
 def _exclusive(nodes: Path) -> Iterator[None]:
     """Keep other processes from making and sweeping folders, which for a moment have no lock, meanwhile."""
-    lock = os.open(nodes / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    lock = os.open(nodes / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_FILE)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from loadtest.broker.endpoint import Endpoint
     from loadtest.broker.management import ManagementApi
-    from loadtest.broker.private_node import PrivateNode
+    from loadtest.broker.private_cluster import PrivateBroker
 
     EmitGauges = Callable[[int, Gauges], None]
     EmitEvent = Callable[[int, str, str], None]
@@ -52,7 +52,7 @@ class Sampler:
     Samples from `start` to `stop`.
 
     Args:
-        endpoints: The nodes of the broker; the first is asked for depths.
+        endpoints: The nodes of the broker; the first is asked for depths, the next where that does not answer.
         sources: Who may tell the state, the best first; the first that answers is kept.
         absent: What is to be said of those that are not even there to be asked.
         queues: The run's queues.
@@ -78,7 +78,7 @@ class Sampler:
         self._queues = list(queues)
         # Else the management API tells them, if there is one.
         self._asks_amqp = len(self._queues) <= FEW_QUEUES and not exclusive
-        self._depths = DepthAsker(endpoints[0], self._queues)
+        self._depths = DepthAsker(endpoints, self._queues)
         self._emit = emit
         self._event = event
         self._source: StateSource | None = None
@@ -199,7 +199,7 @@ def depth_gauges(queues: Iterable[str], depths: Mapping[str, int]) -> Gauges:
 def state_sources(
     endpoint: Endpoint,
     management: ManagementApi | None,
-    node: PrivateNode | None,
+    private: PrivateBroker | None,
     queues: Sequence[str],
     cluster_name: str | None,
 ) -> tuple[list[StateSource], list[str]]:
@@ -211,16 +211,19 @@ def state_sources(
     """
     host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     auth = management.auth if management is not None else (endpoint.username, endpoint.password)
-    usual = None if node is not None else f"http://{host}:{MANAGEMENT_PORT}"
-    api = management.base_url if management is not None else usual
-    metrics = f"http://{host}:{PROMETHEUS_PORT}" if node is None else node.prometheus_url
+    if private is None:
+        apis = [management.base_url if management is not None else f"http://{host}:{MANAGEMENT_PORT}"]
+        metrics = [f"http://{host}:{PROMETHEUS_PORT}"]
+    else:
+        apis = [node.management_url for node in private.nodes if node.management_url is not None]
+        metrics = [node.prometheus_url for node in private.nodes if node.prometheus_url is not None]
     sources: list[StateSource] = []
     absent: list[str] = []
-    if api is not None:
-        sources.append(ManagementState(api, auth, endpoint.vhost, queues, cluster_name))
+    if apis:
+        sources.append(ManagementState(apis, auth, endpoint.vhost, queues, cluster_name))
     else:
         absent.append("the private node has no management plugin")
-    if metrics is not None:
+    if metrics:
         sources.append(PrometheusState(metrics, cluster_name))
     else:
         absent.append("it has no Prometheus plugin")

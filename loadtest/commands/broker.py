@@ -16,21 +16,28 @@ broker_app = typer.Typer(help="Start, stop and look at private RabbitMQ nodes.",
 
 
 @broker_app.command("start")
-def broker_start(name: Name = "default", config: Config = None, plugin: Plugin = None, server: Server = None) -> None:
-    """Start a node that stays until it is stopped, and print its URL."""
+def broker_start(
+    name: Name = "default",
+    nodes: Annotated[int, typer.Option(help="How many nodes, which form a cluster: 1, 3 or 5.")] = 1,
+    config: Config = None,
+    plugin: Plugin = None,
+    server: Server = None,
+) -> None:
+    """Start a node, or a cluster, that stays until it is stopped, and print its URL, or URLs, for LOADTEST_BROKER."""
     from loadtest.broker.detached import start_detached
 
-    node = start_detached(name, config=config, plugins=plugin, server=server, progress=_say)
-    typer.echo(node.endpoint.url)
+    cluster = start_detached(name, nodes=nodes, config=config, plugins=plugin, server=server, progress=_say)
+    # One word: `export LOADTEST_BROKER=$(…)` holds it in every shell.
+    typer.echo(",".join(endpoint.url for endpoint in cluster.endpoints))
 
 
 @broker_app.command("stop")
 def broker_stop(name: Name = "default") -> None:
-    """Stop a node and remove all it has stored."""
+    """Stop a node, or all of a cluster, and remove all it has stored."""
     from loadtest.broker.detached import stop_detached
 
-    stop_detached(name)
-    typer.echo(f"stopped {name}")
+    nodes = stop_detached(name)
+    typer.echo(f"stopped {name}" if nodes == 1 else f"stopped the {nodes} nodes of {name}")
 
 
 @broker_app.command("status")
@@ -40,18 +47,22 @@ def broker_status() -> None:
 
     nodes = running_nodes()
     for node in nodes:
-        state = f"running, pid {node.pid}" if node.is_running else "ended"
+        state = f"{'paused' if node.is_paused else 'running'}, pid {node.pid}" if node.is_running else "ended"
         typer.echo(f"{node.name}: RabbitMQ {node.version}, {state}, {node.url}")
     if not nodes:
         typer.echo("no node is started; `loadtest broker start` starts one")
 
 
 @broker_app.command("logs")
-def broker_logs(name: Name = "default", lines: Annotated[int, typer.Option(help="How many lines.")] = 50) -> None:
+def broker_logs(
+    name: Name = "default",
+    node: Annotated[int, typer.Option(help="Which node of a cluster, from 1.")] = 1,
+    lines: Annotated[int, typer.Option(help="How many lines.")] = 50,
+) -> None:
     """Print the end of a node's log."""
     from loadtest.broker.detached import tail_logs
 
-    typer.echo(tail_logs(name, lines), nl=False)
+    typer.echo(tail_logs(name, lines, number=node), nl=False)
 
 
 def _say(text: str) -> None:

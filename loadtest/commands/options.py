@@ -24,7 +24,6 @@ Server = Annotated[
 ]
 Config = Annotated[Path | None, typer.Option(help="rabbitmq.conf for the private node.")]
 Plugin = Annotated[list[str] | None, typer.Option("--plugin", help="Plugin for the private node; repeatable.")]
-Name = Annotated[str, typer.Option(help="Name of the node.")]
 PrometheusPort = Annotated[
     int | None,
     typer.Option(
@@ -32,6 +31,10 @@ PrometheusPort = Annotated[
     ),
 ]
 PrometheusHost = Annotated[str, typer.Option(help="Address that it listens at.")]
+Name = Annotated[str, typer.Option(help="Name of the node, or cluster.")]
+Nodes = Annotated[
+    int | None, typer.Option(metavar="N", help="Nodes of the private broker, which form a cluster: 1, 3 or 5.")
+]
 JsonFile = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", help="Write the result as JSON; - prints it instead of the summary."),

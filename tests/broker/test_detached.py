@@ -60,7 +60,7 @@ def test_a_node_that_crashed_can_be_looked_at(
     """It is listed as not running, its log is there, and `stop` cleans up."""
     monkeypatch.setenv("LOADTEST_STATE_DIR", str(tmp_path))
     started = detached.start_detached("crashed", plugins=["rabbitmq_top"], server=rabbitmq_server)
-    os.kill(started.pid, signal.SIGKILL)
+    os.kill(started.nodes[0].pid, signal.SIGKILL)
     deadline = time.monotonic() + 5
     while detached.find_node("crashed").is_running and time.monotonic() < deadline:
         time.sleep(0.01)

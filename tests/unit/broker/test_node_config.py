@@ -109,7 +109,7 @@ def test_plugins_file() -> None:
 def test_environment_is_not_the_users() -> None:
     """What would configure another RabbitMQ of this user is not handed on; everything of the node is in its folder."""
     environ = {"PATH": "/bin", "RABBITMQ_NODENAME": "other", "ERL_EPMD_PORT": "4369", "HOME": "/home/ann", "LANG": "C"}
-    rendered = node_config.node_environment(Path("/run/node"), "n1", PORTS, environ)
+    rendered = node_config.node_environment(Path("/run/node"), "n1", PORTS, PORTS.epmd, environ)
 
     assert rendered["PATH"] == "/bin"
     assert rendered["LANG"] == "C"

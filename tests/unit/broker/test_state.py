@@ -75,7 +75,7 @@ def broker() -> Iterator[Broker]:
 @pytest.fixture
 def management(broker: Broker) -> Iterator[ManagementState]:
     """The state of that cluster."""
-    source = ManagementState(broker.url, ("guest", "s3cret"), "/", ["q"])
+    source = ManagementState([broker.url], ("guest", "s3cret"), "/", ["q"])
     yield source
     source.close()
 
@@ -168,7 +168,7 @@ def test_other_queues_do_not_count(broker: Broker) -> None:
     names = [f"q{number}" for number in range(30)]
     listed = [{"name": name, "messages_ready": 1, "messages_unacknowledged": 2} for name in [*names[:-1], "other"]]
     broker.answers["/api/queues/%2F"] = listed
-    source = ManagementState(broker.url, ("guest", "guest"), "/", names)
+    source = ManagementState([broker.url], ("guest", "guest"), "/", names)
     reading = source.read()
     source.close()
 
@@ -191,7 +191,7 @@ def test_another_brokers_answers_are_not_taken(broker: Broker) -> None:
     """What listens on the usual port may belong to another broker: its cluster's name tells."""
     broker.answers |= {"/api/overview": {"cluster_name": "other@host"}, "/metrics": METRICS}
     ours = ("guest", "guest"), "/", ["q"], "ours@host"
-    for source in (ManagementState(broker.url, *ours), PrometheusState(broker.url, "ours@host")):
+    for source in (ManagementState([broker.url], *ours), PrometheusState([broker.url], "ours@host")):
         with pytest.raises(BrokerError, match="is that of another broker: other@host, not ours@host"):
             source.read()
         source.close()
@@ -213,7 +213,7 @@ rabbitmq_queue_messages_unacked 77
 def test_metrics(broker: Broker) -> None:
     """Of the Prometheus endpoint's metrics those are taken that are gauges here; what is not there is left out."""
     broker.answers["/metrics"] = METRICS
-    source = PrometheusState(broker.url, "other@host")
+    source = PrometheusState([broker.url], "other@host")
     reading = source.read()
     source.close()
 
