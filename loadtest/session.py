@@ -234,7 +234,7 @@ class Session:
         return sampler
 
     def _declare(self) -> None:
-        self._topology = Topology(self.plan.topology, self.endpoints[0])
+        self._topology = Topology(self.plan.topology, self.endpoints[0], self.endpoints[1:])
         self._opened.callback(self._topology.close)
         declared = self._topology.declare()
         for queue, messages in declared.found_messages.items():
@@ -246,7 +246,7 @@ class Session:
                 self._say(text)
 
     def _depths(self, queues: Sequence[str]) -> Mapping[str, int]:
-        return queue_depths(self.endpoints[0], queues)
+        return queue_depths(self.endpoints[0], queues, self.endpoints[1:])
 
     # --- records -------------------------------------------------------------------------------------------------
 

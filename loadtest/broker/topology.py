@@ -47,15 +47,16 @@ class Declared:
 
 class Topology:
     """
-    A scenario's topology on one broker, in the vhost of *endpoint*.
+    A scenario's topology on one broker, in the vhost of *endpoint*; *others* are further nodes, for when it is gone.
 
     `declare` once; `remove`, or `close`, at the end in any case. Exclusive queues live as long as the connection that
     declared them, which is therefore kept until then.
     """
 
-    def __init__(self, declared: DeclaredTopology, endpoint: Endpoint) -> None:
+    def __init__(self, declared: DeclaredTopology, endpoint: Endpoint, others: Sequence[Endpoint] = ()) -> None:
         self._topology = declared
         self._endpoint = endpoint
+        self._others = others
         self._created_exchanges: list[str] = []
         self._created_queues: list[str] = []
         self._kept: Conversation | None = None
@@ -137,7 +138,7 @@ class Topology:
         if self._kept is not None:
             return contextlib.nullcontext(self._kept)
         limit = {} if timeout_s is None else {"timeout_s": timeout_s}
-        conversation = Conversation(self._endpoint, client_name=CLIENT_NAME, **limit)
+        conversation = _converse((self._endpoint, *self._others), **limit)
         if any(queue.exclusive for queue in self._topology.queues):
             self._kept = conversation
             return contextlib.nullcontext(conversation)
@@ -165,16 +166,34 @@ class Topology:
         return {name: count for name, count in counts.items() if count}
 
 
-def queue_depths(endpoint: Endpoint, names: Sequence[str]) -> dict[str, int]:
+def queue_depths(endpoint: Endpoint, names: Sequence[str], others: Sequence[Endpoint] = ()) -> dict[str, int]:
     """
     Return the messages ready in each queue, by name; a queue that is gone, or may not be asked for, is left out.
+
+    *others* are asked, in turn, where nobody answers at *endpoint*.
 
     Raises:
         BrokerError: If the broker cannot be reached.
     """
-    with Conversation(endpoint, client_name=CLIENT_NAME) as conversation:
+    with _converse((endpoint, *others)) as conversation:
         answers = _ask(conversation, names, declarations.queue_ask)
     return _message_counts(names, answers)
+
+
+def _converse(endpoints: Sequence[Endpoint], **limit: float) -> Conversation:
+    """
+    Return a conversation with the first of the nodes that answers.
+
+    Raises:
+        BrokerError: What the first one said, if none does.
+    """
+    faults: list[BrokerError] = []
+    for endpoint in endpoints:
+        try:
+            return Conversation(endpoint, client_name=CLIENT_NAME, **limit)
+        except BrokerError as error:
+            faults.append(error)
+    raise faults[0]
 
 
 def _message_counts(names: Sequence[str], answers: Sequence[Any | Refusal]) -> dict[str, int]:
