@@ -119,3 +119,22 @@ def test_environment_is_not_the_users() -> None:
     assert {key for key, value in rendered.items() if value.startswith("/") and key != "PATH"} == {
         key for key, value in rendered.items() if value.startswith("/run/node")
     }
+
+
+def test_membership() -> None:
+    """A node alone says nothing of clusters; one of several tells the common name, and whom it joins."""
+    assert node_config.render_membership(None, None) == ""
+    assert node_config.render_membership("c", None) == "cluster_name = c\n"
+    assert node_config.render_membership("c", "c-1") == (
+        "cluster_name = c\ncluster_formation.classic_config.nodes.1 = c-1@localhost\n"
+    )
+
+
+def test_nobody_elses_cluster_is_joined() -> None:
+    """What a config says of the cluster that it was made for is left out, and told."""
+    kept, left_out = node_config.without_listeners(
+        "cluster_formation.classic_config.nodes.1 = rabbit@prod\nheartbeat = 9"
+    )
+
+    assert kept == "# cluster_formation.classic_config.nodes.1 = rabbit@prod\nheartbeat = 9\n"
+    assert left_out == ["cluster_formation.classic_config.nodes.1 = rabbit@prod"]

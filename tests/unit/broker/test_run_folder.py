@@ -18,6 +18,7 @@ from loadtest.broker.run_folder import (
     remove_leftover,
     state_folder,
     sweep,
+    write_private,
 )
 from loadtest.errors import BrokerError
 
@@ -144,3 +145,34 @@ def test_a_detached_server_holds_the_lock(nodes: Path) -> None:
 
     assert held
     assert not is_held(folder.path)
+
+
+def test_files_are_private_whatever_the_umask(tmp_path: Path) -> None:
+    """A file is for its user alone, replaced in one step, and nothing else is left beside it."""
+    path = tmp_path / "a.conf"
+    umask = os.umask(0)
+    try:
+        write_private(path, "one")
+        write_private(path, "two")
+    finally:
+        os.umask(umask)
+
+    assert path.read_text() == "two"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_lock_is_taken_again(nodes: Path) -> None:
+    """A folder that was given up can be held again, unless somebody else holds it, or it is gone."""
+    owner = RunFolder.create(nodes, "one", detached=True)
+    found = RunFolder.found(owner.path)
+    with pytest.raises(BrokerError, match="another process holds the private node"):
+        found.hold(0.0)
+    owner.release()
+    found.hold(0.0)
+    held = is_held(owner.path)
+    found.remove()
+
+    assert held
+    with pytest.raises(BrokerError, match="was stopped and removed meanwhile"):
+        RunFolder.found(owner.path).hold(0.0)

@@ -12,6 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from loadtest.broker import state
+from loadtest.broker.http_client import NodesClient, RefusedError
 from loadtest.broker.state import LISTED_PER_S, ManagementState, PrometheusState, queues_path
 from loadtest.clock import NS_PER_S
 from loadtest.errors import BrokerError
@@ -224,3 +225,31 @@ def test_metrics(broker: Broker) -> None:
         "broker.disk_free_bytes": 50.0,
         "broker.memory_alarm": 1.0,
     }
+
+
+def test_the_next_node_is_asked_where_one_does_not_answer(broker: Broker) -> None:
+    """The state comes from another node of the cluster, whole, and goes on from there."""
+    source = ManagementState(["http://127.0.0.1:1", broker.url, "http://127.0.0.1:2"], ("guest", "guest"), "/", ["q"])
+    first = source.read()
+    asked = list(broker.asked)
+    second = source.read()
+    source.close()
+
+    assert first == second
+    assert first.gauges["queue.unacked"] == 2.0
+    assert asked
+    assert broker.asked == asked * 2
+
+
+def test_no_node_answers(broker: Broker) -> None:
+    """The error names the node that did not answer first; one that refuses is not passed over."""
+    broker.answers["/x"] = (401, {"error": "not_authorised"})
+    client = NodesClient("management API", [broker.url, "http://127.0.0.1:1"])
+    with pytest.raises(RefusedError, match="401 not_authorised"):
+        client.get("/x")
+    client.close()
+    silent = NodesClient("management API", ["http://127.0.0.1:1", "http://127.0.0.1:2"])
+
+    for port in ("1", "1"):
+        with pytest.raises(BrokerError, match=rf"http://127\.0\.0\.1:{port} cannot be reached"):
+            silent.get("/x")
