@@ -19,6 +19,7 @@ import gevent
 
 from loadtest.broker.detached import find_cluster
 from loadtest.broker.endpoint import resolve_endpoints
+from loadtest.broker.faults import FaultDoer
 from loadtest.broker.fingerprint import broker_fingerprint, generator_fingerprint
 from loadtest.broker.management import find_management
 from loadtest.broker.node_config import DEFAULT_PLUGINS
@@ -30,7 +31,7 @@ from loadtest.broker.topology import Topology, queue_depths
 from loadtest.calibration.store import calibration_path, load_calibration
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.errors import ResultsError, UsageError
-from loadtest.measure.collector import Collector
+from loadtest.measure.collector import BEGINS, Collector
 from loadtest.measure.journal import Journal
 from loadtest.measure.records import broker_record, end_record, event_record, publisher_entry, run_record
 from loadtest.measure.window import Window
@@ -155,6 +156,7 @@ class Session:
         """
         if self.result is None:
             with self._opened:
+                self._faults.stop()
                 self._sampler.stop()
                 self._take(self._end_record())
                 self.journal.close()
@@ -176,6 +178,11 @@ class Session:
             self._say(str(error))
             self.collector.take(event_record(monotonic_ns(), "journal-failed", str(error)))
             return build_result(self.collector)
+
+    @property
+    def _planned_ns(self) -> int:
+        """Until when faults come again: the planned end of the publishing, or a day where messages decide."""
+        return int((86_400 if self.planned_s is None else self.planned_s) * NS_PER_S)
 
     @property
     def planned_s(self) -> float | None:
@@ -212,6 +219,14 @@ class Session:
         self.endpoints = [each.with_vhost(vhost) if vhost is not None else each for each in endpoints]
         infos = [probe(endpoint) for endpoint in self.endpoints]
         management = find_management(self.endpoints[0], self.private, request.environ)
+        self._faults = FaultDoer(
+            self.private,
+            management,
+            self.endpoints,
+            lambda code, text: self._take(event_record(monotonic_ns(), code, text)),
+        )
+        self._faults.check(self.plan.scenario.faults, self._planned_ns)
+        self._opened.callback(self._faults.stop)
         self._state_sources = state_sources(
             self.endpoints[0], management, self.private, queues_of(self.plan), infos[0].cluster_name
         )
@@ -299,6 +314,8 @@ class Session:
         """Take one record of the run: into the journal, into the collector, and a window on to those who show it."""
         self.journal.append(record)
         self.collector.take(record)
+        if record["type"] == "phase" and record["phase"] in BEGINS and record["at_ns"] == self.collector.begin_ns:
+            self._faults.begin(self.plan.scenario.faults, record["at_ns"], self._planned_ns)
         for listener in self.on_record:
             listener(record)
         if record["type"] != "window":

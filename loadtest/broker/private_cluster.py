@@ -39,12 +39,13 @@ class PrivateCluster:
     Attributes:
         name: Of the cluster; its nodes are called so too, with `-1`, `-2` … after it if there are several.
         nodes: Its nodes, the one that the others joined first.
+        is_found: Whether they were found running, and stay.
     """
 
     def __init__(self, name: str, nodes: Sequence[PrivateNode], *, is_found: bool = False) -> None:
         self.name: Final = name
         self.nodes: Final = tuple(nodes)
-        self._is_found = is_found
+        self.is_found: Final = is_found
         self._owner = os.getpid()
 
     @classmethod
@@ -178,7 +179,7 @@ class PrivateCluster:
         if os.getpid() != self._owner:
             return
         for node in self.nodes:
-            if self._is_found:
+            if self.is_found:
                 node.server.resume()
                 node.server.let_go()
             else:

@@ -17,7 +17,7 @@ from loadtest.measure.records import FORMAT, Record
 from loadtest.measure.timeline import Timeline
 from loadtest.measure.window import Window
 
-_BEGINS: Final = ("warm_up", "measured")
+BEGINS: Final = ("warm_up", "measured")
 """Phases with which a run begins, once all its users are connected."""
 
 
@@ -169,7 +169,7 @@ class Collector:
         self.run = record
 
     def _take_phase(self, record: Record) -> None:
-        if self.begin_ns is None and record["phase"] in _BEGINS:
+        if self.begin_ns is None and record["phase"] in BEGINS:
             self.begin_ns = int(record["at_ns"])
         self.phases.append(record)
 

@@ -22,6 +22,7 @@ INTERRUPTED: Final = "interrupted"
 JOURNAL_FAILED: Final = "journal-failed"
 WORKER_LOST: Final = "worker-lost"
 ABORTED: Final = "aborted"
+FAULT_FAILED: Final = "fault-failed"
 """Codes of events that change what a run means; others are only shown."""
 
 

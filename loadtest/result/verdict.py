@@ -24,7 +24,7 @@ from typing import Final
 
 from loadtest.errors import EXIT_BROKER, EXIT_FAILED, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_PASSED
 from loadtest.result.document import CheckPart, FindingPart, Outcome, RunResult, VerdictPart
-from loadtest.result.evidence import ABORTED, JOURNAL_FAILED, WORKER_LOST, Evidence, evidence_of
+from loadtest.result.evidence import ABORTED, FAULT_FAILED, JOURNAL_FAILED, WORKER_LOST, Evidence, evidence_of
 from loadtest.result.units import count_text, messages_text, span_text
 
 CUT_OFF: Final = "the run was cut off: its journal has no end record, and what was in flight cannot be accounted for"
@@ -112,6 +112,9 @@ def _shortfall(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
     journal = evidence.first_event(JOURNAL_FAILED)
     if journal is not None:
         return f"the results on disk are incomplete: {journal.text}"
+    fault = evidence.first_event(FAULT_FAILED)
+    if fault is not None:
+        return f"a fault of the scenario could not be done: {fault.text}"
     return None if evidence.is_whole else f"the run is incomplete: {evidence.end_reason or 'no reason was given'}"
 
 

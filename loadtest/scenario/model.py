@@ -13,6 +13,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, PlainValidator
 
 from loadtest.scenario.fault import fault_error, shown
+from loadtest.scenario.faults import BrokerFault
 from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Group, PublisherGroup
 from loadtest.scenario.leaf import GroupName, Nanoseconds, SomeNanoseconds, SomePerSecond, Text, as_tuple, one_of, whole
 from loadtest.scenario.part import Part
@@ -59,6 +60,7 @@ class Scenario(Part):
     consumers: dict[GroupName, ConsumerGroup] = Field(default_factory=dict)
     getters: dict[GroupName, GetterGroup] = Field(default_factory=dict)
     run: Run = Field(default_factory=Run)
+    faults: Annotated[tuple[BrokerFault, ...], as_tuple] = ()
     thresholds: Annotated[tuple[AnyThreshold, ...], as_tuple] = ()
 
     @property

@@ -17,7 +17,7 @@ from loadtest.scenario.explain import UNKNOWN_KEY, explain
 from loadtest.scenario.fault import Fault, Path
 from loadtest.scenario.model import Scenario
 
-_LISTS: Final[tuple[Path, ...]] = (("topology", "bindings"), ("thresholds",))
+_LISTS: Final[tuple[Path, ...]] = (("topology", "bindings"), ("thresholds",), ("faults",))
 _PLACEHOLDER: Final = "unnamed"
 _ROUNDS: Final = 3
 

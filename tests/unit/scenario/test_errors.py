@@ -8,6 +8,7 @@ import pytest
 
 from loadtest.errors import ScenarioError
 from loadtest.scenario import load_scenario
+from loadtest.scenario.faults import FAULTS
 
 GOOD = """\
 name: t
@@ -29,7 +30,8 @@ PUBLISHER_KEYS = (
     "after, arrival, body, client, confirm_window, exchange, in_doubt, mandatory, messages, on_outage, properties, "
     "rate, routing_key, stamp, start_at, users"
 )
-ROOT_KEYS = "consumers, description, getters, name, publishers, run, thresholds, topology"
+ROOT_KEYS = "consumers, description, faults, getters, name, publishers, run, thresholds, topology"
+LASTING = "kill-node, stop-node, pause-node, memory-alarm, disk-alarm"
 DURATION = "a time with its unit (ns, us, ms, s, m, h or d), such as 20ms"
 RATE = "a rate with its unit (/s, /m or /h), such as 2000/s"
 SIZE = "a size with its unit (B, KB, KiB, MB or MiB), such as 1KB"
@@ -73,8 +75,40 @@ BAD = {
         f's.yaml:12: publishers.shop.mesages: found an unknown key; allowed {PUBLISHER_KEYS}; did you mean "messages"?',
     ),
     "later work": (
-        GOOD + "faults: []\n",
-        f"s.yaml:15: faults: found an unknown key; allowed {ROOT_KEYS}",
+        GOOD + "requesters: {}\n",
+        f"s.yaml:15: requesters: found an unknown key; allowed {ROOT_KEYS}",
+    ),
+    "fault without a time": (
+        GOOD + "faults:\n  - {do: kill-node}\n",
+        "s.yaml:16: faults[0]: found neither at nor every; allowed one of them",
+    ),
+    "fault at two times": (
+        GOOD + "faults:\n  - {do: kill-node, at: 1s, every: 2s}\n",
+        "s.yaml:16: faults[0]: found at beside every; allowed one of them",
+    ),
+    "unknown fault": (
+        GOOD + "faults:\n  - {do: kill-nod, at: 1s}\n",
+        f's.yaml:16: faults[0].do: found "kill-nod"; allowed {" or ".join(FAULTS)}; did you mean "kill-node"?',
+    ),
+    "fault of no node": (
+        GOOD + "faults:\n  - {do: kill-node, node: 0, at: 1s}\n",
+        "s.yaml:16: faults[0].node: found 0; allowed a node's number, from 1, or all",
+    ),
+    "fault of a node twice named": (
+        GOOD + "faults:\n  - {do: kill-node, node: 1, leader_of: work, at: 1s}\n",
+        "s.yaml:16: faults[0]: found node beside leader_of; allowed one of them",
+    ),
+    "fault of a queue unnamed": (
+        GOOD + "faults:\n  - {do: delete-queue, at: 1s}\n",
+        "s.yaml:16: faults[0]: found delete-queue without a queue; allowed queue beside delete-queue or purge-queue",
+    ),
+    "fault that cannot last": (
+        GOOD + "faults:\n  - {do: restart-node, at: 1s, for: 2s}\n",
+        f"s.yaml:16: faults[0]: found for beside restart-node, which is over at once; allowed beside {LASTING}",
+    ),
+    "fault that is never undone": (
+        GOOD + "faults:\n  - {do: pause-node, every: 2s, for: 2s}\n",
+        "s.yaml:16: faults[0]: found for that is not shorter than every; allowed a shorter time",
     ),
     "empty file": (
         "",

@@ -9,6 +9,7 @@ import pytest
 
 from loadtest.scenario import load_scenario
 from loadtest.scenario.body import Body, Sizes
+from loadtest.scenario.faults import BrokerFault
 from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Properties, PublisherGroup, Stage
 from loadtest.scenario.metric import GAUGES, LATENCIES, RATES, TOTALS
 from loadtest.scenario.model import Run, Scenario
@@ -20,7 +21,7 @@ from loadtest.scenario.zipf import Zipf
 REFERENCE = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text(encoding="utf-8")
 PARTS: tuple[type[Part], ...] = (
     Scenario, Topology, Exchange, Queue, Binding, PublisherGroup, ConsumerGroup, GetterGroup, Stage, Body, Sizes,
-    Properties, Run, Zipf, ThresholdEntry,
+    Properties, Run, Zipf, ThresholdEntry, BrokerFault,
 )  # fmt: skip
 
 

@@ -1,0 +1,202 @@
+"""
+Faults done to the broker while a run goes on: at their time, told as events with how long they took.
+
+A greenlet for each occurrence, so that a node that is slow to start holds up nothing else. What is done to nodes is
+done to private ones only. Knows nothing of users, nor what they see of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import gevent
+from pika import spec
+
+from loadtest.broker.connections import close_all_connections, close_connections
+from loadtest.broker.conversation import Conversation, Refusal
+from loadtest.clock import NS_PER_S, monotonic_ns
+from loadtest.errors import BrokerError, UsageError
+from loadtest.scenario.faults import ALL_NODES, PRIVATE_ONLY, UNDONE_BY
+
+if TYPE_CHECKING:
+    from loadtest.broker.endpoint import Endpoint
+    from loadtest.broker.management import ManagementApi
+    from loadtest.broker.private_cluster import PrivateCluster
+    from loadtest.broker.private_node import PrivateNode
+    from loadtest.scenario.faults import BrokerFault
+
+DONE: Final = "fault"
+FAILED: Final = "fault-failed"
+"""Codes of the events that tell of faults."""
+
+CLIENT_NAME: Final = "loadtest's faults"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One thing to be done, *after_ns* after the begin of the run; `nodes` are those of the step that it undoes."""
+
+    after_ns: int
+    do: str
+    fault: BrokerFault
+    undone: Step | None = None
+
+
+def steps_of(faults: Sequence[BrokerFault], until_ns: int) -> Iterator[Step]:
+    """Yield what is to be done before *until_ns*; what undoes something is done even after it."""
+    for fault in faults:
+        interval_ns = fault.every_ns
+        due = range(interval_ns, until_ns, interval_ns) if interval_ns is not None else (fault.at_ns or 0,)
+        for after_ns in due:
+            step = Step(after_ns, fault.do, fault)
+            yield step
+            if fault.for_ns is not None:
+                yield Step(after_ns + fault.for_ns, UNDONE_BY[fault.do], fault, undone=step)
+
+
+class FaultDoer:
+    """
+    Does the faults of a scenario to one broker.
+
+    Args:
+        private: The nodes, if they are this tool's own.
+        management: The broker's management API, if it has one.
+        endpoints: Its nodes.
+        event: Takes code and text of what was done.
+    """
+
+    def __init__(
+        self,
+        private: PrivateCluster | None,
+        management: ManagementApi | None,
+        endpoints: Sequence[Endpoint],
+        event: Callable[[str, str], None],
+    ) -> None:
+        self._private = private
+        self._management = management
+        self._endpoints = endpoints
+        self._event = event
+        self._nodes_of: dict[int, list[PrivateNode]] = {}  # by the step that did something to them
+        self._steps: list[Step] = []
+        self._to_undo: dict[int, Step] = {}  # by the step that was done
+        self._greenlets: list[gevent.Greenlet] = []
+
+    def check(self, faults: Sequence[BrokerFault], until_ns: int) -> None:
+        """
+        Refuse, before anything starts, what may not or cannot be done to this broker, or not until *until_ns*.
+
+        Raises:
+            UsageError: In one line.
+        """
+        for number, fault in enumerate(faults):
+            where = f"faults[{number}]: {fault.do}"
+            if (fault.at_ns or fault.every_ns or 0) >= until_ns:
+                raise UsageError(f"{where} would come after the end of the run, at {until_ns / NS_PER_S:g} s")
+            if fault.do in PRIVATE_ONLY and self._private is None:
+                raise UsageError(
+                    f"{where} is for private nodes only (--nodes N, or those of `loadtest broker start`), "
+                    "and this broker is not one that this tool started"
+                )
+            if fault.do == "close-connections" and self._private is None and self._management is None:
+                raise UsageError(f"{where} needs the management API, which does not answer")
+            if self._private is not None and isinstance(fault.node, int):
+                self._private.node(fault.node)
+
+    def begin(self, faults: Sequence[BrokerFault], begin_ns: int, until_ns: int) -> None:
+        """Do *faults*, counted from the instant *begin_ns*; those that come again until *until_ns* after it."""
+        self._steps = list(steps_of(faults, until_ns))
+        self._greenlets = [gevent.spawn(self._do_at, step, begin_ns) for step in self._steps]
+
+    def stop(self) -> None:
+        """Do nothing more, but undo what was to be undone later, on nodes that stay when the run is over."""
+        gevent.killall(self._greenlets)
+        left, self._to_undo = list(self._to_undo.values()), {}
+        if self._private is not None and self._private.is_found:
+            for step in left:
+                self._do_now(step)
+
+    def _do_at(self, step: Step, begin_ns: int) -> None:
+        gevent.sleep(max(0, begin_ns + step.after_ns - monotonic_ns()) / NS_PER_S)
+        self._do_now(step)
+
+    def _do_now(self, step: Step) -> None:
+        began_ns = monotonic_ns()
+        self._to_undo.update({id(step): later for later in self._steps if later.undone is step})
+        self._to_undo.pop(id(step.undone), None)
+        try:
+            what = self._do(step)
+        except (BrokerError, UsageError, OSError) as error:
+            self._event(FAILED, f"{step.do}: {error}")
+        else:
+            self._event(DONE, f"{step.do} {what} (it took {(monotonic_ns() - began_ns) / NS_PER_S:.2f} s)")
+
+    def _do(self, step: Step) -> str:
+        """
+        Do one thing, and return what it was done to.
+
+        Raises:
+            BrokerError, UsageError, OSError: If it cannot be done.
+        """
+        if step.fault.queue is not None:
+            return self._to_queue(step.do, step.fault.queue)
+        if step.do == "close-connections":
+            return self._close(step.fault.reason)
+        nodes = self._nodes(step)
+        self._nodes_of[id(step)] = nodes
+        if step.do == "start-node" and self._private is not None and len(nodes) == len(self._private.nodes):
+            self._private.start_all()
+        else:
+            gevent.joinall([gevent.spawn(_to_node, step.do, node) for node in nodes], raise_error=True)
+        return ", ".join(node.name for node in nodes) + (
+            f" (leader of {step.fault.leader_of})" if step.fault.leader_of is not None else ""
+        )
+
+    def _nodes(self, step: Step) -> list[PrivateNode]:
+        private = self._private
+        if private is None:
+            raise UsageError("this broker is not one that this tool started")
+        if step.undone is not None and id(step.undone) in self._nodes_of:
+            return self._nodes_of[id(step.undone)]
+        if step.fault.leader_of is not None:
+            leader = private.leader_of(step.fault.leader_of, self._endpoints[0].vhost)
+            if leader is None:
+                raise BrokerError(f"nobody knows which node leads {step.fault.leader_of}")
+            return [leader]
+        if step.fault.node == ALL_NODES or (step.fault.node is None and step.do in {"start-node", "resume-node"}):
+            return list(private.nodes)
+        return [private.node(step.fault.node if isinstance(step.fault.node, int) else 1)]
+
+    def _close(self, reason: str) -> str:
+        if self._private is not None:
+            for node in self._private.living:
+                close_all_connections(node.server, reason)
+            return "of all living nodes"
+        if self._management is None:
+            raise BrokerError("the management API does not answer")
+        return f"of this run: {close_connections(self._management, reason)}"
+
+    def _to_queue(self, do: str, queue: str) -> str:
+        method = spec.Queue.Delete(queue=queue) if do == "delete-queue" else spec.Queue.Purge(queue=queue)
+        with Conversation(self._endpoints[0], client_name=CLIENT_NAME) as conversation:
+            (answer,) = conversation.ask([method])
+        if isinstance(answer, Refusal):
+            raise BrokerError(str(answer))
+        return f"{queue}, with {int(answer.message_count):,} messages ready"
+
+
+def _to_node(do: str, node: PrivateNode) -> None:
+    deeds: dict[str, Callable[[], None]] = {
+        "kill-node": node.server.kill,
+        "stop-node": node.server.stop,
+        "start-node": node.server.start,
+        "restart-node": node.server.restart,
+        "pause-node": node.server.pause,
+        "resume-node": node.server.resume,
+        "memory-alarm": lambda: node.memory_alarm(on=True),
+        "memory-alarm-off": lambda: node.memory_alarm(on=False),
+        "disk-alarm": lambda: node.disk_alarm(on=True),
+        "disk-alarm-off": lambda: node.disk_alarm(on=False),
+    }
+    deeds[do]()

@@ -1,0 +1,94 @@
+"""
+The grammar of faults: what is done to the broker while a run goes on, and when.
+
+Knows names and times; not how anything is done (`broker.faults`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
+
+from loadtest.scenario.fault import fault_error, shown
+from loadtest.scenario.leaf import EntityName, Nanoseconds, SomeNanoseconds, Text, one_of
+from loadtest.scenario.part import Part
+
+NODE_FAULTS: Final = ("kill-node", "stop-node", "start-node", "restart-node", "pause-node", "resume-node")
+ALARMS: Final = ("memory-alarm", "disk-alarm", "memory-alarm-off", "disk-alarm-off")
+QUEUE_FAULTS: Final = ("delete-queue", "purge-queue")
+FAULTS: Final = (*NODE_FAULTS, *ALARMS, "close-connections", *QUEUE_FAULTS)
+UNDONE_BY: Final = {
+    "kill-node": "start-node",
+    "stop-node": "start-node",
+    "pause-node": "resume-node",
+    "memory-alarm": "memory-alarm-off",
+    "disk-alarm": "disk-alarm-off",
+}
+"""What ends a fault that lasts; the others are over at once."""
+
+PRIVATE_ONLY: Final = frozenset({*NODE_FAULTS, *ALARMS})
+"""What is never done to a broker that this tool has not started."""
+
+ALL_NODES: Final = "all"
+Do = Literal[
+    "kill-node",
+    "stop-node",
+    "start-node",
+    "restart-node",
+    "pause-node",
+    "resume-node",
+    "memory-alarm",
+    "disk-alarm",
+    "memory-alarm-off",
+    "disk-alarm-off",
+    "close-connections",
+    "delete-queue",
+    "purge-queue",
+]
+
+
+def _node(value: object) -> int | str:
+    is_number = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 5  # noqa: PLR2004
+    if not is_number and value != ALL_NODES:
+        raise fault_error(shown(value), "a node's number, from 1, or all")
+    return value  # type: ignore[return-value]  # one of the two
+
+
+Node = Annotated[
+    int | str,
+    PlainValidator(_node),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 5}, {"const": ALL_NODES}]}),
+]
+
+
+class BrokerFault(Part):
+    """Something that is done to the broker, once or again and again."""
+
+    at_ns: Nanoseconds | None = Field(None, alias="at", description="when, after the begin of the run")
+    every_ns: SomeNanoseconds | None = Field(None, alias="every", description="or how often, and the first time")
+    do: Annotated[Do, one_of(*FAULTS)] = Field(description="what is done")
+    node: Node | None = Field(None, description="a node's number, from 1, or all; node 1 unless told, all to start")
+    leader_of: EntityName | None = Field(None, description="or the node that leads this queue at that time")
+    queue: EntityName | None = Field(None, description="of delete-queue and purge-queue")
+    for_ns: SomeNanoseconds | None = Field(None, alias="for", description="undone after so long")
+    reason: Text = Field("a fault of the scenario", description="of close-connections, as clients are told")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if (self.at_ns is None) == (self.every_ns is None):
+            raise fault_error("neither at nor every" if self.at_ns is None else "at beside every", "one of them")
+        if (self.queue is None) == (self.do in QUEUE_FAULTS):
+            raise fault_error(
+                f"{self.do} without a queue" if self.queue is None else f"a queue of {self.do}",
+                f"queue beside {' or '.join(QUEUE_FAULTS)}",
+            )
+        if self.node is not None and self.leader_of is not None:
+            raise fault_error("node beside leader_of", "one of them")
+        if (self.node is not None or self.leader_of is not None) and self.do not in PRIVATE_ONLY:
+            raise fault_error(f"a node of {self.do}", f"beside {', '.join(sorted(PRIVATE_ONLY))}")
+        if self.for_ns is not None and self.do not in UNDONE_BY:
+            raise fault_error(f"for beside {self.do}, which is over at once", f"beside {', '.join(UNDONE_BY)}")
+        if self.for_ns is not None and self.every_ns is not None and self.for_ns >= self.every_ns:
+            raise fault_error("for that is not shorter than every", "a shorter time")
+        return self

@@ -1,0 +1,131 @@
+"""Faults of a scenario, done to private nodes: each is told, survived, and every message accounted for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.processes import LOADTEST, Json, Processes, assert_closed
+
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("cluster")]
+
+FLOW = """
+name: harmed
+topology: {queues: {q: {type: TYPE, durable: true}}}
+publishers:
+  in:
+    {routing_key: q, body: {text: hi}, rate: 300/s, confirm_window: 100, properties: {delivery_mode: 2}, users: 3}
+consumers: {out: {queue: q, users: 3, ack: every 10, prefetch: 100}}
+run: {duration: 8s, drain: 20s}
+faults: [{at: 2s, FAULT}]
+thresholds: [lost == 0]
+"""
+
+
+@pytest.fixture(scope="module")
+def state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where the detached cluster is noted."""
+    return tmp_path_factory.mktemp("state")
+
+
+@pytest.fixture(scope="module")
+def urls(rabbitmq_server: object, state: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A cluster of three nodes that stays over the tests here."""
+    processes = Processes(tmp_path_factory.mktemp("cluster"))
+    environ = {"LOADTEST_STATE_DIR": str(state)}
+    started = processes.run([*LOADTEST, "broker", "start", "--name", "harmed", "--nodes", "3"], **environ)
+    assert started.exit_code == 0, started.printed
+    yield started.stdout.strip()
+    processes.run([*LOADTEST, "broker", "stop", "--name", "harmed"], **environ)
+
+
+def harmed(processes: Processes, tmp_path: Path, state: Path, urls: str, fault: str, kind: str = "quorum") -> Json:
+    """Run the flow with a fault, and return its result, with the ledger closed."""
+    scenario = tmp_path / "harmed.yaml"
+    scenario.write_text(FLOW.replace("FAULT", fault).replace("TYPE", kind))
+    run = processes.run([*LOADTEST, "run", str(scenario)], LOADTEST_STATE_DIR=str(state), LOADTEST_BROKER=urls)
+    assert run.exit_code in {0, 1}, run.printed
+    assert_closed(run.result)
+    return run.result
+
+
+def codes(result: Json) -> list[str]:
+    """Return the codes of a result's events."""
+    return [event["code"] for event in result["events"]]
+
+
+def test_leader_is_killed(processes: Processes, tmp_path: Path, state: Path, urls: str) -> None:
+    """The node that leads the queue dies and comes back: users go to others, and nothing confirmed is lost."""
+    result = harmed(processes, tmp_path, state, urls, "do: kill-node, leader_of: q, for: 3s")
+    told = [event["text"] for event in result["events"] if event["code"] == "fault"]
+
+    assert [text.split()[0] for text in told] == ["kill-node", "start-node"]
+    assert "(leader of q)" in told[0]
+    assert told[0].split()[1] == told[1].split()[1]
+    assert codes(result).count("connection-dropped") == codes(result).count("reconnected") > 0
+    assert result["verdict"]["exit_code"] == 0
+
+
+def test_all_nodes_are_killed(processes: Processes, tmp_path: Path, state: Path, urls: str) -> None:
+    """Nobody can publish until they are back; what fell due meanwhile is sent then, late."""
+    result = harmed(processes, tmp_path, state, urls, "do: kill-node, node: all, for: 2s")
+
+    assert codes(result).count("fault") == 2
+    assert result["totals"]["published"] >= 0.9 * result["totals"]["offered"]
+    assert max(outage["end_s"] - outage["start_s"] for outage in result["groups"]["in"]["outages"]) > 2
+    assert result["verdict"]["exit_code"] == 0
+
+
+def test_memory_alarm_blocks_publishers(processes: Processes, tmp_path: Path, state: Path, urls: str) -> None:
+    """They stand still while it is on, no connection is lost, and all is sent once it is off."""
+    result = harmed(processes, tmp_path, state, urls, "do: memory-alarm, for: 2s")
+    blocked_ns = [row["gauges"].get("blocked_ns", 0) for row in result["timeline"]]
+
+    assert codes(result).count("fault") == 2
+    assert "connection-dropped" not in codes(result)
+    assert sum(blocked_ns) > 3 * 10**9  # three publishers, over a second each
+    assert result["totals"]["published"] == result["totals"]["offered"]
+    assert result["totals"]["in_doubt"] == 0
+
+
+def test_connections_are_closed_again_and_again(processes: Processes, tmp_path: Path, state: Path, urls: str) -> None:
+    """Each time every user comes back."""
+    fault = "do: close-connections, reason: tidying up}, {every: 4s, do: pause-node, for: 1s"
+    result = harmed(processes, tmp_path, state, urls, fault)
+    dropped = [event["text"] for event in result["events"] if event["code"] == "connection-dropped"]
+
+    assert codes(result).count("fault") == 3
+    assert any("tidying up" in text for text in dropped)
+    assert result["verdict"]["exit_code"] == 0
+
+
+def test_what_is_purged_is_lost_and_counted_exactly(
+    processes: Processes, tmp_path: Path, state: Path, urls: str
+) -> None:
+    """As many messages are lost as the broker says that it threw away; the run has failed."""
+    scenario = tmp_path / "purged.yaml"
+    text = FLOW.replace("FAULT", "do: purge-queue, queue: q")
+    scenario.write_text(text.replace("TYPE", "classic").replace("{queue: q, users: 3", "{queue: q, start_at: 4s"))
+    run = processes.run([*LOADTEST, "run", str(scenario)], LOADTEST_STATE_DIR=str(state), LOADTEST_BROKER=urls)
+    (told,) = [event["text"] for event in run.result["events"] if event["code"] == "fault"]
+    purged = int(told.split(" messages ready")[0].split()[-1].replace(",", ""))
+
+    assert purged > 300
+    assert run.result["totals"]["lost"] == purged
+    assert run.exit_code == 1
+    assert "lost" in run.stdout
+
+
+def test_nodes_of_others_are_left_alone(processes: Processes, tmp_path: Path, urls: str) -> None:
+    """The same nodes, unknown to this tool as its own, are not touched: refused before anything starts."""
+    scenario = tmp_path / "harmed.yaml"
+    scenario.write_text(FLOW.replace("FAULT", "do: kill-node").replace("TYPE", "classic"))
+    run = processes.run(
+        [*LOADTEST, "run", str(scenario)], LOADTEST_STATE_DIR=str(tmp_path / "other"), LOADTEST_BROKER=urls
+    )
+
+    assert run.exit_code == 2
+    assert "faults[0]: kill-node is for private nodes only" in run.stderr
+    assert not list(tmp_path.glob("work/results/*/result.json"))

@@ -1,0 +1,84 @@
+"""When faults are done, and what is refused before a run."""
+
+from __future__ import annotations
+
+import pytest
+
+from loadtest.broker.endpoint import Endpoint, resolve_endpoints
+from loadtest.broker.faults import FaultDoer, steps_of
+from loadtest.clock import NS_PER_S
+from loadtest.errors import UsageError
+from loadtest.scenario.faults import BrokerFault
+
+UNTIL_NS = 10 * NS_PER_S
+
+
+def fault(**keys: object) -> BrokerFault:
+    """Return a fault as a scenario has it."""
+    return BrokerFault.model_validate(keys)
+
+
+def steps(*faults: BrokerFault) -> list[tuple[float, str]]:
+    """Return the time, in s, and the kind of each step."""
+    return [(step.after_ns / NS_PER_S, step.do) for step in steps_of(faults, UNTIL_NS)]
+
+
+def foreign() -> FaultDoer:
+    """Return one for a broker that is not ours and has no management API."""
+    endpoints: list[Endpoint] | None = resolve_endpoints(["amqp://127.0.0.1:1"], {})
+    assert endpoints is not None
+    return FaultDoer(None, None, endpoints, lambda code, text: None)
+
+
+def test_once() -> None:
+    """At its time, and nothing after it."""
+    assert steps(fault(at="3s", do="kill-node")) == [(3, "kill-node")]
+
+
+def test_again_and_again() -> None:
+    """The first time after the interval, the last before the end."""
+    assert steps(fault(every="4s", do="close-connections")) == [(4, "close-connections"), (8, "close-connections")]
+
+
+@pytest.mark.parametrize(
+    "do, undone_by",
+    [
+        ("kill-node", "start-node"),
+        ("stop-node", "start-node"),
+        ("pause-node", "resume-node"),
+        ("memory-alarm", "memory-alarm-off"),
+        ("disk-alarm", "disk-alarm-off"),
+    ],
+)
+def test_what_lasts_is_undone(do: str, undone_by: str) -> None:
+    """After its time, be it after the end of the run; and of the same nodes."""
+    did, undid = steps_of([fault(at="9s", do=do, **{"for": "5s"})], UNTIL_NS)
+
+    assert (undid.after_ns, undid.do) == (14 * NS_PER_S, undone_by)
+    assert undid.undone is did
+
+
+@pytest.mark.parametrize(
+    "refused, words",
+    [
+        (fault(at="1s", do="kill-node"), "faults[0]: kill-node is for private nodes only"),
+        (fault(at="1s", do="memory-alarm"), "faults[0]: memory-alarm is for private nodes only"),
+        (fault(at="1s", do="close-connections"), "faults[0]: close-connections needs the management API"),
+        (
+            fault(at="10s", do="purge-queue", queue="q"),
+            "faults[0]: purge-queue would come after the end of the run, at 10 s",
+        ),
+    ],
+    ids=["node", "alarm", "connections", "late"],
+)
+def test_refused(refused: BrokerFault, words: str) -> None:
+    """What may not be done to a broker of somebody else, or would never be done."""
+    with pytest.raises(UsageError) as caught:
+        foreign().check([refused], UNTIL_NS)
+
+    assert words in str(caught.value)
+
+
+def test_queues_anywhere() -> None:
+    """Queues can be deleted wherever the user may."""
+    foreign().check([fault(at="1s", do="delete-queue", queue="q")], UNTIL_NS)
