@@ -82,6 +82,7 @@ class FaultDoer:
         self._steps: list[Step] = []
         self._to_undo: dict[int, Step] = {}  # by the step that was done
         self._greenlets: list[gevent.Greenlet] = []
+        self._doing: set[gevent.Greenlet] = set()
 
     def check(self, faults: Sequence[BrokerFault], until_ns: int) -> None:
         """
@@ -111,15 +112,18 @@ class FaultDoer:
 
     def stop(self) -> None:
         """Do nothing more, but undo what was to be undone later, on nodes that stay when the run is over."""
-        gevent.killall(self._greenlets)
-        left, self._to_undo = list(self._to_undo.values()), {}
-        if self._private is not None and self._private.is_found:
-            for step in left:
+        stays = self._private is not None and self._private.is_found
+        gevent.killall([each for each in self._greenlets if not (stays and each in self._doing)])
+        gevent.joinall(self._doing)
+        if stays:
+            for step in list(self._to_undo.values()):
                 self._do_now(step)
 
     def _do_at(self, step: Step, begin_ns: int) -> None:
         gevent.sleep(max(0, begin_ns + step.after_ns - monotonic_ns()) / NS_PER_S)
+        self._doing.add(gevent.getcurrent())
         self._do_now(step)
+        self._doing.discard(gevent.getcurrent())
 
     def _do_now(self, step: Step) -> None:
         began_ns = monotonic_ns()

@@ -63,6 +63,10 @@ class Crew(Protocol):
         """How many users are connected."""
 
     @property
+    def users_away(self) -> int:
+        """How many users have lost their connection and try to come back, as of `refresh`."""
+
+    @property
     def lead_ns(self) -> int:
         """How long before the begin the order to begin has to be given."""
 
@@ -168,6 +172,11 @@ class OwnCrew:
     def failure(self) -> str | None:
         """Why the run cannot go on."""
         return self.run.failure
+
+    @property
+    def users_away(self) -> int:
+        """How many users have lost their connection and try to come back."""
+        return self.run.outages.count
 
     @property
     def lead_ns(self) -> int:

@@ -67,10 +67,12 @@ class Drain:
             is_flowing = outstanding > 0 or newest_ns != taken_ns
             if is_flowing:
                 taken_ns, changed_ns = newest_ns, now_ns
+            if crew.users_away:  # nothing can come to them yet: quiet counts from their return
+                changed_ns = now_ns
             # While messages flow a window a second will do; a pause may be the end.
             if not is_flowing or self._cutter.is_due(now_ns):
                 self._cutter.cut_paused(now_ns)
-                if outstanding == 0 and (self._is_nobody_left() or self.missing() == 0):
+                if outstanding == 0 and (self._is_nobody_left() or self._is_complete()):
                     return
             if now_ns - changed_ns > STILL_NS and self.queues_are_empty():
                 return
@@ -83,6 +85,15 @@ class Drain:
             return 0
         losses = self._collector.losses()
         return losses.lost + losses.remaining + losses.undelivered
+
+    def _is_complete(self) -> bool:
+        """
+        Return whether all has come that is due, and all that may come.
+
+        What is in doubt may be in a queue: only empty queues tell that it has vanished, and a broker that is gone tells
+        nothing.
+        """
+        return self.missing() == 0 and not (self._takers and self._collector.losses().vanished)
 
     def is_starved(self) -> bool:
         """

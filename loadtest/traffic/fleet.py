@@ -62,6 +62,7 @@ class Status:
     """How the users of one process are; instants are CLOCK_MONOTONIC, which processes of a host share."""
 
     users_up: int = 0
+    users_away: int = 0
     started: list[str] = field(default_factory=list)
     ended: dict[str, int] = field(default_factory=dict)
     last_ended_ns: dict[str, int] = field(default_factory=dict)
@@ -76,6 +77,7 @@ class Status:
         run = crew.run
         return cls(
             users_up=run.users_up,
+            users_away=crew.users_away,
             started=sorted(run.started),
             ended=dict(run.ended),
             last_ended_ns=dict(run.last_ended_ns),
@@ -153,6 +155,11 @@ class Fleet:
     def is_lost(self) -> bool:
         """Whether no user has a connection any more, as of the last answers."""
         return all(self._status[name].is_lost or link.is_gone for name, link in self._links.items())
+
+    @property
+    def users_away(self) -> int:
+        """How many users have lost their connection and try to come back, as of the last answers."""
+        return sum(status.users_away for status in self._status.values())
 
     def in_flight(self) -> int:
         """Return the messages not confirmed yet, or taken and still in work, as of the last answers."""
@@ -277,7 +284,7 @@ class Fleet:
         if self._links.pop(name, None) is None or self._is_closed:
             return
         self._status[name].is_lost = True
-        self._status[name].in_flight = 0
+        self._status[name].in_flight = self._status[name].users_away = 0
         text = f"worker {name}: {reason}; what it did since its last window is not known"
         if self.failure is None:
             self.failure = text

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from loadtest.scenario import Plan
 
 FIRST_PAUSE_S: Final = 0.1
-LONGEST_PAUSE_S: Final = 5.0
+LONGEST_PAUSE_S: Final = 1.0
 GROWTH: Final = 2.0
 JITTER: Final = 0.5
 """Of each pause, more or less: users that were cut off together do not come back together."""

@@ -57,7 +57,11 @@ getters: {rest: {client: blocking, queue: r, after: more, until: empty, ack: eve
 
 
 def test_auto_ack_and_a_limit(vhost_endpoint: Endpoint) -> None:
-    """With auto-ack what the broker has sent is taken, limit or not; with acks the rest goes back."""
+    """
+    With acks what is too much goes back; with auto-ack it is taken.
+
+    But what the broker sends after its Cancel-Ok pika throws away: with auto-ack that is lost, and counted.
+    """
     report = perform(
         vhost_endpoint,
         """
@@ -71,9 +75,9 @@ run: {drain: 100ms}
     )
 
     totals = report["totals"]
-    assert totals["lost"] == 0
     assert report["left"]["r"] == 170
-    assert totals["delivered"] + report["left"]["q"] + report["left"]["r"] == 400
+    assert totals["delivered"] >= 40
+    assert totals["lost"] == 400 - totals["delivered"] - report["left"]["q"] - report["left"]["r"]
 
 
 def test_what_comes_back_is_recorded(vhost_endpoint: Endpoint) -> None:
