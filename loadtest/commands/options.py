@@ -32,6 +32,9 @@ PrometheusPort = Annotated[
     ),
 ]
 PrometheusHost = Annotated[str, typer.Option(help="Address that it listens at.")]
+PrometheusLinger = Annotated[
+    str | None, typer.Option(help="Longest time to wait at the end for a last scrape: 30, 30s, 1m.")
+]
 JsonFile = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", help="Write the result as JSON; - prints it instead of the summary."),
