@@ -24,6 +24,7 @@ from loadtest.commands.options import (
     Nodes,
     Plugin,
     PrometheusHost,
+    PrometheusLinger,
     PrometheusPort,
     Scenario,
     Server,
@@ -144,6 +145,7 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     json_file: JsonFile = None,
     prometheus_port: PrometheusPort = None,
     prometheus_host: PrometheusHost = "127.0.0.1",
+    prometheus_linger: PrometheusLinger = None,
 ) -> None:
     """Run a scenario and judge it; the exit code is the verdict."""
     from loadtest.commands.run import run_scenario, run_scenario_in_processes
@@ -168,6 +170,7 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         json_file=json_file,
         prometheus_host=prometheus_host,
         prometheus_port=prometheus_port,
+        prometheus_linger_s=seconds_of(prometheus_linger) or 0,
     )
     if processes not in {0, 1}:
         run_scenario_in_processes(request, run_time, processes)

@@ -25,7 +25,7 @@ from locust.util.timespan import parse_timespan
 from loadtest.broker.endpoint import resolve_endpoints
 from loadtest.dashboard.start_form import install_start_form
 from loadtest.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, LoadTestError, UsageError
-from loadtest.exporting import exporting
+from loadtest.exporting import Export, exporting
 from loadtest.report.announce import announce, check_json_file, complain
 from loadtest.report.progress import Progress
 from loadtest.request import RESULTS, Request
@@ -38,8 +38,6 @@ from loadtest.traffic.locust_stats import feed, show_fractions
 from loadtest.traffic.users import user_classes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from locust.argument_parser import LocustArgumentParser
     from locust.env import Environment
     from locust.web import WebUI
@@ -87,6 +85,7 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     )
     for flag, default, text in (
         ("--prometheus-host", "127.0.0.1", "Address that --prometheus-port is of."),
+        ("--prometheus-linger", None, "Longest time to wait at the end for a last scrape: 30, 30s, 1m."),
         ("--results", str(RESULTS), "Folder that the results go to."),
         ("--server", None, "RabbitMQ installation for the private node."),
         ("--node-config", None, "rabbitmq.conf for the private node; --config is Locust's own."),
@@ -165,6 +164,7 @@ def request_of(options: argparse.Namespace) -> Request:
         json_file=Path(options.result_json) if options.result_json else None,
         prometheus_host=options.prometheus_host,
         prometheus_port=options.prometheus_port,
+        prometheus_linger_s=seconds_of(options.prometheus_linger) or 0,
     )
 
 
@@ -201,7 +201,7 @@ class LocustRun:
         self._master: MasterEnd | None = None
         self._worker: WorkerEnd | None = None
         self._opened = ExitStack()  # what lives as long as the process
-        self._follow: Callable[[Session], None] = lambda _: None
+        self._export = Export(None, 0, self._progress.say)
         self._shift = ExitStack()  # what a worker closes when its part of a run is over
 
     def on_init(self, environment: Environment, web_ui: WebUI | None = None, **_: Any) -> None:
@@ -221,7 +221,7 @@ class LocustRun:
             return
         if isinstance(environment.runner, MasterRunner):
             self._master = MasterEnd(environment.runner)
-        self._export(request_of(options))
+        self._serve(request_of(options))
         if web_ui is not None:
             environment.host = broker_text(request_of(options))
             install_start_form(web_ui, lambda form: self._arm(environment, request_of(form)))
@@ -242,10 +242,10 @@ class LocustRun:
         # Ours: it bounds the publishing, and the drain comes after it. Locust's would cut the run off.
         options.run_time = None
 
-    def _export(self, request: Request) -> None:
+    def _serve(self, request: Request) -> None:
         """Serve what Prometheus scrapes, as long as the process lives; end it where that cannot be."""
         try:
-            self._follow = self._opened.enter_context(exporting(request, self._progress.say))
+            self._export = self._opened.enter_context(exporting(request, self._progress.say))
         except LoadTestError as error:
             complain(error, os.environ)
             sys.exit(error.exit_code)
@@ -291,7 +291,7 @@ class LocustRun:
         if self._master is not None and environment.web_ui is not None and not self._master.links():
             raise UsageError("no worker is connected; start some: locust -f loadtest/main.py --worker")
         session = self._session = Session.prepare(request, self._progress.say)
-        self._follow(session)
+        self._export.follow(session)
         # Whatever ends the process before there is a verdict: it has not passed.
         environment.process_exit_code = EXIT_INCOMPLETE
         self._progress = Progress(sys.stderr, planned_s=session.planned_s)
@@ -347,6 +347,7 @@ class LocustRun:
         if environment.web_ui is not None:
             runner.stop()
             return
+        self._export.linger(environment.process_exit_code or 0)
         quit_once = runner.quit
         # Locust calls it again on its way out, and on a master each call sleeps for half a second or more.
         runner.quit = lambda: None  # type: ignore[method-assign]

@@ -25,6 +25,7 @@ class Request:
     `users`, `connect_rate_per_s` and `run_time_s` are Locust's `-u`, `-r` and `-t`; None leaves it to the scenario.
     `prometheus_port` is where the run can be scraped; None: nowhere; 0: at any free port of `prometheus_host`.
     `server`, `config`, `plugins` and `nodes` are of the private broker; `nodes` None is one.
+    `prometheus_linger_s` is how long to wait, at most, for the end of the run to be scraped.
     `json_file` is where the result goes besides its folder; `-` is standard output.
     """
 
@@ -43,6 +44,7 @@ class Request:
     json_file: Path | None = None
     prometheus_host: str = "127.0.0.1"
     prometheus_port: int | None = None
+    prometheus_linger_s: float = 0
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
     def load(self) -> tuple[LoadedScenario, Plan]:

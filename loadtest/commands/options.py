@@ -35,6 +35,9 @@ Name = Annotated[str, typer.Option(help="Name of the node, or cluster.")]
 Nodes = Annotated[
     int | None, typer.Option(metavar="N", help="Nodes of the private broker, which form a cluster: 1, 3 or 5.")
 ]
+PrometheusLinger = Annotated[
+    str | None, typer.Option(help="Longest time to wait at the end for a last scrape: 30, 30s, 1m.")
+]
 JsonFile = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", help="Write the result as JSON; - prints it instead of the summary."),

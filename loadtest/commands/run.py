@@ -20,16 +20,18 @@ import gevent
 from locust.env import Environment
 
 from loadtest.errors import EXIT_INTERRUPTED
-from loadtest.exporting import exporting
+from loadtest.exporting import Export, exporting
 from loadtest.report.announce import announce
 from loadtest.report.progress import Progress
 from loadtest.request import Request
 from loadtest.session import Session
-from loadtest.traffic.interrupts import interrupt_preparation
+from loadtest.traffic.interrupts import interrupt_preparation, interrupt_waiting
 from loadtest.traffic.users import user_classes
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from loadtest.result.document import RunResult
 
 LOCUSTFILE: Final = Path(__file__).parents[1] / "main.py"
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
@@ -48,27 +50,38 @@ def run_scenario(request: Request) -> int:
     """
     logging.getLogger("locust.runners").setLevel(logging.ERROR)
     interrupt_preparation()
-    with Progress(sys.stderr) as progress, exporting(request, progress.say) as follow:
-        session = Session.prepare(request, progress.say)
-        follow(session)
-        progress.planned_s = session.planned_s
-        session.on_window.append(progress.take)
-        handlers = [gevent.signal_handler(number, _once(session.interrupt)) for number in SIGNALS]
-        run = session.work_here()
-        users = sum(run.users.values())
-        runner = Environment(user_classes=user_classes(run.users, run)).create_local_runner()
-        runner.start(users, spawn_rate=users)
-        try:
-            session.conduct()
-            result = session.close()
-        except BaseException:
-            session.discard()
-            raise
-        finally:
-            runner.quit()
-            for handler in handlers:
-                handler.cancel()
-    return announce(result, session.folder, json_file=request.json_file, environ=request.environ)
+    progress = Progress(sys.stderr)
+    with exporting(request, progress.say) as export:
+        with progress:
+            session, result = _run(request, progress, export)
+        exit_code = announce(result, session.folder, json_file=request.json_file, environ=request.environ)
+        interrupt_waiting()
+        export.linger(exit_code)
+    return exit_code
+
+
+def _run(request: Request, progress: Progress, export: Export) -> tuple[Session, RunResult]:
+    """Run the scenario to its end and return its result."""
+    session = Session.prepare(request, progress.say)
+    export.follow(session)
+    progress.planned_s = session.planned_s
+    session.on_window.append(progress.take)
+    handlers = [gevent.signal_handler(number, _once(session.interrupt)) for number in SIGNALS]
+    run = session.work_here()
+    users = sum(run.users.values())
+    runner = Environment(user_classes=user_classes(run.users, run)).create_local_runner()
+    runner.start(users, spawn_rate=users)
+    try:
+        session.conduct()
+        result = session.close()
+    except BaseException:
+        session.discard()
+        raise
+    finally:
+        runner.quit()
+        for handler in handlers:
+            handler.cancel()
+    return session, result
 
 
 def run_scenario_in_processes(request: Request, run_time: str | None, processes: int) -> NoReturn:
@@ -94,6 +107,7 @@ def run_scenario_in_processes(request: Request, run_time: str | None, processes:
         ("--result-json", request.json_file),
         ("--prometheus-port", request.prometheus_port),
         ("--prometheus-host", request.prometheus_host),
+        ("--prometheus-linger", f"{request.prometheus_linger_s:g}" if request.prometheus_linger_s else None),
     ]
     words = [str(word) for flag, value in options if value is not None for word in (flag, value)]
     command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", *words]

@@ -15,6 +15,12 @@ from loadtest.measure import records, window
 
 Instant = Annotated[int, Field(description="CLOCK_MONOTONIC of the worker's host, in ns.")]
 Count = Annotated[int, Field(ge=0)]
+Place = Annotated[Count, Field(description="A place in `sinks`.")]
+PublisherId = Annotated[Count, Field(description="The `id` of a publisher of the run.")]
+Worker = Annotated[str, Field(description="The process that says so; its name is unique in the run.")]
+Phase = Annotated[
+    records.Phase, Field(description="connecting, then warm_up where there is one, measured, drain, and done.")
+]
 
 
 class _Model(BaseModel):
@@ -26,8 +32,8 @@ class HistogramModel(_Model):
 
     hdr: str = Field(description="HdrHistogram V2, compressed, base64; without the negative and saturated values.")
     count: Count = Field(description="All values, the negative and saturated ones included.")
-    min_ns: int | None
-    max_ns: int | None
+    min_ns: int | None = Field(description="The smallest value, exact; null where there is none.")
+    max_ns: int | None = Field(description="The largest value, exact; null where there is none.")
     sum_ns: int = Field(description="Exact.")
     negative: Count = Field(description="Values below zero.")
     saturated: Count = Field(description="Values beyond the histogram's range.")
@@ -37,7 +43,12 @@ class GroupModel(_Model):
     """What a group did in a window; what is empty is left out."""
 
     active: list[tuple[Instant, Instant]] = Field(default=[], description="When it had work to do.")
-    counters: dict[str, int] = Field(default={}, description="Messages and bytes; those that are 0 are left out.")
+    counters: dict[str, Count] = Field(
+        default={},
+        description="offered, published, confirmed, nacked, returned, in_doubt, delivered, got, redelivered, "
+        "corrupted and foreign in messages, get_empty in answers, bytes_published and bytes_delivered; those that are "
+        "0 are left out.",
+    )
     histograms: dict[str, HistogramModel] = Field(
         default={}, description="By latency, of messages intended at or after the end of the warm-up."
     )
@@ -51,34 +62,50 @@ class GroupModel(_Model):
     )
 
 
-class TableModel(_Model):
-    """Seqs by publisher, and of deliveries by sink: row i is first, first + step, ... (count of them)."""
+class _TableModel(_Model):
+    publisher: list[PublisherId] = Field(description="By row: whose messages.")
+    first: list[Count] = Field(description="By row: the first seq.")
+    count: list[Count] = Field(description="By row: how many seqs.")
+    step: list[Count] = Field(description="By row: from each seq to the next.")
 
-    publisher: list[int]
-    sink: list[int] | None = Field(default=None, description="Places in `sinks`; of deliveries only.")
-    first: list[int]
-    count: list[int]
-    step: list[int]
-    bitmaps: list[list[int | str]] = Field(
-        default=[], description="[publisher, (sink,) base64 of a 64-bit Roaring bitmap], where rows would be many."
+
+class PublishedModel(_TableModel):
+    """Seqs by publisher: row i is first, first + step, ... (count of them)."""
+
+    bitmaps: list[tuple[PublisherId, str]] = Field(
+        default=[], description="[publisher, base64 of a 64-bit Roaring bitmap of seqs], where rows would be many."
+    )
+
+
+class DeliveredModel(_TableModel):
+    """Seqs by publisher and sink: row i is first, first + step, ... (count of them)."""
+
+    sink: list[Place] = Field(description="By row: where they came.")
+    bitmaps: list[tuple[PublisherId, Place, str]] = Field(
+        default=[],
+        description="[publisher, sink, base64 of a 64-bit Roaring bitmap of seqs], where rows would be many.",
     )
 
 
 class LedgerModel(_Model):
     """What changed in the ledger in a window; what is empty is left out."""
 
-    published: TableModel | None = None
-    confirmed: TableModel | None = None
-    nacked: TableModel | None = None
-    returned: TableModel | None = None
-    in_doubt: TableModel | None = None
-    sinks: list[str] = []
-    delivered: TableModel | None = None
-    corrupted: TableModel | None = None
-    repeats: list[tuple[int, int, int]] = Field(default=[], description="[sink, publisher, n]: came again.")
-    out_of_order: list[tuple[int, int, int]] = Field(default=[], description="[sink, publisher, n].")
-    foreign: dict[str, int] = Field(default={}, description="By sink.")
-    redelivered: dict[str, int] = Field(default={}, description="By sink.")
+    published: PublishedModel | None = Field(default=None, description="Written to the broker.")
+    confirmed: PublishedModel | None = Field(default=None, description="Answered by Basic.Ack.")
+    nacked: PublishedModel | None = Field(default=None, description="Answered by Basic.Nack.")
+    returned: PublishedModel | None = Field(default=None, description="Came back as unroutable.")
+    in_doubt: PublishedModel | None = Field(default=None, description="Got no answer before their connection ended.")
+    sinks: list[str] = Field(default=[], description="The sinks that messages came to in this window.")
+    delivered: DeliveredModel | None = Field(default=None, description="Taken by consumers and getters.")
+    corrupted: DeliveredModel | None = Field(default=None, description="Taken with another body than was sent.")
+    repeats: list[tuple[Place, PublisherId, Count]] = Field(
+        default=[], description="[sink, publisher, messages]: taken more than once within the window."
+    )
+    out_of_order: list[tuple[Place, PublisherId, Count]] = Field(
+        default=[], description="[sink, publisher, messages]: taken after a later one."
+    )
+    foreign: dict[str, Count] = Field(default={}, description="By sink: messages that the run did not publish.")
+    redelivered: dict[str, Count] = Field(default={}, description="By sink: messages with the redelivered flag.")
     zlib: str | None = Field(default=None, description="All of the above as JSON, compressed, base64; then alone.")
 
 
@@ -87,14 +114,17 @@ class WindowModel(_Model):
 
     type: Literal["window"]
     format: Literal["loadtest.window/1"]
-    worker: str
+    worker: Worker
     index: Count = Field(description="From 0, per worker.")
     start_ns: Instant
     end_ns: Instant
-    phase: records.Phase
-    groups: dict[str, GroupModel]
+    phase: Phase
+    groups: dict[str, GroupModel] = Field(description="By the group's name.")
     ledger: LedgerModel
-    gauges: dict[str, float] = Field(description="At end_ns.")
+    gauges: dict[str, float] = Field(
+        description="Of the process, at end_ns: cpu in cores, loop_lag_max_ns, memory_bytes, outstanding in messages, "
+        "window_full_ns, blocked_ns, users."
+    )
 
 
 class GroupOfRunModel(_Model):
@@ -102,18 +132,18 @@ class GroupOfRunModel(_Model):
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True)
 
-    kind: records.GroupKind
-    model: records.Model
-    users: int | None = None
+    kind: records.GroupKind = Field(description="What its users do.")
+    model: records.Model = Field(description="open where a schedule says when, closed where answers do.")
+    users: Count | None = Field(default=None, description="How many users it has.")
     stages: list[tuple[int, int]] = Field(default=[], description="Begin and end in ns after the begin of the run.")
 
 
 class PublisherModel(_Model):
     """A publisher, and where its messages must arrive."""
 
-    id: Count
-    group: str
-    confirms: bool
+    id: Count = Field(description="Its number in the run.")
+    group: str = Field(description="The group it is of.")
+    confirms: bool = Field(description="Whether it asks for confirms.")
     routes: list[list[str]] | None = Field(
         description="routes[seq % len(routes)] are the consumed sinks that message seq must reach; null if not known."
     )
@@ -129,16 +159,18 @@ class RunModel(BaseModel):
     start_ns: Instant = Field(description="What the timeline counts from.")
     started_at: str = Field(description="ISO 8601, UTC.")
     scenario: dict[str, Any] = Field(description="name, description, hash, text, overrides, thresholds.")
-    groups: dict[str, GroupOfRunModel]
-    publishers: list[PublisherModel]
+    groups: dict[str, GroupOfRunModel] = Field(description="By the group's name.")
+    publishers: list[PublisherModel] = Field(description="Every publisher of every group.")
     sinks: list[str] = Field(description="Those that are consumed.")
+    broker: dict[str, Any] = Field(default={}, description="What is known of the broker: as in result.json.")
+    generator: dict[str, Any] = Field(default={}, description="What is known of this machine: as in result.json.")
 
 
 class PhaseModel(_Model):
     """A phase begins."""
 
     type: Literal["phase"]
-    phase: records.Phase
+    phase: Phase
     at_ns: Instant
 
 
@@ -149,8 +181,8 @@ class EventModel(BaseModel):
 
     type: Literal["event"]
     at_ns: Instant
-    code: str
-    text: str
+    code: str = Field(description="What happened, in a word: connection-lost, run-failed, interrupted, aborted, ...")
+    text: str = Field(description="The same in a sentence.")
 
 
 class BrokerModel(_Model):
@@ -158,23 +190,25 @@ class BrokerModel(_Model):
 
     type: Literal["broker"]
     at_ns: Instant
-    gauges: dict[str, float]
+    gauges: dict[str, float] = Field(
+        description="broker.…, queue.… and machine.cpu; docs/results.md has their units. What was not told is absent."
+    )
 
 
 class UsersModel(_Model):
     """What the users of one worker took over the whole run."""
 
     type: Literal["users"]
-    worker: str
-    taken: dict[str, list[tuple[int, int]]] = Field(description="By group: [user from 0, messages].")
+    worker: Worker
+    taken: dict[str, list[tuple[Count, Count]]] = Field(description="By group: [user from 0, messages].")
 
 
 class QueueModel(_Model):
     """What is left in a queue after the drain."""
 
     type: Literal["queue"]
-    sink: str
-    left: Count
+    sink: str = Field(description="The queue.")
+    left: Count = Field(description="Messages, as the broker said.")
 
 
 class EndModel(_Model):
@@ -184,7 +218,7 @@ class EndModel(_Model):
     at_ns: Instant
     ended_at: str = Field(description="ISO 8601, UTC.")
     complete: bool = Field(description="False where the run did not do all that was asked.")
-    reason: str | None
+    reason: str | None = Field(description="Why it is not complete, in a sentence; null where it is.")
 
 
 AnyRecord = Annotated[

@@ -1,5 +1,5 @@
 """
-The tally of a run as Prometheus' metric families: names, units and help by its conventions.
+A run as Prometheus' metric families: names, units and help by its conventions.
 
 Base units (seconds, bytes), `_total` for what only grows, no rates: those are for PromQL to make. docs/prometheus.md
 lists them. Knows no sockets.
@@ -9,7 +9,7 @@ Source: Prometheus documentation, "Metric and label naming" and "Histograms and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from prometheus_client.core import (
@@ -23,7 +23,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from loadtest.clock import NS_PER_S
-from loadtest.metrics.tally import EDGES_NS, Latency, Tally
+from loadtest.metrics.standing import EDGES_NS, Latency, Standing
 
 PHASES: Final = ("connecting", "warm_up", "measured", "drain", "done")
 
@@ -64,16 +64,22 @@ LATENCIES: Final = {
     "connect": Named("loadtest_connect_seconds", "Opening of a connection and its channel."),
 }
 WORKER_GAUGES: Final = {
-    "cpu": Named("loadtest_generator_cpu_cores", "Cores that a process of the generator uses."),
     "memory_bytes": Named("loadtest_generator_memory_bytes", "Resident memory of a process of the generator."),
-    "loop_lag_max_ns": Named("loadtest_generator_loop_lag_seconds", "Longest delay of its event loop.", 1 / NS_PER_S),
+    "loop_lag_max_ns": Named(
+        "loadtest_generator_loop_lag_seconds", "Longest delay of its event loop in the last window.", 1 / NS_PER_S
+    ),
     "outstanding": Named("loadtest_outstanding_messages", "Messages published and not yet answered."),
     "users": Named("loadtest_users", "Users connected."),
+}
+WORKER_COUNTERS: Final = {
+    "cpu": Named("loadtest_generator_cpu_seconds", "Processor time of a process of the generator.", 1 / NS_PER_S),
     "window_full_ns": Named(
-        "loadtest_confirm_window_full_seconds", "Time in the last window that full confirm windows took.", 1 / NS_PER_S
+        "loadtest_confirm_window_full_seconds",
+        "Time that full confirm windows held back what was due, summed over publishers.",
+        1 / NS_PER_S,
     ),
     "blocked_ns": Named(
-        "loadtest_blocked_seconds", "Time in the last window that the broker blocked connections.", 1 / NS_PER_S
+        "loadtest_blocked_seconds", "Time that the broker blocked connections, summed over them.", 1 / NS_PER_S
     ),
 }
 BROKER_GAUGES: Final = {
@@ -92,28 +98,40 @@ BROKER_GAUGES: Final = {
 }
 BY_QUEUE: Final = Named("loadtest_queue_ready_messages", "Messages ready in a queue of the run.")
 BY_QUEUE_SOURCE: Final = "queue.depth/"
+EVENTS: Final = Named("loadtest_events", "Things that happened once, such as a lost connection.")
 FATES: Final = Named(
     "loadtest_ledger_messages", "What became of the messages of the run, once its books are closed, as in result.json."
 )
 
 
-class RunFamilies(Collector):
-    """Hands a registry what a tally holds at the moment that somebody asks."""
+_EDGES: Final = tuple(f"{edge / NS_PER_S:g}" for edge in EDGES_NS)
+"""The edges as labels, in s."""
 
-    def __init__(self, tally: Tally) -> None:
-        self._tally = tally
+
+class RunFamilies(Collector):
+    """
+    Hands a registry how a run stands at the moment that somebody asks.
+
+    All is of one moment; what costs the time is the text that the registry's reader makes of it. So *pause* is called
+    before each family that is handed out, for others to have their turn.
+    """
+
+    def __init__(self, standing: Standing, pause: Callable[[], None] = lambda: None) -> None:
+        self._standing = standing
+        self._pause = pause
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families; those of which nothing is known yet are left out."""
-        if not self._tally.run:
+        if not self._standing.run:
             return
-        yield from self._about()
-        yield from self._counters()
-        yield from self._histograms()
-        yield from self._gauges()
+        families = [*self._about(), *self._counters(), *self._histograms(), *self._of_workers(), *self._of_the_broker()]
+        for family in families:
+            if family.samples:
+                self._pause()
+                yield family
 
     def _about(self) -> Iterator[Metric]:
-        run, broker = self._tally.run, self._tally.run.get("broker") or {}
+        run, broker = self._standing.run, self._standing.run.get("broker") or {}
         info = InfoMetricFamily("loadtest_run", "The run that these metrics are of.")
         told = {
             "scenario": run["scenario"].get("name"),
@@ -125,61 +143,59 @@ class RunFamilies(Collector):
         info.add_metric([], {key: str(value) for key, value in told.items() if value is not None})
         yield info
         phase = StateSetMetricFamily("loadtest_run_phase", "The phase that the run is in.")
-        phase.add_metric([], {name: name == self._tally.phase for name in PHASES})
+        phase.add_metric([], {name: name == self._standing.phase for name in PHASES})
         yield phase
-        events = CounterMetricFamily(
-            "loadtest_events", "Things that happened once, such as a lost connection.", labels=["code"]
-        )
-        for code, count in sorted(self._tally.events.items()):
-            events.add_metric([code], count)
-        yield events
-        if self._tally.fates:
-            fates = GaugeMetricFamily(FATES.name, FATES.text, labels=["fate"])
-            for fate, count in self._tally.fates.items():
-                fates.add_metric([fate], count)
-            yield fates
+        events = CounterMetricFamily(EVENTS.name, EVENTS.text, labels=["code"])
+        yield _family(events, self._standing.events().items())
+        yield _family(GaugeMetricFamily(FATES.name, FATES.text, labels=["fate"]), self._standing.fates.items())
 
     def _counters(self) -> Iterator[Metric]:
-        groups = {name for name, _ in self._tally.counts}
+        counts = self._standing.counts()
         for counter, named in COUNTERS.items():
-            family = CounterMetricFamily(named.name, named.text, labels=["group"])
-            for group in sorted(groups):
-                if (group, counter) in self._tally.counts:
-                    family.add_metric([group], self._tally.counts[group, counter])
-            if family.samples:
-                yield family
+            of_groups = [(group, count) for (group, name), count in counts.items() if name == counter]
+            yield _family(CounterMetricFamily(named.name, named.text, labels=["group"]), of_groups)
 
     def _histograms(self) -> Iterator[Metric]:
-        for latency, named in LATENCIES.items():
-            family = HistogramMetricFamily(named.name, named.text, labels=["group"])
-            for (group, name), values in sorted(self._tally.latencies.items()):
-                if name == latency:
-                    family.add_metric([group], _buckets(values), values.total_ns / NS_PER_S)
-            if family.samples:
-                yield family
+        families = {
+            latency: HistogramMetricFamily(named.name, named.text, labels=["group"])
+            for latency, named in LATENCIES.items()
+        }
+        for group, latency, values in self._standing.latencies():
+            if latency in families:
+                families[latency].add_metric([group], _buckets(values), values.total_ns / NS_PER_S)
+        yield from families.values()
 
-    def _gauges(self) -> Iterator[Metric]:
-        for gauge, named in WORKER_GAUGES.items():
-            family = GaugeMetricFamily(named.name, named.text, labels=["worker"])
-            for worker, gauges in sorted(self._tally.workers.items()):
-                if gauge in gauges:
-                    family.add_metric([worker], gauges[gauge] * named.factor)
-            if family.samples:
-                yield family
-        for gauge, named in BROKER_GAUGES.items():
-            if gauge in self._tally.broker:
-                yield GaugeMetricFamily(named.name, named.text, self._tally.broker[gauge])
-        queues = GaugeMetricFamily(BY_QUEUE.name, BY_QUEUE.text, labels=["queue"])
-        for gauge, value in sorted(self._tally.broker.items()):
-            if gauge.startswith(BY_QUEUE_SOURCE):
-                queues.add_metric([gauge.removeprefix(BY_QUEUE_SOURCE)], value)
-        if queues.samples:
-            yield queues
+    def _of_workers(self) -> Iterator[Metric]:
+        gauges = {worker: gauges.fresh() for worker, gauges in sorted(self._standing.workers.items())}
+        for name, named in WORKER_GAUGES.items():
+            told = [(worker, each[name] * named.factor) for worker, each in gauges.items() if name in each]
+            yield _family(GaugeMetricFamily(named.name, named.text, labels=["worker"]), told)
+        for name, named in WORKER_COUNTERS.items():
+            used = [(worker, each[name] * named.factor) for worker, each in sorted(self._standing.used.items())]
+            yield _family(CounterMetricFamily(named.name, named.text, labels=["worker"]), used)
+
+    def _of_the_broker(self) -> Iterator[Metric]:
+        gauges = self._standing.broker.fresh()
+        for name, named in BROKER_GAUGES.items():
+            if name in gauges:
+                yield GaugeMetricFamily(named.name, named.text, gauges[name])
+        depths = [
+            (name.removeprefix(BY_QUEUE_SOURCE), depth)
+            for name, depth in sorted(gauges.items())
+            if name.startswith(BY_QUEUE_SOURCE)
+        ]
+        yield _family(GaugeMetricFamily(BY_QUEUE.name, BY_QUEUE.text, labels=["queue"]), depths)
+
+
+def _family(
+    family: CounterMetricFamily | GaugeMetricFamily, values: Iterable[tuple[str, float]]
+) -> CounterMetricFamily | GaugeMetricFamily:
+    """Return *family*, which has one label, with *values* by that label."""
+    for label, value in values:
+        family.add_metric([label], value)
+    return family
 
 
 def _buckets(values: Latency) -> list[tuple[str, float]]:
     """Return the cumulative counts with their upper edges in s."""
-    edges = [
-        (f"{edge / NS_PER_S:g}", float(count)) for edge, count in zip(EDGES_NS, values.up_to.tolist(), strict=True)
-    ]
-    return [*edges, ("+Inf", float(values.count))]
+    return [*zip(_EDGES, map(float, values.up_to.tolist()), strict=True), ("+Inf", float(values.count))]

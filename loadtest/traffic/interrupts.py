@@ -18,6 +18,12 @@ def interrupt_preparation() -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
+def interrupt_waiting() -> None:
+    """Have both signals raise KeyboardInterrupt again, where those that ended a run in order have been cancelled."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    interrupt_preparation()
+
+
 def interrupt_main_greenlet() -> None:
     """
     Have Ctrl-C raise KeyboardInterrupt in the main greenlet, which waits in Locust's `main` for the end.
