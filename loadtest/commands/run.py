@@ -25,7 +25,7 @@ from loadtest.report.announce import announce
 from loadtest.report.progress import Progress
 from loadtest.request import Request
 from loadtest.session import Session
-from loadtest.traffic.interrupts import interrupt_preparation, interrupt_waiting
+from loadtest.traffic.interrupts import interrupt_preparation
 from loadtest.traffic.users import user_classes
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def run_scenario(request: Request) -> int:
         with progress:
             session, result = _run(request, progress, export)
         exit_code = announce(result, session.folder, json_file=request.json_file, environ=request.environ)
-        interrupt_waiting()
+        interrupt_preparation()  # those that ended the run in order have been cancelled
         export.linger(exit_code)
     return exit_code
 

@@ -13,15 +13,14 @@ import gevent
 
 
 def interrupt_preparation() -> None:
-    """Have both signals raise KeyboardInterrupt, so that what is half made is unmade on the way out."""
+    """
+    Have both signals raise KeyboardInterrupt, so that what is half made is unmade on the way out.
+
+    A shell without job control has what it starts with `&` ignore Ctrl-C; the run itself heeds it, so this does too.
+    """
     _print_no_interrupt()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-
-
-def interrupt_waiting() -> None:
-    """Have both signals raise KeyboardInterrupt again, where those that ended a run in order have been cancelled."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    interrupt_preparation()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
 def interrupt_main_greenlet() -> None:
