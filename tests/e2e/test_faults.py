@@ -106,7 +106,7 @@ def test_memory_alarm_blocks_publishers(processes: Processes, tmp_path: Path, st
 
 def test_connections_are_closed_again_and_again(processes: Processes, tmp_path: Path, state: Path, urls: str) -> None:
     """Each time every user comes back."""
-    fault = "do: close-connections, reason: tidying up}, {every: 4s, do: pause-node, for: 1s"
+    fault = "do: close-connections, reason: tidying up}, {at: 5s, do: pause-node, for: 1s"
     result = harmed(processes, tmp_path, state, urls, fault)
     dropped = [event["text"] for event in result["events"] if event["code"] == "connection-dropped"]
 

@@ -66,7 +66,7 @@ def test_the_last_scrape_is_what_the_result_says(how: str, processes: Processes,
     command = run_command(door, "steady-1kb", "--broker", vhost_url, *LINGER, sets=SETS)
     running = processes.start(command + (["--processes", "2"] if "two" in how else []))
     url = url_of(running)
-    running.wait_measured(windows=2)
+    running.wait_measured(windows=1)
     under_way = scrape(url)
     wait_until(lambda: "waiting up to 30 s for Prometheus" in running.stderr, 30, "the end of the run")
     told = scrape(url)
