@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 DEFAULT_SCENARIO: Final = "flood-1000-direct"
 # An interrupted run closes its ledger and writes its results within this; past it something is stuck.
 INTERRUPT_TIMEOUT_S: Final = 30.0
+# A process of `--processes` is there within this, or does not come.
+WORKERS_TIMEOUT_S: Final = 10.0
+WORKERS_POLL_S: Final = 0.02
 
 
 def add_arguments(parser: LocustArgumentParser) -> None:
@@ -288,7 +291,7 @@ class LocustRun:
         Raises:
             LoadTestError: If the scenario or the broker cannot be used.
         """
-        if self._master is not None and environment.web_ui is not None and not self._master.links():
+        if self._master is not None and environment.web_ui is not None and not self._has_workers(environment):
             raise UsageError("no worker is connected; start some: locust -f loadtest/main.py --worker")
         session = self._session = Session.prepare(request, self._progress.say)
         self._export.follow(session)
@@ -303,6 +306,19 @@ class LocustRun:
         else:
             environment.user_classes = user_classes(session.plan.users, session.work_here())
         return sum(session.plan.users.values())
+
+    def _has_workers(self, environment: Environment) -> bool:
+        """
+        Return whether a worker is connected; waits for all of `--processes`.
+
+        Of one that comes later Locust makes a reason to spread the users anew, which ends some in mid-run.
+        """
+        assert self._master is not None
+        expected: int = getattr(environment.parsed_options, "processes", None) or 0
+        with gevent.Timeout(WORKERS_TIMEOUT_S, exception=False):
+            while len(self._master.links()) < expected:
+                gevent.sleep(WORKERS_POLL_S)
+        return bool(self._master.links())
 
     def _join(self, worker: WorkerEnd, environment: Environment) -> None:
         """Take part, as a worker, in the run that the master has prepared."""
