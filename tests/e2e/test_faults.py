@@ -84,7 +84,7 @@ def test_leader_is_killed(processes: Processes, tmp_path: Path, state: Path, url
 
 def test_all_nodes_are_killed(processes: Processes, tmp_path: Path, state: Path, urls: str) -> None:
     """Nobody can publish until they are back; what fell due meanwhile is sent then, late."""
-    result = harmed(processes, tmp_path, state, urls, "do: kill-node, node: all, for: 2s", "--set", "run.duration=15s")
+    result = harmed(processes, tmp_path, state, urls, "do: kill-node, node: all, for: 2s", "--set", "run.duration=25s")
 
     assert codes(result).count("fault") == 2
     assert result["totals"]["published"] >= 0.9 * result["totals"]["offered"]
