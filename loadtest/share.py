@@ -18,6 +18,7 @@ from loadtest.errors import UsageError
 from loadtest.measure.recorder import Recorder
 from loadtest.request import Request
 from loadtest.scenario.stages import stages_of_groups
+from loadtest.scenario.work import service_time
 from loadtest.stamp import run_words
 from loadtest.traffic.crew import OwnCrew
 from loadtest.traffic.gauges import Gauges
@@ -55,7 +56,9 @@ def groups_of(plan: Plan) -> dict[str, dict[str, Any]]:
 def _paces_itself(plan: Plan, name: str) -> bool:
     """Return whether a group pauses by itself: a pause of it says nothing of the broker."""
     scenario = plan.scenario
-    return name in scenario.getters or (name in scenario.consumers and scenario.consumers[name].processing_time_ns > 0)
+    if name in scenario.consumers:
+        return bool(service_time(scenario.consumers[name].processing_time))
+    return name in scenario.getters
 
 
 def crew_here(

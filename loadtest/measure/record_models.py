@@ -46,8 +46,8 @@ class GroupModel(_Model):
     counters: dict[str, Count] = Field(
         default={},
         description="offered, published, confirmed, nacked, returned, in_doubt, delivered, got, redelivered, "
-        "corrupted and foreign in messages, get_empty in answers, bytes_published and bytes_delivered; those that are "
-        "0 are left out.",
+        "corrupted, foreign, dropped, republished, rejected and requeued in messages, get_empty in answers, "
+        "bytes_published and bytes_delivered; those that are 0 are left out.",
     )
     histograms: dict[str, HistogramModel] = Field(
         default={}, description="By latency, of messages intended at or after the end of the warm-up."

@@ -88,6 +88,10 @@ class Recorder:
         """Record one latency, such as `connect` or `declare`, that belongs to no message."""
         self._groups[group].latency(name, ns)
 
+    def count(self, group: str, name: str, n: int) -> None:
+        """Count *n* messages of *group* under a *name* of `GroupModel.counters` that no recorder of messages counts."""
+        self._groups[group].counters[name] += n
+
     def active(self, group: str, ns: int) -> None:
         """Mark *group* as having work to do from *ns* on; rates are over the time in which it has."""
         self._groups[group].activate(ns)

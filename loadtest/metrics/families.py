@@ -49,6 +49,8 @@ COUNTERS: Final = {
     "redelivered": Named("loadtest_redelivered_messages", "Messages taken with the redelivered flag."),
     "corrupted": Named("loadtest_corrupted_messages", "Messages taken with another body than was sent."),
     "foreign": Named("loadtest_foreign_messages", "Messages taken that this run did not publish."),
+    "rejected": Named("loadtest_rejected_messages", "Deliveries refused, not to come again."),
+    "requeued": Named("loadtest_requeued_messages", "Deliveries refused, to come again."),
     "bytes_published": Named("loadtest_published_bytes", "Bodies published."),
     "bytes_delivered": Named("loadtest_taken_bytes", "Bodies taken by consumers and getters."),
 }

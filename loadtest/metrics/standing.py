@@ -28,7 +28,7 @@ STALE_NS: Final = 60 * NS_PER_S
 
 KIND_COUNTERS: Final = {
     "publisher": ("offered", "published", "confirmed", "nacked", "returned", "in_doubt", "bytes_published"),
-    "consumer": ("delivered", "redelivered", "corrupted", "foreign", "bytes_delivered"),
+    "consumer": ("delivered", "redelivered", "corrupted", "foreign", "rejected", "requeued", "bytes_delivered"),
     "getter": ("got", "get_empty", "redelivered", "corrupted", "foreign", "bytes_delivered"),
 }
 """What a group counts. Told from the start, at 0: Prometheus does not see a series rise that was not there before."""

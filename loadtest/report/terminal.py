@@ -128,7 +128,17 @@ def _put_ledger(page: Page, totals: TotalsPart, ledger: LedgerPart) -> None:
         label = Cell("")
     taken = {"delivered": totals.delivered, "got": totals.got}
     shown = [f"{name} {count_text(count)}" for name, count in taken.items() if count] or ["nothing delivered or got"]
-    odd = ("duplicates", "redelivered", "out_of_order", "corrupted", "foreign", "undelivered", "remaining")
+    odd = (
+        "rejected",
+        "requeued",
+        "duplicates",
+        "redelivered",
+        "out_of_order",
+        "corrupted",
+        "foreign",
+        "undelivered",
+        "remaining",
+    )
     shown += [f"{name.replace('_', ' ')} {count_text(getattr(totals, name))}" for name in odd if getattr(totals, name)]
     page.items(label, shown, separator=" · ", indent=_LABEL)
     _put_lost(page, totals.lost, ledger)

@@ -116,6 +116,8 @@ class TotalsPart(Part):
     unpublished: int
     dropped: int = Field(default=0, description="Arrivals that fell due and were never sent (on_outage: drop).")
     republished: int = Field(default=0, description="Messages in doubt that were written again (in_doubt: republish).")
+    rejected: int = Field(default=0, description="Deliveries that consumers refused, not to come again.")
+    requeued: int = Field(default=0, description="Deliveries that consumers refused, to come again.")
 
 
 class RatesPart(Part):

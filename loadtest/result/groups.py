@@ -100,7 +100,7 @@ def _rank(latency: str) -> tuple[int, str]:
 
 
 def _taker_totals(group: GroupTotals) -> dict[str, int]:
-    names = ("delivered",) if group.kind == "consumer" else ("got", "get_empty")
+    names = ("delivered", "rejected", "requeued") if group.kind == "consumer" else ("got", "get_empty")
     return {name: group.totals[name] for name in (*names, *_TAKER_TOTALS)}
 
 

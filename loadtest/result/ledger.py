@@ -26,7 +26,7 @@ _FROM_LEDGER: Final = (
     "unpublished",
 )
 # What the ledger cannot know: whether a message was delivered or got, and what left no message.
-_FROM_COUNTERS: Final = ("offered", "dropped", "republished", "delivered", "got", "get_empty")
+_FROM_COUNTERS: Final = ("offered", "dropped", "republished", "delivered", "got", "get_empty", "rejected", "requeued")
 _FROM_LOSSES: Final = ("lost", "remaining", "undelivered", "vanished")
 
 

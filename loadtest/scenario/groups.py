@@ -6,6 +6,7 @@ A group is a number of users that do the same. Rates and message counts are thos
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
@@ -31,7 +32,8 @@ from loadtest.scenario.leaf import (
     whole,
 )
 from loadtest.scenario.part import Part
-from loadtest.scenario.plan import Ack, Client, InDoubt, OnOutage, Stamp
+from loadtest.scenario.plan import Ack, Client, InDoubt, OnOutage, Refusal, Stamp
+from loadtest.scenario.work import ProcessingTime, RefusedPart, refused
 from loadtest.scenario.zipf import Zipf
 from loadtest.stamp import STAMP_BYTES
 
@@ -228,7 +230,9 @@ class ConsumerGroup(Group):
         200, description="most deliveries without ack; 0: no limit"
     )
     ack: AckRule = Field(Ack(), description="auto (by the broker), every N, or none")
-    processing_time_ns: Nanoseconds = Field(0, alias="processing_time", description="work pretended on each delivery")
+    nack: RefusedPart | None = Field(None, description="a share answered by Basic.Nack: 1%, or {share, requeue, of}")
+    reject: RefusedPart | None = Field(None, description="a share answered by Basic.Reject, written as nack's")
+    processing_time: ProcessingTime = Field(0, description="work pretended on each delivery: a time, or a distribution")
     messages: Messages | None = Field(None, description="of the whole group; it is done when it has taken them")
     arguments: Table = Field(default_factory=dict, description="of Basic.Consume, such as x-stream-offset")
     exclusive: Flag = False
@@ -239,6 +243,27 @@ class ConsumerGroup(Group):
             allowed = f"at most every {self.prefetch}: with prefetch {self.prefetch} no more come before an ack"
             raise faults_error([Fault(("ack",), f'"{self.ack}"', allowed)])
         return self
+
+    @model_validator(mode="after")
+    def _refusals_in_reach(self) -> Self:
+        given = [(name, refused(part)) for name in ("nack", "reject") if (part := getattr(self, name)) is not None]
+        if given and self.ack.mode != "every":
+            raise faults_error(
+                [Fault((name,), f"a share with ack: {self.ack}", "beside ack: every N") for name, _ in given]
+            )
+        if len({part.of for _, part in given}) > 1:
+            raise faults_error([Fault(("reject", "of"), shown(given[1][1].of), f"{given[0][1].of}, as nack has it")])
+        if sum(part.share for _, part in given) > 1:
+            raise faults_error([Fault(("reject",), "more than 100% together with nack", "100% in all")])
+        return self
+
+    @property
+    def refusals(self) -> Iterator[Refusal]:
+        """What it answers otherwise than by an ack."""
+        for method, part in (("nack", self.nack), ("reject", self.reject)):
+            if part is not None:
+                each = refused(part)
+                yield Refusal(method, each.share, each.requeue, each.of)  # type: ignore[arg-type]  # one of the two
 
 
 class GetterGroup(Paced):

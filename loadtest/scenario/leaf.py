@@ -58,6 +58,13 @@ PerSecond = Annotated[
     _schema(quantity.RATE_PATTERN, quantity.RATE_ALLOWED),
 ]
 
+Share = Annotated[
+    Fraction,
+    _quantity(quantity.parse_share, quantity.SHARE_ALLOWED),
+    PlainSerializer(quantity.format_share),
+    _schema(quantity.SHARE_PATTERN, quantity.SHARE_ALLOWED),
+]
+
 
 def _above_zero(unit: str) -> AfterValidator:
     def check(value: Any) -> Any:

@@ -54,10 +54,12 @@ TOTALS: Final[dict[str, frozenset[GroupKind]]] = {
     "out_of_order": _TAKERS,
     "corrupted": _TAKERS,
     "foreign": _TAKERS,
+    "rejected": frozenset({"consumer"}),
+    "requeued": frozenset({"consumer"}),
 }
 COUNTED: Final = frozenset(
     {"published", "confirmed", "nacked", "returned", "delivered", "got", "get_empty", "redelivered", "corrupted"}
-    | {"foreign"}
+    | {"foreign", "rejected", "requeued"}
 )
 """Totals that are counted as they happen, so that a part of the run has them; the others are known at its end."""
 

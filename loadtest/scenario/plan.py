@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TYPE_CHECKING, Final, Literal
 
 from loadtest.stamp import MAX_PUBLISHER_ID
@@ -27,6 +28,9 @@ Stamp = Literal["headers", "body", "none"]
 OnOutage = Literal["late", "drop"]
 InDoubt = Literal["leave", "republish"]
 AckMode = Literal["auto", "every", "none"]
+RefusalMethod = Literal["nack", "reject"]
+RefusedOf = Literal["deliveries", "messages"]
+Distribution = Literal["fixed", "exponential", "uniform", "normal", "lognormal"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +50,39 @@ class Ack:
 
     def __str__(self) -> str:
         return f"every {self.every}" if self.mode == "every" else self.mode
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """
+    A share of deliveries answered by Basic.Nack or Basic.Reject in the place of an ack.
+
+    Attributes:
+        of: Chosen among the deliveries as they come, or among the messages by their seq, each time that they come.
+    """
+
+    method: RefusalMethod
+    share: Fraction
+    requeue: bool
+    of: RefusedOf
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceTime:
+    """
+    How long a consumer works on each message, in ns.
+
+    `first_ns` and `second_ns` are, by distribution: fixed the time and nothing; exponential the mean and nothing;
+    uniform the bounds; normal mean and standard deviation; lognormal median and 99th percentile.
+    """
+
+    distribution: Distribution
+    first_ns: int
+    second_ns: int
+
+    def __bool__(self) -> bool:
+        """Return whether it is any time at all."""
+        return self.distribution != "fixed" or self.first_ns > 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +140,8 @@ class ConsumerPlan:
     sinks: tuple[str, ...]
     prefetch: int
     ack: Ack
-    processing_time_ns: int
+    refusals: tuple[Refusal, ...]
+    service_time: ServiceTime
     messages: int | None
     start: Start
     client: Client

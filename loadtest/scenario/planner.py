@@ -30,6 +30,7 @@ from loadtest.scenario.plan import (
 from loadtest.scenario.routing import Routes
 from loadtest.scenario.sequence import NUMBER, is_member, numbered, numbers_of_user
 from loadtest.scenario.sharing import share_messages, share_users
+from loadtest.scenario.work import service_time
 from loadtest.scenario.zipf import zipf_keys
 
 
@@ -140,7 +141,8 @@ class _Planner:
                 sinks=self._own_sinks(group.queue, queues, name, user),
                 prefetch=group.prefetch,
                 ack=group.ack,
-                processing_time_ns=group.processing_time_ns,
+                refusals=tuple(group.refusals),
+                service_time=service_time(group.processing_time),
                 messages=share_messages(group.messages, user, self.users[name]),
                 start=_start(group),
                 client=group.client,

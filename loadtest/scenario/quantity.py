@@ -124,6 +124,19 @@ def format_rate(per_s: Fraction) -> str:
     raise ValueError(f"{per_s} per second cannot be written as a decimal")
 
 
+def format_share(share: Fraction) -> str:
+    """
+    Return the writing of a share that `parse_share` reads back.
+
+    Raises:
+        ValueError: If it has no finite decimal; none that was read is like that.
+    """
+    text = _decimal(share * 100)
+    if text is None:
+        raise ValueError(f"{share} cannot be written in percent")
+    return f"{text}%"
+
+
 def _split(text: str, pattern: str, allowed: str) -> tuple[Fraction, str]:
     match = re.fullmatch(pattern, text, re.ASCII)
     if match is None:

@@ -26,6 +26,8 @@ class AckEvery:
 
     def due(self, tags: NDArray[np.uint64]) -> NDArray[np.uint64]:
         """Return the tags of *tags* (ascending) at which an ack is due; a multiple stands for those before it."""
+        if not len(tags):
+            return tags
         first = self._every - self._pending - 1
         self._pending = (self._pending + len(tags)) % self._every
         self._last_tag = int(tags[-1])

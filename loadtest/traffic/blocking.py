@@ -21,6 +21,8 @@ from loadtest.traffic.getter import GetLoop
 from loadtest.traffic.intake import Intake
 from loadtest.traffic.member import END_TIMEOUT_S, Member, SeatT
 from loadtest.traffic.offering import NEVER, Offering
+from loadtest.traffic.processing import ServiceTimes
+from loadtest.traffic.refusing import KEPT, Refusing
 from loadtest.wire.gets import GetOk
 from loadtest.wire.stamp import STAMP_HEADER, read_stamp
 
@@ -196,6 +198,9 @@ class BlockingConsumer(BlockingMember["ConsumerPlan"]):
     def __init__(self, run: Run, seat: ConsumerPlan) -> None:
         super().__init__(run, seat)
         self._taken = 0
+        self._refusing = Refusing(seat.refusals) if seat.refusals else None
+        self._service_times = ServiceTimes(seat.service_time, run.plan.scenario.run.seed, self.name)
+        self._accepted = 0
         self._unacked_tag: int | None = None
         self._intakes: dict[str, Intake] = {}
 
@@ -247,13 +252,31 @@ class BlockingConsumer(BlockingMember["ConsumerPlan"]):
             channel.basic_reject(method.delivery_tag)
             return
         self._take(method.consumer_tag, method, properties, body)
-        if seat.processing_time_ns and self._connection is not None and not self._run.over.is_set():
-            self._connection.sleep(seat.processing_time_ns / NS_PER_S)
-        if seat.ack.mode == "every":
+        if seat.service_time and self._connection is not None and not self._run.over.is_set():
+            self._connection.sleep(int(self._service_times.draw(1)[0]) / NS_PER_S)
+        if seat.ack.mode == "every" and not self._refuse(channel, method.delivery_tag, properties, body):
+            self._accepted += 1
             self._unacked_tag = method.delivery_tag
-            if self._taken % seat.ack.every == 0:
+            if self._accepted % seat.ack.every == 0:
                 channel.basic_ack(method.delivery_tag, multiple=seat.ack.every > 1)
                 self._unacked_tag = None
+
+    def _refuse(self, channel: BlockingChannel, tag: int, properties: pika.BasicProperties, body: bytes) -> bool:
+        """Refuse a delivery if it is one of those, and return whether it was."""
+        if self._refusing is None:
+            return False
+        if self._refusing.by_message:
+            stamp = read_stamp(properties.headers, body)
+            place = KEPT if stamp is None else int(self._refusing.of_messages(np.array([stamp.seq]))[0])
+        else:
+            place = int(self._refusing.of_deliveries(1)[0])
+        if place == KEPT:
+            return False
+        refusal = self._seat.refusals[place]
+        refuse = channel.basic_nack if refusal.method == "nack" else channel.basic_reject
+        refuse(tag, requeue=refusal.requeue)
+        self._run.recorder.count(self._seat.group, "requeued" if refusal.requeue else "rejected", 1)
+        return True
 
     def _take(self, tag: str, method: pika.spec.Basic.Deliver, properties: pika.BasicProperties, body: bytes) -> None:
         read_ns = monotonic_ns()

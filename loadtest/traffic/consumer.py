@@ -14,12 +14,14 @@ import numpy as np
 from gevent.event import Event
 
 from loadtest.clock import monotonic_ns
-from loadtest.stamp import STAMP_DTYPE
-from loadtest.traffic.acknowledging import AckEvery
+from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT
 from loadtest.traffic.intake import Intake
 from loadtest.traffic.member import CONNECTION_ERRORS, END_TIMEOUT_S, WireMember
-from loadtest.wire.ack_frames import encode_acks
+from loadtest.traffic.processing import ServiceTimes
+from loadtest.traffic.refusing import Refusing
+from loadtest.traffic.settling import Settler
 from loadtest.wire.gathering import MEASURE_NS
+from loadtest.wire.stamp import read_stamp
 
 if TYPE_CHECKING:
     import pika
@@ -47,9 +49,11 @@ class Consumer(WireMember["ConsumerPlan"]):
         self._left = seat.messages  # None: without a limit
         self._enough = Event()
         self._consumer_tags: list[str] = []
-        self._acks = AckEvery(seat.ack.every) if seat.ack.mode == "every" else None
+        self._settler: Settler | None = None
+        self._refusing = Refusing(seat.refusals) if seat.refusals else None
+        self._service_times = ServiceTimes(seat.service_time, run.plan.scenario.run.seed, self.name)
         self._beyond: list[int] = []  # delivery tags beyond the limit
-        self._unprocessed: deque[NDArray[np.uint64]] = deque()
+        self._unprocessed: deque[tuple[NDArray[np.uint64], NDArray[np.int64] | None]] = deque()
         self._processing = 0  # messages of the run that is being processed
         self._arrived = Event()
         # Nothing waits for a consumer that neither acknowledges nor leaves off.
@@ -60,6 +64,9 @@ class Consumer(WireMember["ConsumerPlan"]):
         """Set the prefetch; deliveries begin only at the group's start, or when the user comes back to its work."""
         self._channel = channel
         self._forget()
+        self._settler = Settler(
+            self._seat, channel, lambda name, count: self._run.recorder.count(self._seat.group, name, count)
+        )
         channel.on_cancelled = self._cancelled
         if self._seat.prefetch and self._seat.ack.mode != "auto":
             channel.basic_qos(prefetch_count=self._seat.prefetch)
@@ -70,7 +77,6 @@ class Consumer(WireMember["ConsumerPlan"]):
         self._beyond.clear()
         self._unprocessed.clear()
         self._processing = 0
-        self._acks = AckEvery(self._seat.ack.every) if self._seat.ack.mode == "every" else None
         self._enough.clear()
         self._arrived.clear()
 
@@ -79,7 +85,7 @@ class Consumer(WireMember["ConsumerPlan"]):
         if self._left == 0:
             return
         self._subscribe()
-        if self._seat.processing_time_ns:
+        if self._seat.service_time:
             self._process()
         else:
             self._enough.wait()
@@ -88,7 +94,7 @@ class Consumer(WireMember["ConsumerPlan"]):
 
     def unprocessed(self) -> int:
         """Return the messages taken whose processing time is not over."""
-        return self._processing + sum(map(len, self._unprocessed))
+        return self._processing + sum(len(tags) for tags, _ in self._unprocessed)
 
     def finish(self) -> None:
         """
@@ -130,27 +136,35 @@ class Consumer(WireMember["ConsumerPlan"]):
         """Return how many of *count* messages this consumer still takes."""
         return count if self._left is None or self._seat.ack.mode == "auto" else min(count, self._left)
 
-    def taken(self, tags: NDArray[np.uint64]) -> None:
-        """Count deliveries of the channel and acknowledge those that are due (called on the hub: never blocks)."""
+    def taken(self, tags: NDArray[np.uint64], stamps: NDArray[np.void] | None) -> None:
+        """
+        Count deliveries of the channel and answer those that are due (called on the hub: never blocks).
+
+        Args:
+            tags: Ascending.
+            stamps: Theirs; None if they have none.
+        """
         self._run.last_taken_ns[self._seat.group] = self.read_ns
         if self._left is not None:
             self._left = max(0, self._left - len(tags))
-        if self._seat.processing_time_ns:
-            self._unprocessed.append(tags.astype(np.uint64))  # a copy: they are a view on what was read
+        places = self._refused(len(tags), stamps) if self._refusing is not None else None
+        if self._seat.service_time:
+            self._unprocessed.append((tags.astype(np.uint64), places))  # a copy: they are a view on what was read
             self._arrived.set()
-        else:
-            self._acknowledge(tags)
+        elif self._settler is not None:
+            self._settler.settle(tags, places)
         if self._left == 0:
             self.give_up()
 
-    def taken_one(self, tag: int) -> None:
-        """Count one delivery and acknowledge it if it is due (called on the hub: never blocks)."""
-        if self._seat.processing_time_ns or self._left is not None:
-            self.taken(np.array([tag], np.uint64))
+    def taken_one(self, tag: int, stamp: bytes | None) -> None:
+        """Count one delivery and answer it if that is due (called on the hub: never blocks)."""
+        if self._seat.service_time or self._left is not None or self._refusing is not None:
+            stamps = None if stamp is None else np.frombuffer(stamp, STAMP_DTYPE)
+            self.taken(np.array([tag], np.uint64), stamps)
             return
         self._run.last_taken_ns[self._seat.group] = self.read_ns
-        if self._acks is not None and self._acks.is_due(tag) and self._channel is not None:
-            self._channel.basic_ack(tag, multiple=self._seat.ack.every > 1)
+        if self._settler is not None:
+            self._settler.settle_one(tag)
 
     def leave(self, tags: NDArray[np.uint64]) -> None:
         """
@@ -181,41 +195,41 @@ class Consumer(WireMember["ConsumerPlan"]):
             return
         for tag in self._consumer_tags:
             channel.basic_cancel(tag)
-        rest = self._acks.rest() if self._acks is not None else None
-        if rest is not None:
-            channel.basic_ack(rest, multiple=True)
+        if self._settler is not None:
+            self._settler.settle_rest()
         beyond, self._beyond = self._beyond, []
         for delivery_tag in beyond:
             channel.basic_nack(delivery_tag)
 
-    def _acknowledge(self, tags: NDArray[np.uint64]) -> None:
-        if self._acks is None or self._channel is None:
-            return
-        due = self._acks.due(tags)
-        if len(due):
-            self._channel.write(encode_acks(self._channel.channel_number, due, multiple=self._seat.ack.every > 1))
+    def _refused(self, count: int, stamps: NDArray[np.void] | None) -> NDArray[np.int64] | None:
+        """Return the place of the refusal of each of *count* deliveries; None if none is refused."""
+        assert self._refusing is not None, "asked only where something is refused"
+        if not self._refusing.by_message:
+            return self._refusing.of_deliveries(count)
+        if stamps is None:  # no message of this run
+            return None
+        return self._refusing.of_messages(stamps.view(STAMP_DTYPE)["seq"].astype(np.int64))
 
     def _process(self) -> None:
-        """Give each message its processing time, one after the other, and acknowledge it when that is over."""
-        each_ns = self._seat.processing_time_ns
+        """Give each message its processing time, one after the other, and answer it when that is over."""
         free_ns = 0
         while self._unprocessed or not self._enough.is_set():
             if not self._unprocessed:
                 self._arrived.clear()
                 self._arrived.wait()
                 continue
-            tags = self._unprocessed.popleft()
-            free_ns = max(free_ns, monotonic_ns())
+            tags, places = self._unprocessed.popleft()
+            ends_ns = max(free_ns, monotonic_ns()) + np.cumsum(self._service_times.draw(len(tags)))
+            free_ns = int(ends_ns[-1])
             done, self._processing = 0, len(tags)
             while done < len(tags):
-                self._run.pacer.sleep_until_ns(free_ns + each_ns)
-                if self._run.over.is_set():
+                self._run.pacer.sleep_until_ns(int(ends_ns[done]))
+                if self._run.over.is_set() or self._settler is None:
                     return
-                finished = max(1, min(len(tags) - done, (monotonic_ns() - free_ns) // each_ns))
-                free_ns += finished * each_ns
-                self._acknowledge(tags[done : done + finished])
-                done += finished
-                self._processing -= finished
+                finished = max(done + 1, int(np.searchsorted(ends_ns, monotonic_ns(), side="right")))
+                self._settler.settle(tags[done:finished], None if places is None else places[done:finished])
+                self._processing -= finished - done
+                done = finished
 
 
 class Subscription:
@@ -236,7 +250,7 @@ class Subscription:
             tags, stamps = tags[:room], stamps[:room]
         self._intake.take_run(stamps, self._consumer.read_ns, n_bytes, redelivered)
         self._consumer.came(stamps)
-        self._consumer.taken(tags)
+        self._consumer.taken(tags, stamps)
 
     def on_one(self, tag: int, stamp: bytes, n_bytes: int, redelivered: bool) -> None:
         """Take one delivery of a known shape."""
@@ -244,7 +258,7 @@ class Subscription:
             self._consumer.leave(np.array([tag], np.uint64))
             return
         self._intake.take_one(stamp, self._consumer.read_ns, n_bytes, redelivered)
-        self._consumer.taken_one(tag)
+        self._consumer.taken_one(tag, stamp)
 
     def on_unstamped(self, tags: NDArray[np.uint64], n_bytes: int, redelivered: bool) -> None:
         """Take deliveries without a stamp: foreign, whoever sent them."""
@@ -254,7 +268,7 @@ class Subscription:
             n_bytes, tags = n_bytes // len(tags) * room, tags[:room]
         if room:
             self._intake.take_unstamped(room, n_bytes, redelivered)
-            self._consumer.taken(tags)
+            self._consumer.taken(tags, None)
 
     def on_message(  # a delivery has this many parts
         self,
@@ -270,5 +284,6 @@ class Subscription:
             self._consumer.leave(np.array([tag], np.uint64))
             return False
         whole = self._intake.take_message(properties, body, self._consumer.read_ns, redelivered)
-        self._consumer.taken_one(tag)
+        stamp = read_stamp(properties.headers, body)
+        self._consumer.taken_one(tag, None if stamp is None else STAMP_STRUCT.pack(*stamp))
         return whole

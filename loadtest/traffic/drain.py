@@ -93,7 +93,12 @@ class Drain:
         What is in doubt may be in a queue: only empty queues tell that it has vanished, and a broker that is gone tells
         nothing.
         """
-        return self.missing() == 0 and not (self._takers and self._collector.losses().vanished)
+        if self.missing() or (self._takers and self._collector.losses().vanished):
+            return False
+        # What was requeued comes again. Where it does not, as at a delivery limit, empty queues end the wait.
+        groups = self._collector.groups.values()
+        come_again = self._collector.ledger.redelivered.total()
+        return come_again >= sum(group.totals["requeued"] for group in groups)
 
     def is_starved(self) -> bool:
         """

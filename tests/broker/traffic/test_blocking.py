@@ -56,6 +56,27 @@ getters: {rest: {client: blocking, queue: r, after: more, until: empty, ack: eve
     assert queue_depths(vhost_endpoint, ["q", "r"]) == {"q": 0, "r": 0}
 
 
+@pytest.mark.parametrize("requeue", ["false", "true"])
+def test_a_share_is_refused(vhost_endpoint: Endpoint, requeue: str) -> None:
+    """By Basic.Nack and Basic.Reject, as the bulk client does: what is requeued comes again, what is not is gone."""
+    report = perform(
+        vhost_endpoint,
+        f"""
+topology: {{keep: true, queues: {{q: {{durable: true}}}}}}
+publishers: {{in: {{routing_key: q, body: {{text: hi}}, messages: 400, confirm_window: 100}}}}
+consumers:
+  out: {{client: blocking, queue: q, ack: every 7, reject: 2%, nack: {{share: 10%, requeue: {requeue}}}}}
+""",
+    )
+    totals = report["totals"]
+
+    assert totals["requeued"] == totals["duplicates"] == totals["redelivered"]
+    assert (totals["requeued"] > 40) == (requeue == "true")
+    assert totals["delivered"] == 400 + totals["duplicates"]
+    assert totals["rejected"] + totals["requeued"] == totals["delivered"] * 12 // 100
+    assert queue_depths(vhost_endpoint, ["q"]) == {"q": 0}
+
+
 def test_auto_ack_and_a_limit(vhost_endpoint: Endpoint) -> None:
     """
     With acks what is too much goes back; with auto-ack it is taken.

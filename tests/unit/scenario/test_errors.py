@@ -37,7 +37,8 @@ RATE = "a rate with its unit (/s, /m or /h), such as 2000/s"
 SIZE = "a size with its unit (B, KB, KiB, MB or MiB), such as 1KB"
 TOTALS_AND_RATES = (
     "offered_rate, published_rate, confirmed_rate, delivered_rate, got_rate, published, confirmed, nacked, returned, "
-    "in_doubt, lost, delivered, got, get_empty, duplicates, redelivered, out_of_order, corrupted, foreign"
+    "in_doubt, lost, delivered, got, get_empty, duplicates, redelivered, out_of_order, corrupted, foreign, "
+    "rejected, requeued"
 )
 
 
@@ -313,6 +314,43 @@ BAD = {
         (
             's.yaml:14: consumers.billing.ack: found "evry 3"; '
             "allowed auto, none, or every N (1 to 65535), such as every 50"
+        ),
+    ),
+    "share of no acks": (
+        billing("nack: 1%, ack: auto"),
+        "s.yaml:14: consumers.billing.nack: found a share with ack: auto; allowed beside ack: every N",
+    ),
+    "more than all refused": (
+        billing("nack: 60%, reject: {share: 41%}, ack: every 1"),
+        "s.yaml:14: consumers.billing.reject: found more than 100% together with nack; allowed 100% in all",
+    ),
+    "shares of two kinds": (
+        billing("nack: 1%, reject: {share: 1%, of: messages}, ack: every 1"),
+        's.yaml:14: consumers.billing.reject.of: found "messages"; allowed deliveries, as nack has it',
+    ),
+    "share of nothing": (
+        billing("nack: 0%, ack: every 1"),
+        (
+            "s.yaml:14: consumers.billing.nack: found 0%; "
+            "allowed a share above 0% and up to 100%, of four decimals at most"
+        ),
+    ),
+    "share without its unit": (
+        billing("nack: {share: 5}, ack: every 1"),
+        "s.yaml:14: consumers.billing.nack.share: found 5; allowed a share in percent, such as 99.9%",
+    ),
+    "two distributions": (
+        billing("processing_time: {exponential: {mean: 1ms}, uniform: {from: 1ms, to: 2ms}}"),
+        (
+            "s.yaml:14: consumers.billing.processing_time: found exponential beside uniform; "
+            "allowed one of exponential, uniform, normal, lognormal"
+        ),
+    ),
+    "bounds the wrong way round": (
+        billing("processing_time: {uniform: {from: 3ms, to: 2ms}}"),
+        (
+            "s.yaml:14: consumers.billing.processing_time.uniform: found from that is longer than to; "
+            "allowed from, then to"
         ),
     ),
     "sequence without count": (

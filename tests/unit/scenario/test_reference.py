@@ -16,12 +16,14 @@ from loadtest.scenario.model import Run, Scenario
 from loadtest.scenario.part import Part
 from loadtest.scenario.threshold import ThresholdEntry
 from loadtest.scenario.topology import Binding, Exchange, Queue, Topology
+from loadtest.scenario.work import Exponential, Lognormal, Normal, ProcessingTimes, Refused, Uniform
 from loadtest.scenario.zipf import Zipf
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text(encoding="utf-8")
 PARTS: tuple[type[Part], ...] = (
     Scenario, Topology, Exchange, Queue, Binding, PublisherGroup, ConsumerGroup, GetterGroup, Stage, Body, Sizes,
-    Properties, Run, Zipf, ThresholdEntry, BrokerFault,
+    Properties, Run, Zipf, ThresholdEntry, BrokerFault, Refused, ProcessingTimes, Exponential, Uniform, Normal,
+    Lognormal,
 )  # fmt: skip
 
 
