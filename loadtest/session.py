@@ -43,6 +43,7 @@ from loadtest.result.evidence import MEASURED
 from loadtest.result.live import Watch
 from loadtest.share import crew_here, groups_of, share_of
 from loadtest.stamp import RUN_TAG_BITS
+from loadtest.traffic.aftermath import Aftermath
 from loadtest.traffic.conductor import Conductor
 from loadtest.traffic.fleet import Fleet
 from loadtest.wire.pacing import Pacer
@@ -105,6 +106,7 @@ class Session:
         self.collector = Collector()
         self._sampler = self._make_sampler()
         self._run_tag = secrets.randbits(RUN_TAG_BITS)
+        self._aftermath = Aftermath(self.plan, self.private, self.endpoints, self._run_tag)
 
     @cached_property
     def share(self) -> dict[str, Any]:
@@ -137,6 +139,7 @@ class Session:
         """Lead the run from its first connection to its last window; somebody else spawns the users meanwhile."""
         assert self._conductor is not None, "somebody works"
         self._sampler.start()
+        self._aftermath.begin()
         self._conductor.conduct(self._run_record())
 
     def interrupt(self) -> None:
@@ -158,6 +161,8 @@ class Session:
             with self._opened:
                 self._faults.stop()
                 self._sampler.stop()
+                for record in self._aftermath.records():
+                    self._take(record)
                 self._take(self._end_record())
                 self.journal.close()
                 if self.journal.failed is not None:
@@ -290,6 +295,7 @@ class Session:
                 for seat in self.plan.publishers
             ],
             sinks=self.plan.consumed_sinks,
+            may_drop=self.plan.may_drop,
             broker=self.fingerprint,
             generator=self._generator(),
         )

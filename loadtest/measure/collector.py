@@ -6,13 +6,15 @@ Knows no thresholds and no verdict: `loadtest.result` makes those from what is h
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
 from loadtest.errors import ResultsError
 from loadtest.measure.group_totals import GroupTotals
 from loadtest.measure.ledger import Ledger
-from loadtest.measure.losses import Losses, find_losses
+from loadtest.measure.ledger_delta import LedgerDelta
+from loadtest.measure.losses import Drops, Losses, find_losses
 from loadtest.measure.records import FORMAT, Record
 from loadtest.measure.timeline import Timeline
 from loadtest.measure.window import Window
@@ -56,6 +58,8 @@ class Collector:
         run: The run record; empty before it came.
         phases, events: Those records, in order.
         left: Messages left in a sink's queue after the drain.
+        dropped: Messages that the broker dropped, by reason; None where it did not tell.
+        blocked_ns: How long each publisher was blocked by the broker, by id.
         has_users: Whether it was told what each user took.
         begin_ns: The instant at which all users began; None before it.
         end: The end record; None while the run goes on, or if it was cut off.
@@ -66,7 +70,9 @@ class Collector:
         self.phases: list[Record] = []
         self.events: list[Record] = []
         self.left: dict[str, int] = {}
+        self.dropped: dict[str, int] | None = None
         self.has_users = False
+        self.blocked_ns: Counter[int] = Counter()
         self.begin_ns: int | None = None
         self.end: Record | None = None
         self.groups: dict[str, GroupTotals] = {}
@@ -82,6 +88,8 @@ class Collector:
             "event": self.events.append,
             "users": self._take_users,
             "queue": self._take_queue,
+            "dead_letters": self._take_dead_letters,
+            "dropped": self._take_dropped,
             "end": self._take_end,
         }
 
@@ -142,7 +150,7 @@ class Collector:
 
     def losses(self) -> Losses:
         """Return what is missing now; the last word on it only after the drain, with the `queue` records."""
-        return find_losses(self.ledger, self.left)
+        return find_losses(self.ledger, self.left, Drops(self.dropped or {}, self.run.get("may_drop", {})))
 
     def latest(self) -> dict[str, Any] | None:
         """Return the newest whole row of the timeline, for live views."""
@@ -193,9 +201,17 @@ class Collector:
         for name, users in record["taken"].items():
             for user, messages in users:
                 self.groups[name].by_user[int(user)] += int(messages)
+        for publisher, blocked_ns in record.get("blocked", ()):
+            self.blocked_ns[int(publisher)] += int(blocked_ns)
 
     def _take_queue(self, record: Record) -> None:
         self.left[record["sink"]] = record["left"]
+
+    def _take_dead_letters(self, record: Record) -> None:
+        self.ledger.take(LedgerDelta.from_record(record["ledger"]))
+
+    def _take_dropped(self, record: Record) -> None:
+        self.dropped = {str(reason): int(count) for reason, count in record["counts"].items()}
 
     def _take_end(self, record: Record) -> None:
         if not isinstance(record["complete"], bool):

@@ -8,6 +8,7 @@ lateness), `get` = answer to a Basic.Get read - Get written.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from loadtest.clock import NS_PER_US
 from loadtest.measure.arrival_order import ArrivalOrder
+from loadtest.measure.dead_letters import Death, DyingMessages
 from loadtest.measure.group_recorder import GroupRecorder, WarmUp
 from loadtest.measure.ledger_delta import PUBLISHER_BITS, PUBLISHER_MASK
 from loadtest.measure.pending import CAPACITY
@@ -45,12 +47,14 @@ class DeliveryGroup(GroupRecorder):
         self.redelivered: Counter[str] = Counter()
         self.corrupted: list[tuple[int, Int64s]] = []
         self.repeats: Counter[int] = Counter()
+        self.flagged_repeats: Counter[int] = Counter()
+        self.dying = DyingMessages()
         self.out_of_order: Counter[int] = Counter()
         self._sink_of: list[int] = []
         self._names: list[str] = []
         self._order = ArrivalOrder()
-        self._pieces: list[Progressions] = []
-        self._received: Counter[int] = Counter()
+        self._unflagged = _Came()
+        self._flagged = _Came()
         self._gets: list[int] = []
 
     def add_recorder(self, sink: str, sink_place: int) -> int:
@@ -86,17 +90,16 @@ class DeliveryGroup(GroupRecorder):
             self.record(("end_to_end", "end_to_end_uncorrected"), arrived.intended_ns, latency)
         self._settle_seqs(arrived)
 
-    def take_delivered(self) -> Progressions:
-        """Return the seqs that came since the last cut, and begin anew; settles first and counts the `repeats`."""
+    def take_delivered(self) -> tuple[Progressions, Progressions]:
+        """
+        Return the seqs that came since the last cut without the redelivered flag, and with it, and begin anew.
+
+        Settles first and counts the `repeats` and `flagged_repeats`.
+        """
         self.settle()
-        rows = united(self._pieces)
-        self._pieces.clear()
-        unique: Counter[int] = Counter()
-        for key, count in zip(rows.key.tolist(), rows.count.tolist(), strict=True):
-            unique[key] += count
-        self.repeats = self._received - unique
-        self._received.clear()
-        return rows
+        unflagged, self.repeats = self._unflagged.take()
+        flagged, self.flagged_repeats = self._flagged.take()
+        return unflagged, flagged
 
     def take_corrupted(self) -> Progressions:
         """Return the seqs that came corrupted since the last cut, and begin anew."""
@@ -109,7 +112,7 @@ class DeliveryGroup(GroupRecorder):
 
     def forget_counts(self) -> None:
         """Begin the window's counts for the ledger anew."""
-        for counts in (self.repeats, self.out_of_order, self.foreign, self.redelivered):
+        for counts in (self.repeats, self.flagged_repeats, self.out_of_order, self.foreign, self.redelivered):
             counts.clear()
 
     def series(self) -> dict[str, dict[str, list[list[int]]]]:
@@ -136,32 +139,61 @@ class DeliveryGroup(GroupRecorder):
         return arrived.where(kept)
 
     def _settle_seqs(self, arrived: Arrived) -> None:
-        keys = arrived.source << PUBLISHER_BITS | arrived.word - self.ours.start
-        seqs = arrived.seq
-        if int(seqs.min()) < 0:
-            keys, seqs = self._without_damaged(keys, seqs)
-            if not len(seqs):
+        if int(arrived.seq.min()) < 0:
+            arrived = self._without_damaged(arrived)
+            if not len(arrived.seq):
                 return
+        keys = arrived.source << PUBLISHER_BITS | arrived.word - self.ours.start
+        seqs, flagged = arrived.seq, arrived.flagged
         if (keys[1:] < keys[:-1]).any():
             order = np.argsort(keys, kind="stable")
             keys, seqs = keys[order], seqs[order]
+            flagged = None if flagged is None else flagged[order]
         late = self._order.late(keys, seqs)
         sinks = np.array(self._sink_of, dtype=np.int64)
         keys = sinks[keys >> PUBLISHER_BITS] << PUBLISHER_BITS | keys & PUBLISHER_MASK
         if late is not None:
             self.out_of_order.update(keys[late].tolist())
+        if flagged is None:
+            self._unflagged.add(keys, seqs)
+            return
+        self._unflagged.add(keys[~flagged], seqs[~flagged])
+        self._flagged.add(keys[flagged], seqs[flagged])
+
+    def _without_damaged(self, arrived: Arrived) -> Arrived:
+        """Count seqs that no publisher reaches (2^63 and more, negative here) as foreign: their stamps are damaged."""
+        damaged = arrived.seq < 0
+        for source in arrived.source[damaged].tolist():
+            self.counters["foreign"] += 1
+            self.foreign[self._names[source]] += 1
+        return arrived.where(~damaged)
+
+
+class _Came:
+    """The seqs that came since the last cut, by sink and publisher, and how often in all."""
+
+    def __init__(self) -> None:
+        self._pieces: list[Progressions] = []
+        self._received: Counter[int] = Counter()
+
+    def add(self, keys: Int64s, seqs: Int64s) -> None:
+        """Add messages in order of arrival by key."""
+        if not len(keys):
+            return
         found, counts = np.unique(keys, return_counts=True)
         for key, count in zip(found.tolist(), counts.tolist(), strict=True):
             self._received[key] += count
         self._pieces.append(of_arrivals(keys, seqs))
 
-    def _without_damaged(self, keys: Int64s, seqs: Int64s) -> tuple[Int64s, Int64s]:
-        """Count seqs that no publisher reaches (2^63 and more, negative here) as foreign: their stamps are damaged."""
-        damaged = seqs < 0
-        for source in (keys[damaged] >> PUBLISHER_BITS).tolist():
-            self.counters["foreign"] += 1
-            self.foreign[self._names[source]] += 1
-        return keys[~damaged], seqs[~damaged]
+    def take(self) -> tuple[Progressions, Counter[int]]:
+        """Return the seqs, and by key how often they came beyond once; begin anew."""
+        rows = united(self._pieces)
+        self._pieces.clear()
+        unique: Counter[int] = Counter()
+        for key, count in zip(rows.key.tolist(), rows.count.tolist(), strict=True):
+            unique[key] += count
+        repeats, self._received = self._received - unique, Counter()
+        return rows, repeats
 
 
 class DeliveryRecorder:
@@ -189,7 +221,8 @@ class DeliveryRecorder:
         lateness_us: ArrayLike,
         read_ns: int,
         n_bytes: int,
-        redelivered: int = 0,
+        *,
+        redelivered: bool = False,
     ) -> None:
         """
         Record a run of stamped messages that were read at *read_ns*, in order of arrival.
@@ -201,23 +234,24 @@ class DeliveryRecorder:
             lateness_us: How much later each was sent.
             read_ns: When the run was read from the socket.
             n_bytes: Bytes of all bodies.
-            redelivered: How many of them had the redelivered flag.
+            redelivered: Whether they had the redelivered flag, all of them.
         """
         words = self._group.ours.start + publisher_ids
-        self._count(n_bytes, redelivered)
-        if self._group.pending.append_columns(self._number, read_ns, words, lateness_us, seqs, intended_ns):
+        self._count(n_bytes, len(seqs) if redelivered else 0)  # type: ignore[arg-type]
+        pending = self._group.pending
+        if pending.append_columns(self._number, read_ns, words, lateness_us, seqs, intended_ns, flagged=redelivered):
             self._group.settle_deliveries()
 
-    def delivered_run(self, stamps: NDArray[np.void], read_ns: int, n_bytes: int, redelivered: int = 0) -> None:
+    def delivered_run(self, stamps: NDArray[np.void], read_ns: int, n_bytes: int, *, redelivered: bool = False) -> None:
         """Record a run of messages by their *stamps* (items of 24 opaque bytes), as `delivered` says; any run's."""
-        self._count(n_bytes, redelivered)
-        if self._group.pending.append_run(self._number, read_ns, stamps):
+        self._count(n_bytes, len(stamps) if redelivered else 0)
+        if self._group.pending.append_run(self._number, read_ns, stamps, flagged=redelivered):
             self._group.settle_deliveries()
 
-    def delivered_one(self, stamp: bytes, read_ns: int, n_bytes: int, redelivered: int = 0) -> None:
+    def delivered_one(self, stamp: bytes, read_ns: int, n_bytes: int, *, redelivered: bool = False) -> None:
         """Record one message by its *stamp*, as `delivered` says; any run's."""
-        self._count(n_bytes, redelivered)
-        if self._group.pending.append_one(self._number, read_ns, stamp):
+        self._count(n_bytes, int(redelivered))
+        if self._group.pending.append_one(self._number, read_ns, stamp, flagged=redelivered):
             self._group.settle_deliveries()
 
     def got(  # noqa: PLR0913 -- what `delivered` takes, and what a Get-Ok says besides
@@ -228,13 +262,13 @@ class DeliveryRecorder:
         lateness_us: ArrayLike,
         read_ns: int,
         n_bytes: int,
-        redelivered: int = 0,
         *,
+        redelivered: bool = False,
         message_counts: int,
         get_ns: int,
     ) -> None:
         """Record a Get-Ok of a stamped message: as `delivered`, and what it says is left, and its Get's latency."""
-        self.delivered(publisher_ids, seqs, intended_ns, lateness_us, read_ns, n_bytes, redelivered)
+        self.delivered(publisher_ids, seqs, intended_ns, lateness_us, read_ns, n_bytes, redelivered=redelivered)
         self._group.message_counts.setdefault(self.sink, []).append(message_counts)
         self._group.add_get(get_ns, read_ns)
 
@@ -262,6 +296,10 @@ class DeliveryRecorder:
             group.message_counts.setdefault(self.sink, []).append(message_counts)
         if get_ns is not None:
             group.add_get(get_ns, None)
+
+    def dead_lettered(self, publisher_id: int, seq: int, deaths: Iterable[Death]) -> None:
+        """Record that a message died of each of *deaths*; `delivered` or `got` records it besides."""
+        self._group.dying.note(publisher_id, seq, deaths)
 
     def corrupted(self, publisher_id: int, seqs: ArrayLike) -> None:
         """Record that the bodies of *seqs* were not as sent; `delivered` or `got` records the same messages besides."""

@@ -23,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pyroaring import BitMap64
 
+from loadtest.measure.bitmap import bitmap_of
+from loadtest.measure.dead_letters import DeadLetters
 from loadtest.measure.ledger_delta import PUBLISHER_BITS, PUBLISHER_MASK, PUBLISHER_TABLES, LedgerDelta
 from loadtest.measure.progressions import Progressions, united
 from loadtest.measure.seq_sets import SeqSets
@@ -43,10 +45,11 @@ class LedgerTotals:
         unconfirmed: Published, and no answer of any kind: all of them where there are no confirms.
         received: Deliveries and Get-Oks of any kind, foreign ones included.
         delivered: First deliveries: (message, sink) pairs that came at least once; `duplicates` is how often they came
-            again.
+            again; `duplicates_unflagged` are those of them without the redelivered flag.
         foreign: Received, but not of this run, or without a stamp. Not known by publisher.
         redelivered: Received with the redelivered flag. Not known by publisher.
-        unexpected: First deliveries at a sink to which the publisher's routes do not lead.
+        dead_lettered: Messages that died in a queue and were handed on, one for each queue that they died in.
+        unexpected: First deliveries at a sink to which the publisher's routes do not lead, dead letters left out.
         unpublished: First deliveries of seqs that no window says were published.
         imbalance: published less the sum of the publisher's other rows; not 0 means that the ledger is wrong.
     """
@@ -61,6 +64,8 @@ class LedgerTotals:
     received: int = 0
     delivered: int = 0
     duplicates: int = 0
+    duplicates_unflagged: int = 0
+    dead_lettered: int = 0
     redelivered: int = 0
     out_of_order: int = 0
     corrupted: int = 0
@@ -93,13 +98,17 @@ class Ledger:
         self.delivered = SeqSets()
         self.unexpected = SeqSets()
         self.corrupted = SeqSets()
+        self.dead_letters = DeadLetters()
         self.pairs: list[Pair] = []
         self.pairs_of: dict[int, list[int]] = {}
         self.foreign: Counter[str] = Counter()
         self.redelivered: Counter[str] = Counter()
         self._places: dict[tuple[int, str], int] = {}
-        # By place of the pair: deliveries of any kind, and those out of order.
+        # By place of the pair: deliveries of any kind, those of them with the redelivered flag, and those out of order.
         self._received: Counter[int] = Counter()
+        self._flagged: Counter[int] = Counter()
+        # By place of the pair: seqs that came with the flag and never without it.
+        self._only_flagged: dict[int, BitMap64] = {}
         self._out_of_order: Counter[int] = Counter()
         # The cycle of each pair, and its place in it: 0 of 1 for every message, -1 if it has several places.
         self._cycle: Int64s = np.ones(0, dtype=np.int64)
@@ -110,11 +119,19 @@ class Ledger:
         for name, table in self.tables.items():
             table.add(getattr(delta, name))
         if len(delta.delivered):
-            self._take_deliveries(self._by_pair(delta.delivered, delta.sinks))
+            self._take_unflagged(self._by_pair(delta.delivered, delta.sinks))
+        if len(delta.flagged):
+            self._take_flagged(self._by_pair(delta.flagged, delta.sinks))
         if len(delta.corrupted):
             self.corrupted.add(self._by_pair(delta.corrupted, delta.sinks))
         for key, count in delta.repeats.items():
             self._received[self._place_of_key(key, delta.sinks)] += count
+        for key, count in delta.flagged_repeats.items():
+            place = self._place_of_key(key, delta.sinks)
+            self._received[place] += count
+            self._flagged[place] += count
+        if len(delta.dead_letters):
+            self.dead_letters.add(delta.dead_letters, delta.deaths)
         for key, count in delta.out_of_order.items():
             self._out_of_order[self._place_of_key(key, delta.sinks)] += count
         self.foreign.update(delta.foreign)
@@ -134,12 +151,14 @@ class Ledger:
         foreign = self.foreign.total()
         counts.update(self._delivery_part(range(len(self.pairs))))
         counts.update(received=foreign, foreign=foreign, redelivered=self.redelivered.total())
+        counts["dead_lettered"] = self.dead_letters.total()
         return LedgerTotals(**counts)
 
     def publisher_totals(self, publisher: int) -> LedgerTotals:
         """Return the counts of one publisher; foreign and redelivered are not known by publisher and 0."""
         counts = self._publisher_part(publisher)
         counts.update(self._delivery_part(self.pairs_of.get(publisher, ())))
+        counts["dead_lettered"] = self.dead_letters.total([publisher])
         return LedgerTotals(**counts)
 
     def publishers(self) -> list[int]:
@@ -172,6 +191,20 @@ class Ledger:
         tables = self.tables
         answered = tables["confirmed"].numbers(publisher) | tables["nacked"].numbers(publisher)
         return tables["in_doubt"].numbers(publisher) - answered
+
+    def _take_unflagged(self, rows: Progressions) -> None:
+        self._take_deliveries(rows)
+        for place in self._only_flagged.keys() & set(rows.key.tolist()):
+            self._only_flagged[place] -= bitmap_of(rows.select(rows.key == place).values()[1])
+
+    def _take_flagged(self, rows: Progressions) -> None:
+        for place in np.unique(rows.key).tolist():
+            came = rows.select(rows.key == place)
+            before = self._only_flagged.get(place, BitMap64())
+            unflagged = self.delivered_seqs(place) - before
+            self._only_flagged[place] = (before | bitmap_of(came.values()[1])) - unflagged
+            self._flagged[place] += int(came.count.sum())
+        self._take_deliveries(rows)
 
     def _take_deliveries(self, rows: Progressions) -> None:
         for place, count in zip(rows.key.tolist(), rows.count.tolist(), strict=True):
@@ -250,6 +283,11 @@ class Ledger:
             counts["received"] += received
             counts["delivered"] += delivered
             counts["duplicates"] += received - delivered
+            came_unflagged = delivered - len(self._only_flagged.get(place, ()))
+            counts["duplicates_unflagged"] += received - self._flagged[place] - came_unflagged
+            if unexpected:
+                dead = self.dead_letters.of(self.pairs[place].publisher)
+                unexpected = len(self.unexpected.numbers(place) - dead)
             counts["out_of_order"] += self._out_of_order[place]
             counts["corrupted"] += self.corrupted.count(place)
             counts["unexpected"] += unexpected

@@ -5,9 +5,12 @@ Fields of the record; what is empty is left out:
 
 `published`, `confirmed`, `nacked`, `returned`, `in_doubt`: tables of the seqs to which that happened, by publisher.
 `sinks` [name, …]: those with deliveries here; `sink` below is a place in this list.
-`delivered`, `corrupted`: tables of the seqs that came, by sink and publisher.
-`repeats`, `out_of_order` [[sink, publisher, n], …]: deliveries whose seq came before in this window; deliveries out of
-order.
+`delivered`, `flagged`, `corrupted`: tables of the seqs that came, by sink and publisher: without the redelivered flag,
+with it, and with another body than was sent.
+`repeats`, `flagged_repeats`, `out_of_order` [[sink, publisher, n], …]: deliveries whose seq came before in this window,
+without and with the flag; deliveries out of order.
+`deaths` [[queue, reason], …]: of the dead letters told here. `dead_letters`: a table of the seqs, where `sink` is a
+place in `deaths`.
 `foreign`, `redelivered` {sink name: n}.
 
 A table is {`publisher`: […], (`sink`: […],) `first`: […], `count`: […], `step`: […]}: row i is the seqs first, first +
@@ -30,13 +33,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.measure.bitmap import bitmap_of, bitmap_of_text, numbers_of, text_of
+from loadtest.measure.dead_letters import Death
 from loadtest.measure.progressions import Progressions, of_ascending, united
 from loadtest.stamp import MAX_PUBLISHER_ID, PUBLISHER_ID_BITS
 
 PUBLISHER_BITS: Final = PUBLISHER_ID_BITS
 PUBLISHER_MASK: Final = MAX_PUBLISHER_ID
 PUBLISHER_TABLES: Final = ("published", "confirmed", "nacked", "returned", "in_doubt")
-DELIVERY_TABLES: Final = ("delivered", "corrupted")
+DELIVERY_TABLES: Final = ("delivered", "flagged", "corrupted", "dead_letters")
+COUNT_LISTS: Final = ("repeats", "flagged_repeats", "out_of_order")
 # From so many rows of one key on, a bitmap is smaller than the rows as JSON.
 _BITMAP_ROWS: Final = 32
 # From so many rows on, a record is packed: below, people can read it.
@@ -48,8 +53,8 @@ class LedgerDelta:
     """
     The changes of one window.
 
-    Publisher tables have the publisher id as key. Delivery tables, `repeats` and `out_of_order` have `sink << 20 |
-    publisher`, with `sink` a place in `sinks`.
+    Publisher tables have the publisher id as key. Delivery tables and the lists of counts have `sink << 20 |
+    publisher`, with `sink` a place in `sinks`; `dead_letters` one in `deaths`.
     """
 
     published: Progressions = field(default_factory=Progressions.empty)
@@ -59,8 +64,12 @@ class LedgerDelta:
     in_doubt: Progressions = field(default_factory=Progressions.empty)
     sinks: tuple[str, ...] = ()
     delivered: Progressions = field(default_factory=Progressions.empty)
+    flagged: Progressions = field(default_factory=Progressions.empty)
     corrupted: Progressions = field(default_factory=Progressions.empty)
+    deaths: tuple[Death, ...] = ()
+    dead_letters: Progressions = field(default_factory=Progressions.empty)
     repeats: dict[int, int] = field(default_factory=dict)
+    flagged_repeats: dict[int, int] = field(default_factory=dict)
     out_of_order: dict[int, int] = field(default_factory=dict)
     foreign: dict[str, int] = field(default_factory=dict)
     redelivered: dict[str, int] = field(default_factory=dict)
@@ -69,7 +78,8 @@ class LedgerDelta:
         """Return the JSON form; its fields are in the module's docstring."""
         record: dict[str, Any] = {name: _table(getattr(self, name), with_sink=False) for name in PUBLISHER_TABLES}
         record |= {name: _table(getattr(self, name), with_sink=True) for name in DELIVERY_TABLES}
-        record |= {"repeats": _counts(self.repeats), "out_of_order": _counts(self.out_of_order)}
+        record |= {name: _counts(getattr(self, name)) for name in COUNT_LISTS}
+        record["deaths"] = [list(death) for death in self.deaths]
         record |= {"sinks": list(self.sinks), "foreign": self.foreign, "redelivered": self.redelivered}
         record = {name: value for name, value in record.items() if value}
         rows = sum(len(getattr(self, name)) for name in PUBLISHER_TABLES + DELIVERY_TABLES)
@@ -92,12 +102,12 @@ class LedgerDelta:
                 record = json.loads(zlib.decompress(base64.b64decode(record["zlib"], validate=True)))
             except zlib.error as error:
                 raise ValueError(f"packed ledger: {error}") from error
-        tables = {name: _of_table(record.get(name)) for name in PUBLISHER_TABLES + DELIVERY_TABLES}
+        tables: dict[str, Any] = {name: _of_table(record.get(name)) for name in PUBLISHER_TABLES + DELIVERY_TABLES}
+        tables |= {name: _of_counts(record.get(name, ())) for name in COUNT_LISTS}
         return cls(
             **tables,
             sinks=tuple(record.get("sinks", ())),
-            repeats=_of_counts(record.get("repeats", ())),
-            out_of_order=_of_counts(record.get("out_of_order", ())),
+            deaths=tuple((str(queue), str(reason)) for queue, reason in record.get("deaths", ())),
             foreign=dict(record.get("foreign", {})),
             redelivered=dict(record.get("redelivered", {})),
         )

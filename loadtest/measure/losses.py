@@ -2,15 +2,17 @@
 What is missing when a run has ended: which confirmed messages never came, at which sink.
 
 Lost is a promise broken: confirmed, not returned as unroutable, due at a sink by the publisher's routes, and never
-delivered there, less those that still stand in the sink's queue. A message published without confirms was promised
-nothing: it is *undelivered*. A message in doubt that never came has *vanished*, and nobody can be blamed.
+delivered there, less those that still stand in the sink's queue and those that the broker was told to take out of it:
+dead letters, which are known one by one, and what it says that it dropped, expired or beyond a queue's length. A
+message published without confirms was promised nothing: it is *undelivered*. A message in doubt that never came has
+*vanished*, and nobody can be blamed.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -32,6 +34,23 @@ class LostMessage(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Drops:
+    """
+    What the broker dropped without handing it on, as it says.
+
+    Attributes:
+        counts: Messages by reason, `expired` or `maxlen`, of all queues that hand on no dead letters.
+        may: By sink, the reasons for which its queue may drop.
+    """
+
+    counts: Mapping[str, int]
+    may: Mapping[str, Sequence[str]]
+
+
+NO_DROPS: Final = Drops({}, {})
+
+
+@dataclass(frozen=True, slots=True)
 class Losses:
     """
     Counts of (message, sink) pairs.
@@ -39,17 +58,21 @@ class Losses:
     Attributes:
         lost: Confirmed, due, never delivered, and not in the queue either.
         remaining: Confirmed, due, not delivered, and still in the queue.
+        expired, overflowed: Confirmed, due, not delivered, not in the queue, and dropped by the broker as it was told
+            to: because their time to live was over, or as the queue was full.
         undelivered: Published and neither answered nor delivered; also confirmed ones of a publisher whose routes are
             not known and of which no sink saw anything, since they may have gone where this run does not look.
         vanished: In doubt and not delivered.
-        by_publisher: lost, by publisher id. Where some of a sink's missing messages are still in its queue, which ones
-            they are is not known: they are taken off the publishers in order of their ids.
-        examples: Up to 100 of the lost, lowest seqs first, by publisher. Where some are still in the queue, these may
-            be among them.
+        by_publisher: lost, by publisher id. Where some of a sink's missing messages are still in its queue, or were
+            dropped, which ones they are is not known: they are taken off the publishers in order of their ids.
+        examples: Up to 100 of the lost, lowest seqs first, by publisher. Where some are still in the queue, or were
+            dropped, these may be among them.
     """
 
     lost: int
     remaining: int
+    expired: int
+    overflowed: int
     undelivered: int
     vanished: int
     by_publisher: dict[int, int]
@@ -66,13 +89,14 @@ class _Missing:
         return sum(map(len, self.by_publisher.values()))
 
 
-def find_losses(ledger: Ledger, left: Mapping[str, int]) -> Losses:
+def find_losses(ledger: Ledger, left: Mapping[str, int], drops: Drops = NO_DROPS) -> Losses:
     """
     Return what is missing.
 
     Args:
         ledger: After the last window.
         left: Messages still in each sink's queue after the drain; a sink that is not named has none.
+        drops: What the broker dropped.
     """
     missing: dict[str | None, _Missing] = {}
     counts: Counter[str] = Counter()
@@ -89,17 +113,17 @@ def find_losses(ledger: Ledger, left: Mapping[str, int]) -> Losses:
                 counts["undelivered"] += len(confirmed)
             elif confirmed:
                 missing.setdefault(sink, _Missing()).by_publisher[publisher] = confirmed
-    return _settle(missing, left, counts)
+    return _settle(missing, left, drops, counts)
 
 
 def _absent(ledger: Ledger, publisher: int) -> Iterator[tuple[str | None, BitMap64]]:
-    """Yield the published seqs that did not come, by sink where the routes are known."""
+    """Yield the published seqs that did not come and did not die either, by sink where the routes are known."""
     routes = ledger.routes.get(publisher)
     if routes is None:
         absent = ledger.tables["published"].numbers(publisher)
         for place in ledger.pairs_of.get(publisher, ()):
             absent -= ledger.delivered_seqs(place)
-        yield None, absent
+        yield None, absent - ledger.dead_letters.of(publisher)
     else:
         for sink in dict.fromkeys(itertools.chain.from_iterable(routes)):
             yield sink, _absent_at(ledger, publisher, sink, Turns.at(sink, routes))
@@ -116,7 +140,7 @@ def _absent_at(ledger: Ledger, publisher: int, sink: str, turns: Turns) -> BitMa
         return BitMap64()
     else:
         holes = ledger.delivered.holes(place, due)
-    return turns.seqs_bitmap(holes) & published.numbers(publisher)
+    return (turns.seqs_bitmap(holes) & published.numbers(publisher)) - ledger.dead_letters.of(publisher, sink)
 
 
 def _answered(ledger: Ledger, publisher: int) -> BitMap64:
@@ -126,25 +150,34 @@ def _answered(ledger: Ledger, publisher: int) -> BitMap64:
     return confirmed | nacked | returned | in_doubt
 
 
-def _settle(missing: dict[str | None, _Missing], left: Mapping[str, int], counts: Counter[str]) -> Losses:
-    """Take what is still in the queues off what is missing."""
+def _settle(missing: dict[str | None, _Missing], left: Mapping[str, int], drops: Drops, counts: Counter[str]) -> Losses:
+    """Take what is still in the queues, and what was dropped as told, off what is missing."""
     # Messages whose route is unknown may stand in any queue that no known route accounts for.
     unclaimed = sum(count for sink, count in left.items() if sink not in missing)
+    dropped = Counter(drops.counts)
     lost_of: Counter[int] = Counter()
     examples: list[LostMessage] = []
     for sink, absent in missing.items():
         remaining = min(absent.count(), unclaimed if sink is None else left.get(sink, 0))
         counts["remaining"] += remaining
-        counts["lost"] += absent.count() - remaining
-        if absent.count() > remaining:
+        explained = remaining
+        for reason in drops.may.get(sink, ()) if sink is not None else ():
+            count = min(absent.count() - explained, dropped[reason])
+            dropped[reason] -= count
+            counts[reason] += count
+            explained += count
+        counts["lost"] += absent.count() - explained
+        if absent.count() > explained:
             examples += _examples(sink, absent)
         for publisher, seqs in absent.by_publisher.items():
-            taken = min(len(seqs), remaining)
-            remaining -= taken
+            taken = min(len(seqs), explained)
+            explained -= taken
             lost_of[publisher] += len(seqs) - taken
     return Losses(
         lost=counts["lost"],
         remaining=counts["remaining"],
+        expired=counts["expired"],
+        overflowed=counts["maxlen"],
         undelivered=counts["undelivered"],
         vanished=counts["vanished"],
         by_publisher={publisher: count for publisher, count in sorted(lost_of.items()) if count},

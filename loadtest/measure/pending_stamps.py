@@ -18,7 +18,7 @@ from loadtest.measure.pending import CAPACITY, LEAST_ROOM
 from loadtest.stamp import STAMP_BYTES, STAMP_DTYPE, STAMP_VOID
 
 Int64s = NDArray[np.int64]
-_RUN_FIELDS: Final = 3
+_RUN_FIELDS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Arrived:
     lateness_us: Int64s
     seq: Int64s
     intended_ns: Int64s
+    flagged: NDArray[np.bool_] | None
+    """Which had the redelivered flag; None if none had."""
 
     def where(self, kept: NDArray[np.bool_]) -> Arrived:
         """Return those for which *kept* is true."""
@@ -46,6 +48,7 @@ class Arrived:
             self.lateness_us[kept],
             self.seq[kept],
             self.intended_ns[kept],
+            None if self.flagged is None else self.flagged[kept],
         )
 
 
@@ -63,24 +66,24 @@ class PendingStamps:
         self._runs: list[int] = []
         self._allocate(0)
 
-    def append_run(self, source: int, read_ns: int, stamps: NDArray[np.void]) -> bool:
+    def append_run(self, source: int, read_ns: int, stamps: NDArray[np.void], *, flagged: bool = False) -> bool:
         """Copy a run of stamps (items of 24 opaque bytes) in; True says that it is time to take them."""
         start = self.used
         end = start + len(stamps)
         if end > self._room:
             self._grow(end)
         self._rows[start:end] = stamps
-        self._runs += (end, source, read_ns)
+        self._runs += (end, source, read_ns, flagged)
         self.used = end
         return end >= CAPACITY
 
-    def append_one(self, source: int, read_ns: int, stamp: bytes) -> bool:
+    def append_one(self, source: int, read_ns: int, stamp: bytes, *, flagged: bool = False) -> bool:
         """Copy one stamp in; True says that it is time to take them."""
         end = self.used + 1
         if end > self._room:
             self._grow(end)
         self._memory[self.used * STAMP_BYTES : end * STAMP_BYTES] = stamp
-        self._runs += (end, source, read_ns)
+        self._runs += (end, source, read_ns, flagged)
         self.used = end
         return end >= CAPACITY
 
@@ -92,6 +95,8 @@ class PendingStamps:
         lateness_us: ArrayLike,
         seqs: ArrayLike,
         intended_ns: ArrayLike,
+        *,
+        flagged: bool = False,
     ) -> bool:
         """Copy a run in that comes as columns, of any integer type; True says that it is time to take them."""
         stamps = np.empty(len(seqs), STAMP_DTYPE)  # type: ignore[arg-type]
@@ -99,7 +104,7 @@ class PendingStamps:
         stamps["lateness_us"] = lateness_us
         stamps["seq"] = seqs
         stamps["intended_ns"] = intended_ns
-        return self.append_run(source, read_ns, stamps.view(STAMP_VOID))
+        return self.append_run(source, read_ns, stamps.view(STAMP_VOID), flagged=flagged)
 
     def take(self) -> Arrived:
         """Return what is pending and begin anew."""
@@ -115,6 +120,7 @@ class PendingStamps:
             lateness_us=stamps["lateness_us"].astype(np.int64),
             seq=stamps["seq"].astype(np.int64),
             intended_ns=stamps["intended_ns"].astype(np.int64),
+            flagged=np.repeat(runs[:, 3] != 0, lengths) if runs[:, 3].any() else None,
         )
 
     def _grow(self, needed: int) -> None:

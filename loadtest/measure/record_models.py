@@ -96,11 +96,17 @@ class LedgerModel(_Model):
     returned: PublishedModel | None = Field(default=None, description="Came back as unroutable.")
     in_doubt: PublishedModel | None = Field(default=None, description="Got no answer before their connection ended.")
     sinks: list[str] = Field(default=[], description="The sinks that messages came to in this window.")
-    delivered: DeliveredModel | None = Field(default=None, description="Taken by consumers and getters.")
+    delivered: DeliveredModel | None = Field(default=None, description="Taken without the redelivered flag.")
+    flagged: DeliveredModel | None = Field(default=None, description="The same, with the redelivered flag.")
     corrupted: DeliveredModel | None = Field(default=None, description="Taken with another body than was sent.")
-    repeats: list[tuple[Place, PublisherId, Count]] = Field(
-        default=[], description="[sink, publisher, messages]: taken more than once within the window."
+    deaths: list[tuple[str, str]] = Field(default=[], description="[queue, reason] of the dead letters told here.")
+    dead_letters: DeliveredModel | None = Field(
+        default=None, description="Dead letters; `sink` is a place in `deaths`."
     )
+    repeats: list[tuple[Place, PublisherId, Count]] = Field(
+        default=[], description="[sink, publisher, messages]: taken more than once within the window, without the flag."
+    )
+    flagged_repeats: list[tuple[Place, PublisherId, Count]] = Field(default=[], description="The same, with the flag.")
     out_of_order: list[tuple[Place, PublisherId, Count]] = Field(
         default=[], description="[sink, publisher, messages]: taken after a later one."
     )
@@ -162,6 +168,9 @@ class RunModel(BaseModel):
     groups: dict[str, GroupOfRunModel] = Field(description="By the group's name.")
     publishers: list[PublisherModel] = Field(description="Every publisher of every group.")
     sinks: list[str] = Field(description="Those that are consumed.")
+    may_drop: dict[str, list[str]] = Field(
+        default={}, description="By sink: why the broker may drop what is in that queue (expired, maxlen)."
+    )
     broker: dict[str, Any] = Field(default={}, description="What is known of the broker: as in result.json.")
     generator: dict[str, Any] = Field(default={}, description="What is known of this machine: as in result.json.")
 
@@ -201,6 +210,9 @@ class UsersModel(_Model):
     type: Literal["users"]
     worker: Worker
     taken: dict[str, list[tuple[Count, Count]]] = Field(description="By group: [user from 0, messages].")
+    blocked: list[tuple[PublisherId, Count]] = Field(
+        default=[], description="[publisher, ns] that the broker had its connection blocked."
+    )
 
 
 class QueueModel(_Model):
@@ -209,6 +221,21 @@ class QueueModel(_Model):
     type: Literal["queue"]
     sink: str = Field(description="The queue.")
     left: Count = Field(description="Messages, as the broker said.")
+
+
+class DeadLettersModel(_Model):
+    """The dead letters that were found in a queue after the drain, which nobody consumes."""
+
+    type: Literal["dead_letters"]
+    queue: str = Field(description="The queue.")
+    ledger: LedgerModel = Field(description="`deaths` and `dead_letters`.")
+
+
+class DroppedModel(_Model):
+    """What the broker dropped during the run without handing it on, as its own counters have it."""
+
+    type: Literal["dropped"]
+    counts: dict[str, Count] = Field(description="Messages by reason: expired, maxlen.")
 
 
 class EndModel(_Model):
@@ -222,7 +249,16 @@ class EndModel(_Model):
 
 
 AnyRecord = Annotated[
-    RunModel | PhaseModel | WindowModel | EventModel | BrokerModel | UsersModel | QueueModel | EndModel,
+    RunModel
+    | PhaseModel
+    | WindowModel
+    | EventModel
+    | BrokerModel
+    | UsersModel
+    | QueueModel
+    | DeadLettersModel
+    | DroppedModel
+    | EndModel,
     Discriminator("type"),
 ]
 RECORD: Final[TypeAdapter[Any]] = TypeAdapter(AnyRecord)

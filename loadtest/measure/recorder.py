@@ -13,6 +13,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from loadtest.measure.dead_letters import Death, DyingMessages
 from loadtest.measure.delivery_recorder import DeliveryGroup, DeliveryRecorder
 from loadtest.measure.group_recorder import GroupRecorder
 from loadtest.measure.ledger_delta import PUBLISHER_BITS, PUBLISHER_MASK, PUBLISHER_TABLES, LedgerDelta
@@ -123,7 +124,8 @@ class Recorder:
     def _take_ledger(self) -> LedgerDelta:
         taken = [group.take_ledger() for group in self._publishers.values()]
         tables = {name: united([changes[name] for changes in taken]) for name in PUBLISHER_TABLES}
-        delivered, repeats = self._take_delivered()
+        delivered, flagged, repeats, flagged_repeats = self._take_delivered()
+        deaths, dead_letters = self._take_dead_letters()
         corrupted = united([group.take_corrupted() for group in self._deliveries.values()])
         out_of_order: Counter[int] = Counter()
         foreign: Counter[str] = Counter()
@@ -135,35 +137,62 @@ class Recorder:
             group.forget_counts()
         names = list(self._sinks)
         used = np.unique(
-            np.concatenate([delivered.key, corrupted.key, np.array([*repeats, *out_of_order], dtype=np.int64)]).astype(
-                np.int64
-            )
+            np.concatenate(
+                [
+                    delivered.key,
+                    flagged.key,
+                    corrupted.key,
+                    np.array([*repeats, *flagged_repeats, *out_of_order], dtype=np.int64),
+                ]
+            ).astype(np.int64)
             >> PUBLISHER_BITS
         )
         return LedgerDelta(
             **tables,
             sinks=tuple(names[place] for place in used.tolist()),
             delivered=_renamed(delivered, used),
+            flagged=_renamed(flagged, used),
+            deaths=deaths,
+            dead_letters=dead_letters,
             corrupted=_renamed(corrupted, used),
             repeats=_renamed_counts(repeats, used),
+            flagged_repeats=_renamed_counts(flagged_repeats, used),
             out_of_order=_renamed_counts(out_of_order, used),
             foreign=dict(foreign),
             redelivered=dict(redelivered),
         )
 
-    def _take_delivered(self) -> tuple[Progressions, Counter[int]]:
-        """Return what came to all groups, and the repeats, within a group and where several take from one sink."""
+    def _take_delivered(self) -> tuple[Progressions, Progressions, Counter[int], Counter[int]]:
+        """
+        Return what came to all groups without the redelivered flag and with it, and the repeats of both.
+
+        Repeats are within a group, and where several groups take from one sink.
+        """
         pieces = [group.take_delivered() for group in self._deliveries.values()]
-        delivered = united(pieces)
-        repeats: Counter[int] = Counter()
+        delivered, repeats = _together([unflagged for unflagged, _ in pieces])
+        flagged, flagged_repeats = _together([flagged for _, flagged in pieces])
         for group in self._deliveries.values():
             repeats.update(group.repeats)
-        if sum(int(piece.count.sum()) for piece in pieces) > int(delivered.count.sum()):
-            several: Counter[int] = Counter()
-            for rows in pieces:
-                several.update(_counts_by_key(rows))
-            repeats.update(several - _counts_by_key(delivered))
-        return delivered, repeats
+            flagged_repeats.update(group.flagged_repeats)
+        return delivered, flagged, repeats, flagged_repeats
+
+    def _take_dead_letters(self) -> tuple[tuple[Death, ...], Progressions]:
+        """Return the deaths that were told, and the seqs by place in them."""
+        everywhere = DyingMessages()
+        for group in self._deliveries.values():
+            everywhere.join(group.dying)
+        return everywhere.take()
+
+
+def _together(pieces: list[Progressions]) -> tuple[Progressions, Counter[int]]:
+    """Return the union of what came to several groups, and by key how often a seq came to more than one."""
+    union = united(pieces)
+    repeats: Counter[int] = Counter()
+    if sum(int(piece.count.sum()) for piece in pieces) > int(union.count.sum()):
+        for rows in pieces:
+            repeats.update(_counts_by_key(rows))
+        repeats -= _counts_by_key(union)
+    return union, repeats
 
 
 def _counts_by_key(rows: Progressions) -> Counter[int]:

@@ -11,6 +11,7 @@ Every record has a `type`. In the order in which they usually come:
     `users`: int, …}} · `publishers` [{`id`, `group`, `confirms`: bool, `routes`: [[sink, …], …] or null}] · `sinks`
     [consumed sinks].
     `routes[seq % len(routes)]` are the consumed sinks that message *seq* must reach; null where that cannot be known.
+    `may_drop` {sink: [reason, …]}: why the broker may drop what is in that queue, by the scenario's own topology.
     Other keys (broker, generator, fingerprint …) are kept as they are.
 `phase`
     `phase` connecting|warm_up|measured|drain|done · `at_ns` instant at which it began.
@@ -22,10 +23,16 @@ Every record has a `type`. In the order in which they usually come:
     What the broker, and the machine, said of themselves: `at_ns` instant · `gauges` {name: number}. Several a second,
     each with other gauges; one that was not told is not there.
 `users`
-    What the users of one worker took over the whole run: `worker` · `taken` {group: [[user from 0, messages], …]}.
-    Comes once from each, before the end.
+    What the users of one worker took over the whole run: `worker` · `taken` {group: [[user from 0, messages], …]} ·
+    `blocked` [[publisher, ns], …] for how long the broker had their connections blocked. Comes once from each, before
+    the end.
 `queue`
     `sink` · `left`: messages still in that sink's queue after the drain, read from the broker.
+`dead_letters`
+    `queue`, of which nobody took · `ledger`: the dead letters found in it after the drain, as in a window.
+`dropped`
+    `counts` {reason: n}: messages that the broker dropped during the run without handing them on, as its own counters
+    have it; `expired` and `maxlen`.
 `end` (last, once)
     `at_ns` · `ended_at` UTC, ISO 8601 · `complete`: false where the run was cut short · `reason`: a sentence, or null.
 
@@ -55,6 +62,7 @@ def run_record(
     groups: Mapping[str, Mapping[str, Any]],
     publishers: Iterable[Mapping[str, Any]],
     sinks: Iterable[str],
+    may_drop: Mapping[str, Sequence[str]] | None = None,
     **extra: Any,
 ) -> Record:
     """Return the record that opens a run; its fields are in the module's docstring."""
@@ -67,6 +75,7 @@ def run_record(
         "groups": {name: dict(group) for name, group in groups.items()},
         "publishers": [dict(publisher) for publisher in publishers],
         "sinks": list(sinks),
+        **({"may_drop": {sink: list(reasons) for sink, reasons in may_drop.items()}} if may_drop else {}),
         **extra,
     }
 
@@ -96,14 +105,34 @@ def broker_record(at_ns: int, gauges: Mapping[str, float]) -> Record:
     return {"type": "broker", "at_ns": at_ns, "gauges": dict(gauges)}
 
 
-def users_record(worker: str, taken: Mapping[str, Mapping[int, int]]) -> Record:
-    """Return the record of the messages that each user of a worker took, by group and number of the user."""
-    return {"type": "users", "worker": worker, "taken": {name: sorted(by.items()) for name, by in taken.items()}}
+def users_record(
+    worker: str, taken: Mapping[str, Mapping[int, int]], blocked: Mapping[int, int] | None = None
+) -> Record:
+    """
+    Return the record of what the users of a worker came to.
+
+    Args:
+        worker: Its name.
+        taken: Messages that each user took, by group and number of the user.
+        blocked: For how long publishers were blocked by the broker, in ns, by publisher id.
+    """
+    record = {"type": "users", "worker": worker, "taken": {name: sorted(by.items()) for name, by in taken.items()}}
+    return record | {"blocked": sorted(blocked.items())} if blocked else record
 
 
 def queue_record(sink: str, left: int) -> Record:
     """Return the record of the messages left in a sink's queue after the drain."""
     return {"type": "queue", "sink": sink, "left": left}
+
+
+def dead_letters_record(queue: str, ledger: Mapping[str, Any]) -> Record:
+    """Return the record of the dead letters found in a queue after the drain."""
+    return {"type": "dead_letters", "queue": queue, "ledger": dict(ledger)}
+
+
+def dropped_record(counts: Mapping[str, int]) -> Record:
+    """Return the record of what the broker dropped during the run, by reason."""
+    return {"type": "dropped", "counts": dict(counts)}
 
 
 def end_record(at_ns: int, ended_at: str, *, complete: bool, reason: str | None = None) -> Record:

@@ -131,6 +131,9 @@ def _put_ledger(page: Page, totals: TotalsPart, ledger: LedgerPart) -> None:
     odd = (
         "rejected",
         "requeued",
+        "dead_lettered",
+        "expired",
+        "overflowed",
         "duplicates",
         "redelivered",
         "out_of_order",
@@ -183,7 +186,10 @@ def lost_text(lost: LostPart) -> str:
     """Return which message is lost, where, and when it was sent."""
     where = f" for {lost.sink}" if lost.sink is not None else ""
     sent = "" if lost.sent_from_s is None else f", sent {span_text(lost.sent_from_s)} to {span_text(lost.sent_to_s)} in"
-    return f"publisher {lost.publisher} seq {count_text(lost.seq)}{where}{sent}"
+    confirmed = ""
+    if lost.confirmed_from_s is not None:
+        confirmed = f", confirmed {span_text(lost.confirmed_from_s)} to {span_text(lost.confirmed_to_s)} in"
+    return f"publisher {lost.publisher} seq {count_text(lost.seq)}{where}{sent}{confirmed}"
 
 
 def _put_series(page: Page, result: RunResult) -> None:

@@ -24,7 +24,7 @@ from loadtest.report.html_page.heat_map import HeatMaps
 from loadtest.report.read import JOURNAL_NAME, read_collector
 from loadtest.result.build import build_result
 from loadtest.result.document import RunResult
-from loadtest.result.sent_times import SentTimes
+from loadtest.result.lost_times import LostTimes
 
 
 def write_results(folder: Path, collector: Collector) -> RunResult:
@@ -40,13 +40,13 @@ def write_results(folder: Path, collector: Collector) -> RunResult:
     faults: list[str] = []
     result = build_result(collector)
     logs = IntervalLogs(datetime.fromisoformat(result.started_at), collector.start_ns)
-    sent_times = SentTimes(result)
+    lost_times = LostTimes(result)
     heat = HeatMaps(collector.start_ns)
     try:
-        _read_again(folder / JOURNAL_NAME, (logs.take, sent_times.take, heat.take))
+        _read_again(folder / JOURNAL_NAME, (logs.take, lost_times.take, heat.take))
     except ResultsError as error:
         faults.append(str(error))
-    result = sent_times.dated()
+    result = lost_times.dated()
     for name, content in (*_files(result, heat), *logs.files()):
         try:
             write_file(folder, name, content)

@@ -116,6 +116,10 @@ class TotalsPart(Part):
     unpublished: int
     dropped: int = Field(default=0, description="Arrivals that fell due and were never sent (on_outage: drop).")
     republished: int = Field(default=0, description="Messages in doubt that were written again (in_doubt: republish).")
+    duplicates_unflagged: int = Field(default=0, description="Duplicates without the redelivered flag.")
+    dead_lettered: int = Field(default=0, description="Taken out of a queue by the broker, and handed on.")
+    expired: int = Field(default=0, description="Dropped by the broker: their time to live was over.")
+    overflowed: int = Field(default=0, description="Dropped by the broker: their queue was full (x-max-length).")
     rejected: int = Field(default=0, description="Deliveries that consumers refused, not to come again.")
     requeued: int = Field(default=0, description="Deliveries that consumers refused, to come again.")
 
@@ -219,6 +223,8 @@ class LostPart(Part):
     sink: str | None = Field(description="Where it did not come; null: nowhere, and where it should have is not known.")
     sent_from_s: float | None = Field(description="Sent between this, in s after `started_at`, ...")
     sent_to_s: float | None = Field(description="... and this; null where the journal does not tell.")
+    confirmed_from_s: float | None = Field(default=None, description="Confirmed between this, ...")
+    confirmed_to_s: float | None = Field(default=None, description="... and this.")
 
 
 class PublisherPart(Part):
@@ -234,6 +240,7 @@ class PublisherPart(Part):
     in_doubt: int
     unconfirmed: int
     lost: int
+    blocked_s: float = Field(default=0.0, description="How long the broker had its connection blocked.")
 
 
 class LedgerPart(Part):
@@ -244,6 +251,9 @@ class LedgerPart(Part):
     publishers: tuple[PublisherPart, ...]
     lost_examples: tuple[LostPart, ...] = Field(description="The first lost messages, by publisher and seq.")
     left: dict[str, int] = Field(description="Messages in each sink's queue after the drain, as the broker said.")
+    dead_letters: dict[str, dict[str, int]] = Field(
+        default={}, description="Messages that the broker took out of a queue and handed on, by queue and reason."
+    )
 
 
 class PhasePart(Part):

@@ -48,7 +48,7 @@ COUNTED_TOTALS: Final = ("offered", *sorted(COUNTED))
 """Totals that a part of the run has too: those that are counted as they happen."""
 
 _TAKER_TOTALS: Final = ("foreign", "redelivered", "corrupted")
-_SHARED_TOTALS: Final = ("duplicates", "out_of_order")
+_SHARED_TOTALS: Final = ("duplicates", "duplicates_unflagged", "out_of_order")
 """Known by sink and not by group: told of a group only if no other takes messages."""
 
 

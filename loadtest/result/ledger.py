@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from loadtest.clock import NS_PER_S
 from loadtest.measure.collector import Collector
 from loadtest.measure.ledger import LedgerTotals
 from loadtest.measure.losses import Losses
@@ -18,6 +19,8 @@ PUBLISHER_TOTALS: Final = ("published", "confirmed", "nacked", "returned", "retu
 _FROM_LEDGER: Final = (
     *PUBLISHER_TOTALS,
     "duplicates",
+    "duplicates_unflagged",
+    "dead_lettered",
     "redelivered",
     "out_of_order",
     "corrupted",
@@ -27,7 +30,7 @@ _FROM_LEDGER: Final = (
 )
 # What the ledger cannot know: whether a message was delivered or got, and what left no message.
 _FROM_COUNTERS: Final = ("offered", "dropped", "republished", "delivered", "got", "get_empty", "rejected", "requeued")
-_FROM_LOSSES: Final = ("lost", "remaining", "undelivered", "vanished")
+_FROM_LOSSES: Final = ("lost", "remaining", "expired", "overflowed", "undelivered", "vanished")
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ def build_ledger(collector: Collector, books: Books) -> LedgerPart:
             for lost in books.losses.examples
         ),
         left=dict(collector.left),
+        dead_letters=collector.ledger.dead_letters.counts(),
     )
 
 
@@ -85,6 +89,7 @@ def _publishers(collector: Collector, books: Books) -> Iterator[PublisherPart]:
             publisher=number,
             group=publisher["group"],
             lost=books.losses.by_publisher.get(number, 0),
+            blocked_s=collector.blocked_ns[number] / NS_PER_S,
             **{name: getattr(books.publishers[number], name) for name in PUBLISHER_TOTALS},
         )
 

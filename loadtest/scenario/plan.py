@@ -235,6 +235,8 @@ class Plan:
     Attributes:
         users: By group, in the scenario's order.
         consumed_sinks: The sinks that some consumer or getter takes from, sorted.
+        dead_letter_queues: The declared queues that dead letters come to and nobody takes from, sorted.
+        may_drop: By sink, why the broker may drop what is in its queue, in its own words.
     """
 
     scenario: Scenario
@@ -244,3 +246,5 @@ class Plan:
     getters: tuple[GetterPlan, ...]
     users: Mapping[str, int]
     consumed_sinks: tuple[str, ...]
+    dead_letter_queues: tuple[str, ...]
+    may_drop: Mapping[str, tuple[str, ...]]

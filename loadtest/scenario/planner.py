@@ -15,6 +15,7 @@ from functools import cached_property
 from loadtest.errors import ScenarioError
 from loadtest.scenario.arrivals import Arrivals, arrivals_of_users
 from loadtest.scenario.body import make_bodies
+from loadtest.scenario.dead_letters import dead_letter_queues, drops_of
 from loadtest.scenario.declared import declared_topology
 from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Group, Paced, Properties, PublisherGroup, ZipfKeys
 from loadtest.scenario.model import Scenario
@@ -86,15 +87,21 @@ class _Planner:
 
     def plan(self) -> Plan:
         groups = self.scenario.publishers.items()
-        publishers = (plan for name, group in groups for plan in self._publishers(name, group))
+        publishers = tuple(plan for name, group in groups for plan in self._publishers(name, group))
+        consumed = tuple(sorted(sink for sinks in self.sinks.values() for sink in sinks))
+        drops = drops_of(self.topology, publishers)
         return Plan(
             scenario=self.scenario,
             topology=self.topology,
-            publishers=tuple(publishers),
+            publishers=publishers,
             consumers=self.consumers,
             getters=self.getters,
             users=self.users,
-            consumed_sinks=tuple(sorted(sink for sinks in self.sinks.values() for sink in sinks)),
+            consumed_sinks=consumed,
+            dead_letter_queues=tuple(
+                queue for queue in dead_letter_queues(self.topology, publishers, self.routes) if queue not in self.sinks
+            ),
+            may_drop={sink: drops[sink] for sink in consumed if sink in drops},
         )
 
     def _publishers(self, name: str, group: PublisherGroup) -> Iterator[PublisherPlan]:

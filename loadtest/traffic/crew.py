@@ -233,7 +233,7 @@ class OwnCrew:
         for at_ns, code, text in events:
             yield event_record(at_ns, code, text)
         if now_ns == 0:
-            yield users_record(self.run.recorder.worker, self._taken_by_user())
+            yield users_record(self.run.recorder.worker, self._taken_by_user(), self._blocked_ns())
 
     def end_publishing(self, stop_ns: int) -> None:
         """Take publishers that are at work as active until *stop_ns*, and no longer."""
@@ -272,6 +272,11 @@ class OwnCrew:
         for intake in self.run.intakes:
             taken.setdefault(intake.seat.group, Counter())[intake.seat.user] += intake.taken
         return taken
+
+    def _blocked_ns(self) -> dict[int, int]:
+        """Return how long publishers were blocked by the broker, in ns, by id."""
+        blocked = ((task.publisher_id, task.blocked_ns()) for task in self.run.tasks)
+        return {publisher: ns for publisher, ns in blocked if publisher is not None and ns}
 
     def _of_all(self, end: Callable[[RunningTask], None]) -> None:
         """Call *end* for all users at once; a fault of ours in it fails the run."""

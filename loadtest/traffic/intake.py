@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loadtest.stamp import STAMP_BYTES, Stamp
+from loadtest.traffic.dead_letters import deaths_of
 from loadtest.wire.stamp import read_stamp
 
 if TYPE_CHECKING:
@@ -44,12 +45,12 @@ class Intake:
     def take_run(self, stamps: NDArray[np.void], read_ns: int, n_bytes: int, redelivered: bool) -> None:
         """Record a run of stamped deliveries of one shape; the recorder tells ours from foreign by their stamps."""
         self.taken += len(stamps)
-        self.recorder.delivered_run(stamps, read_ns, n_bytes, len(stamps) if redelivered else 0)
+        self.recorder.delivered_run(stamps, read_ns, n_bytes, redelivered=redelivered)
 
     def take_one(self, stamp: bytes, read_ns: int, n_bytes: int, redelivered: bool) -> None:
         """Record one stamped delivery; cheaper than a run of one."""
         self.taken += 1
-        self.recorder.delivered_one(stamp, read_ns, n_bytes, int(redelivered))
+        self.recorder.delivered_one(stamp, read_ns, n_bytes, redelivered=redelivered)
 
     def take_unstamped(self, count: int, n_bytes: int, redelivered: bool) -> None:
         """Record deliveries without a stamp."""
@@ -61,6 +62,7 @@ class Intake:
         Record one message that came outside a run.
 
         Returns whether it is whole and one that this run sends, so that messages shaped like it may be taken in runs.
+        Dead letters may not: each tells of its own death.
         """
         stamp = self._ours(read_stamp(properties.headers, body))
         if stamp is None:
@@ -77,9 +79,12 @@ class Intake:
             stamp.lateness_us,
             read_ns,
             len(body),
-            int(redelivered),
+            redelivered=redelivered,
         )
-        return whole
+        deaths = deaths_of(properties.headers)
+        if deaths:
+            self.recorder.dead_lettered(stamp.publisher_id, stamp.seq, deaths)
+        return whole and not deaths
 
     def take_got(self, answer: GetOk, read_ns: int, get_ns: int) -> None:
         """Record one Get-Ok: the message, its message_count, and how long the Get took."""
@@ -91,6 +96,8 @@ class Intake:
                 1, n_bytes, redelivered=int(answer.redelivered), message_counts=answer.message_count, get_ns=get_ns
             )
             return
+        if answer.is_dead_letter:
+            self.recorder.dead_lettered(stamp.publisher_id, stamp.seq, deaths_of(answer.properties.headers))
         if not self._is_whole(stamp, answer.body):
             self.recorder.corrupted(stamp.publisher_id, (stamp.seq,))
         self.recorder.got(
@@ -100,7 +107,7 @@ class Intake:
             stamp.lateness_us,
             read_ns,
             n_bytes,
-            int(answer.redelivered),
+            redelivered=answer.redelivered,
             message_counts=answer.message_count,
             get_ns=get_ns,
         )

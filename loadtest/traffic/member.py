@@ -182,6 +182,11 @@ class Member(ABC, Generic[SeatT]):
         """Return how long a full confirm window has held back what was due, so far."""
         return 0
 
+    @property
+    def publisher_id(self) -> int | None:
+        """The number of a publisher in the run; None of others."""
+        return getattr(self._seat, "publisher_id", None)
+
     def blocked_ns(self) -> int:
         """Return how long the broker has had the connection blocked, so far."""
         since_ns = self._blocked_since_ns

@@ -63,6 +63,10 @@ class RunningTask(Protocol):
     def is_lost(self) -> bool:
         """Whether its connection or channel is gone, or was never there."""
 
+    @property
+    def publisher_id(self) -> int | None:
+        """The number of a publisher in the run; None of others."""
+
     def catch_up(self, now_ns: int) -> None:
         """Count what the clock alone decides, up to *now_ns*: the arrivals that have fallen due."""
 

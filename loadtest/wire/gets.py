@@ -24,6 +24,7 @@ _EXCHANGE_AT: Final = _TAG_AT + _TAG_AND_REDELIVERED.size
 _BASIC_CONTENT: Final = b"\x00\x3c\x00\x00"
 _BODY_SIZE_AT: Final = FRAME_HEAD_BYTES + len(_BASIC_CONTENT)
 _MAX_SHAPES: Final = 64
+X_DEATH: Final = "x-death"
 
 
 class GetOk:
@@ -89,6 +90,13 @@ class GetOk:
         if isinstance(self._properties, bytes):
             self._properties = _decoded(self._properties)
         return self._properties
+
+    @property
+    def is_dead_letter(self) -> bool:
+        """Whether it died in a queue before: then its headers tell of it (docs/dlx.md of RabbitMQ)."""
+        if isinstance(self._properties, bytes):
+            return X_DEATH.encode() in self._properties
+        return X_DEATH in (self._properties.headers or {})
 
     @property
     def stamp(self) -> Stamp | None:

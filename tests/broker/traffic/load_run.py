@@ -10,6 +10,7 @@ from typing import Any, Self
 import gevent
 
 from loadtest.broker.endpoint import Endpoint
+from loadtest.broker.private_cluster import PrivateCluster
 from loadtest.broker.topology import Topology, queue_depths
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.measure.collector import Collector
@@ -19,6 +20,7 @@ from loadtest.result.build import build_result
 from loadtest.result.document import RunResult
 from loadtest.scenario import build_plan, load_scenario
 from loadtest.stamp import run_words
+from loadtest.traffic.aftermath import Aftermath
 from loadtest.traffic.conductor import Conductor
 from loadtest.traffic.crew import OwnCrew
 from loadtest.traffic.gauges import Gauges
@@ -42,6 +44,7 @@ class LoadRun:
     text: str
     nodes: Sequence[Endpoint] = ()
     run_tag: int = RUN_TAG
+    private: PrivateCluster | None = None
     records: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -84,12 +87,16 @@ class LoadRun:
         self.members = [member_for(self.run, seat) for seat in seats_of(self.plan)]
         users = [gevent.spawn(member.live) for member in self.members]
         beside = None if meanwhile is None else gevent.spawn(self._beside, meanwhile)
+        aftermath = Aftermath(self.plan, self.private, [self.endpoint], self.run_tag)
+        aftermath.begin()
         with gevent.Timeout(timeout_s):
             self.conductor.conduct(self._run_record())
         left = len(users) - len(gevent.joinall(users, timeout=1))
         assert not left, f"{left} of {len(users)} users outlive the run"
         if beside is not None:
             beside.get(timeout=1)
+        for record in aftermath.records():
+            self._take(record)
         failure = self.run.failure
         self._take(end_record(monotonic_ns(), "now", complete=failure is None, reason=failure))
         return build_result(self.collector)
@@ -121,6 +128,7 @@ class LoadRun:
                 for seat in plan.publishers
             ],
             sinks=plan.consumed_sinks,
+            may_drop=plan.may_drop,
             broker={},
             generator={},
         )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from loadtest.measure.ledger import Ledger
-from loadtest.measure.losses import find_losses
+from loadtest.measure.losses import Drops, find_losses
 from loadtest.measure.recorder import Recorder
 
 
@@ -36,6 +36,26 @@ def test_what_is_left_in_the_queue_is_not_lost(left: int, lost: int, remaining: 
 
     assert (losses.lost, losses.remaining, losses.by_publisher) == (lost, remaining, {7: lost} if lost else {})
     assert bool(losses.examples) == bool(lost)
+
+
+@pytest.mark.parametrize(
+    "counts, may, expected",
+    [
+        ({"expired": 2, "maxlen": 9}, {"q": ["expired"]}, (1, 2, 0)),
+        ({"expired": 2, "maxlen": 9}, {"q": ["expired", "maxlen"]}, (0, 2, 1)),
+        ({"expired": 9}, {"other": ["expired"]}, (3, 0, 0)),
+        ({"maxlen": 9}, {"q": ["expired"]}, (3, 0, 0)),
+    ],
+    ids=["one reason", "two reasons", "another queue", "a reason that the queue does not have"],
+)
+def test_what_the_broker_dropped_as_told_is_not_lost(
+    counts: dict[str, int], may: dict[str, list[str]], expected: tuple[int, int, int]
+) -> None:
+    """No more than it says, and only of queues that may drop for that reason."""
+    losses = find_losses(_ordinary_ledger(1000, [5, 6, 7]), {}, Drops(counts, may))
+
+    assert (losses.lost, losses.expired, losses.overflowed) == expected
+    assert sum(losses.by_publisher.values()) == losses.lost
 
 
 def test_what_is_left_is_taken_off_the_first_publishers() -> None:

@@ -53,7 +53,7 @@ RECORDS = list(staged())
 TYPES = sorted({record["type"] for record in RECORDS})
 # Keys that are names of somebody's: of groups, queues, latencies, gauges. Any may be there.
 NAMED = {"groups", "counters", "histograms", "warm_up", "series", "message_counts", "gauges", "taken"}
-NAMED |= {"foreign", "redelivered", "scenario", "broker", "generator"}
+NAMED |= {"foreign", "redelivered", "scenario", "broker", "dead_letters", "dropped", "generator"}
 
 
 def is_taken(record: Any) -> bool:

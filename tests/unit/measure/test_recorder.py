@@ -140,7 +140,7 @@ def test_rows_of_every_count() -> None:
     publisher.returned(_array(3, 4))
     publisher.in_doubt(_array(7))
     delivery = recorder.delivery("billing", "q")
-    delivery.delivered(3, _array(0, 1), _array(0, 0), _array(0, 0), MS, 2, redelivered=1)
+    delivery.delivered(3, _array(0, 1), _array(0, 0), _array(0, 0), MS, 2, redelivered=True)
     delivery.corrupted(3, _array(1))
     delivery.foreign(2, 4, redelivered=1)
     window = _cut(recorder)
@@ -159,7 +159,7 @@ def test_rows_of_every_count() -> None:
         "delivered": 4,
         "corrupted": 1,
         "foreign": 2,
-        "redelivered": 2,
+        "redelivered": 3,
     }
     assert [list(table) for table in (ledger.published, ledger.nacked, ledger.returned, ledger.in_doubt)] == [
         [(3, 0, 8, 1)],
@@ -167,7 +167,7 @@ def test_rows_of_every_count() -> None:
         [(3, 3, 2, 1)],
         [(3, 7, 1, 1)],
     ]
-    assert (ledger.sinks, list(ledger.corrupted), ledger.redelivered) == (("q",), [(3, 1, 1, 1)], {"q": 2})
+    assert (ledger.sinks, list(ledger.corrupted), ledger.redelivered) == (("q",), [(3, 1, 1, 1)], {"q": 3})
 
 
 def test_outstanding_is_what_has_no_answer() -> None:

@@ -87,6 +87,7 @@ def test_lost_messages_are_dated_from_the_journal(tmp_path: Path) -> None:
     (lost,) = write_results(tmp_path, run.collector()).ledger.lost_examples
 
     assert (lost.seq, lost.sent_from_s, lost.sent_to_s) == (19, 1.0, 2.0)
+    assert (lost.confirmed_from_s, lost.confirmed_to_s) == (1.0, 2.0)
 
 
 def test_killed_run_is_regenerated_and_marked_incomplete(tmp_path: Path) -> None:

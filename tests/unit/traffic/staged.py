@@ -31,6 +31,7 @@ class StagedTask:
 
     def __init__(self) -> None:
         self.is_lost = False
+        self.publisher_id: int | None = None
         self.calls: list[str] = []
         self.in_flight = 0
         self.in_work = 0

@@ -1,0 +1,108 @@
+"""
+How many messages a broker has dropped since its nodes started, expired or out of a full queue, and handed on to nobody.
+
+RabbitMQ counts them for all queues together (3.10 and later). Private nodes are asked by `rabbitmqctl`, other brokers
+at their Prometheus endpoint.
+
+Source: rabbit_global_counters.erl; `rabbitmq_global_messages_dead_lettered_*_total` with
+    dead_letter_strategy="disabled" of rabbitmq_prometheus.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
+
+from loadtest.broker.http_client import HttpClient
+from loadtest.broker.rabbitmqctl import evaluate
+from loadtest.broker.sampler import PROMETHEUS_PORT
+from loadtest.errors import BrokerError
+
+if TYPE_CHECKING:
+    from loadtest.broker.endpoint import Endpoint
+    from loadtest.broker.private_cluster import PrivateCluster
+
+REASONS: Final = ("expired", "maxlen")
+
+# Labels are a property list (3.10), or a map.
+_EXPRESSION: Final = (
+    "Label = fun(K, L) when is_list(L) -> proplists:get_value(K, L); (K, M) -> maps:get(K, M, undefined) end, "
+    "lists:append([[{N, V} || {N, V} <- maps:to_list(C), is_integer(V)] || "
+    "{L, C} <- maps:to_list(rabbit_global_counters:overview()), Label(dead_letter_strategy, L) =:= disabled])."
+)
+_TERM: Final = re.compile(r"\{messages_dead_lettered_(expired|maxlen)_total,\s*([0-9]+)\}")
+_METRIC: Final = re.compile(
+    r"^rabbitmq_global_messages_dead_lettered_(expired|maxlen)_total\{([^}]*)\} ([0-9.e+]+)$", re.MULTILINE
+)
+
+Counts = dict[str, Counter[str]]
+"""By node, and there by reason."""
+
+
+class DropCounters:
+    """
+    Tells what was dropped between `begin` and `end`, by reason.
+
+    A node that was started anew meanwhile counts from its start: what it dropped before is not known then.
+    """
+
+    def __init__(self, private: PrivateCluster | None, endpoints: Sequence[Endpoint]) -> None:
+        self._private = private
+        self._endpoints = endpoints
+        self._before: Counts = {}
+
+    def begin(self) -> None:
+        """
+        Remember what was dropped so far.
+
+        Raises:
+            BrokerError: If nobody tells.
+        """
+        self._before = self._read()
+
+    def end(self) -> Mapping[str, int]:
+        """
+        Return what was dropped since `begin`.
+
+        Raises:
+            BrokerError: If nobody tells.
+        """
+        dropped: Counter[str] = Counter()
+        for node, counts in self._read().items():
+            before = self._before.get(node, Counter())
+            for reason in REASONS:
+                dropped[reason] += counts[reason] - before[reason]
+        return {reason: dropped[reason] for reason in REASONS}
+
+    def _read(self) -> Counts:
+        if self._private is not None:
+            nodes = self._private.living
+            if not nodes:
+                raise BrokerError("no node of the broker runs")
+            return {
+                f"{node.name} {node.server.pid}": _counted(_TERM.findall(evaluate(node.server, _EXPRESSION)))
+                for node in nodes
+            }
+        return {endpoint.host: self._scraped(endpoint) for endpoint in self._endpoints}
+
+    @staticmethod
+    def _scraped(endpoint: Endpoint) -> Counter[str]:
+        host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
+        client = HttpClient("Prometheus endpoint", f"http://{host}:{PROMETHEUS_PORT}")
+        try:
+            metrics = client.get("/metrics").decode(errors="replace")
+        finally:
+            client.close()
+        found = _METRIC.findall(metrics)
+        if not found:
+            raise BrokerError(f"{client.called} does not tell what was dropped")
+        return _counted((reason, count) for reason, labels, count in found if '"disabled"' in labels)
+
+
+def _counted(found: object) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for reason, count in found:  # type: ignore[attr-defined]
+        counts[reason] += int(float(count))
+    return counts
