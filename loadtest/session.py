@@ -107,6 +107,7 @@ class Session:
         self._sampler = self._make_sampler()
         self._run_tag = secrets.randbits(RUN_TAG_BITS)
         self._aftermath = Aftermath(self.plan, self.private, self.endpoints, self._run_tag)
+        self._aftermath.begin()
 
     @cached_property
     def share(self) -> dict[str, Any]:
@@ -139,7 +140,6 @@ class Session:
         """Lead the run from its first connection to its last window; somebody else spawns the users meanwhile."""
         assert self._conductor is not None, "somebody works"
         self._sampler.start()
-        self._aftermath.begin()
         self._conductor.conduct(self._run_record())
 
     def interrupt(self) -> None:
@@ -202,7 +202,7 @@ class Session:
         endpoints = resolve_endpoints(request.brokers, request.environ)
         if endpoints is None:
             private = self.private = PrivateCluster.start(
-                nodes=request.nodes or 1,
+                nodes=request.nodes or self.plan.scenario.run.nodes or 1,
                 config=request.config,
                 plugins=request.plugins or DEFAULT_PLUGINS,
                 server=request.server,

@@ -82,7 +82,8 @@ class FaultDoer:
         self._steps: list[Step] = []
         self._to_undo: dict[int, Step] = {}  # by the step that was done
         self._greenlets: list[gevent.Greenlet] = []
-        self._doing: set[gevent.Greenlet] = set()
+        self._doing: dict[gevent.Greenlet, Step] = {}
+        self._begun: set[int] = set()  # ids of the faults that were begun at least once
 
     def check(self, faults: Sequence[BrokerFault], until_ns: int) -> None:
         """
@@ -113,17 +114,25 @@ class FaultDoer:
     def stop(self) -> None:
         """Do nothing more, but undo what was to be undone later, on nodes that stay when the run is over."""
         stays = self._private is not None and self._private.is_found
+        for step in [] if stays else list(self._doing.values()):
+            if step.undone is None:
+                self._event(FAILED, f"{step.do}: it was not done yet when the run ended")
         gevent.killall([each for each in self._greenlets if not (stays and each in self._doing)])
-        gevent.joinall(self._doing)
+        gevent.joinall(list(self._doing))
+        for fault in {id(step.fault): step.fault for step in self._steps}.values():
+            if id(fault) not in self._begun:
+                self._event(FAILED, f"{fault.do}: the run was over before its time")
+        self._steps = []
         if stays:
             for step in list(self._to_undo.values()):
                 self._do_now(step)
 
     def _do_at(self, step: Step, begin_ns: int) -> None:
         gevent.sleep(max(0, begin_ns + step.after_ns - monotonic_ns()) / NS_PER_S)
-        self._doing.add(gevent.getcurrent())
+        self._begun.add(id(step.fault))
+        self._doing[gevent.getcurrent()] = step
         self._do_now(step)
-        self._doing.discard(gevent.getcurrent())
+        del self._doing[gevent.getcurrent()]
 
     def _do_now(self, step: Step) -> None:
         began_ns = monotonic_ns()

@@ -79,7 +79,8 @@ def _evidence(collector: Collector) -> Evidence:
         totals=build_totals(collector, books),
         groups=build_groups(collector, books),
         ledger=build_ledger(collector, books),
-        events=[_event(collector, event) for event in collector.events],
+        # Those of several processes, and those that tell of the past, come a little out of order.
+        events=[_event(collector, event) for event in sorted(collector.events, key=lambda event: event["at_ns"])],
         timeline=[_point(row) for row in collector.timeline.rows()],
         measured_s=collector.measured_ns / NS_PER_S,
         measured_messages=sum(group.measured.counts[name] for group in collector.groups.values() for name in _MOVED),

@@ -56,6 +56,10 @@ TOTALS: Final[dict[str, frozenset[GroupKind]]] = {
     "foreign": _TAKERS,
     "rejected": frozenset({"consumer"}),
     "requeued": frozenset({"consumer"}),
+    "duplicates_unflagged": frozenset(),
+    "dead_lettered": frozenset(),
+    "expired": frozenset(),
+    "overflowed": frozenset(),
 }
 COUNTED: Final = frozenset(
     {"published", "confirmed", "nacked", "returned", "delivered", "got", "get_empty", "redelivered", "corrupted"}

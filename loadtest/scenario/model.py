@@ -10,7 +10,7 @@ import re
 from fractions import Fraction
 from typing import Annotated, Final, Literal
 
-from pydantic import Field, PlainValidator
+from pydantic import Field, PlainValidator, WithJsonSchema
 
 from loadtest.scenario.fault import fault_error, shown
 from loadtest.scenario.faults import BrokerFault
@@ -21,12 +21,19 @@ from loadtest.scenario.quantity import NS_PER_S
 from loadtest.scenario.threshold import AnyThreshold, GroupKind
 from loadtest.scenario.topology import Topology
 
+CLUSTER_SIZES: Final = (1, 3, 5)
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 
 def _name(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(NAME_PATTERN, value, re.ASCII):
         raise fault_error(shown(value), "a name of at most 64 letters, digits, ., _ and -")
+    return value
+
+
+def _nodes(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value not in CLUSTER_SIZES:
+        raise fault_error(shown(value), "1, 3 or 5 nodes")
     return value
 
 
@@ -38,6 +45,9 @@ class Run(Part):
         0, alias="warm_up", description="before the duration; latencies in it are not reported"
     )
     drain_ns: Nanoseconds = Field(30 * NS_PER_S, alias="drain", description="longest wait for what is still under way")
+    nodes: Annotated[int, PlainValidator(_nodes), WithJsonSchema({"enum": list(CLUSTER_SIZES)})] | None = Field(
+        None, description="of the private broker that is started where none is named; --nodes goes before it"
+    )
     reconnect: Annotated[Literal["on", "off"], one_of("on", "off")] = Field(
         "on", description="users come back after a lost connection; off: the first loss ends the run"
     )

@@ -49,6 +49,12 @@ CASES = [
         id="steady",
     ),
     pytest.param(
+        "slow-consumer",
+        ["run.duration=2s", "run.warm_up=1s", "thresholds=[lost == 0]"],
+        {"rejected": 0},
+        id="slow-consumer",
+    ),
+    pytest.param(
         "many-connections",
         [
             "publishers.writers.users=50",
@@ -78,6 +84,18 @@ def test_scenario_passes(
     assert_all_offered_was_sent(run.result)
     assert run.result["totals"]["duplicates"] == run.result["totals"]["foreign"] == 0
     assert run.result["ledger"]["left"] == {}
+
+
+def test_poison_messages_are_dead_lettered(processes: Processes, vhost_url: str) -> None:
+    """One in a hundred comes six times, and stands in the dead letter queue then; the others go through."""
+    sets = ["publishers.shop.messages=1000", "thresholds=[dead_lettered == 10, requeued == 60, lost == 0]"]
+    run = processes.run(run_command("loadtest", "poison-message", "--broker", vhost_url, sets=sets))
+
+    assert run.exit_code == 0, run.printed
+    assert_closed(run.result)
+    assert run.result["ledger"]["dead_letters"] == {"orders": {"delivery_limit": 10}}
+    assert run.result["totals"]["duplicates"] == run.result["totals"]["redelivered"] == 50
+    assert "dead lettered 10" in run.stdout
 
 
 def test_scenario_passes_under_locust(processes: Processes, vhost_url: str) -> None:

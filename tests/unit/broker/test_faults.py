@@ -6,7 +6,7 @@ import pytest
 
 from loadtest.broker.endpoint import Endpoint, resolve_endpoints
 from loadtest.broker.faults import FaultDoer, steps_of
-from loadtest.clock import NS_PER_S
+from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.errors import UsageError
 from loadtest.scenario.faults import BrokerFault
 
@@ -77,6 +77,19 @@ def test_refused(refused: BrokerFault, words: str) -> None:
         foreign().check([refused], UNTIL_NS)
 
     assert words in str(caught.value)
+
+
+def test_what_was_never_done_is_told() -> None:
+    """A run that is over before a fault's time has not shown what it was to show: that fault has failed."""
+    told: list[tuple[str, str]] = []
+    doer = FaultDoer(
+        None, None, resolve_endpoints(["amqp://127.0.0.1:1"], {}) or [], lambda code, text: told.append((code, text))
+    )
+    doer.begin([fault(at="9s", do="kill-node", **{"for": "1s"})], monotonic_ns(), UNTIL_NS)
+    doer.stop()
+    doer.stop()
+
+    assert told == [("fault-failed", "kill-node: the run was over before its time")]
 
 
 def test_queues_anywhere() -> None:

@@ -38,7 +38,7 @@ SIZE = "a size with its unit (B, KB, KiB, MB or MiB), such as 1KB"
 TOTALS_AND_RATES = (
     "offered_rate, published_rate, confirmed_rate, delivered_rate, got_rate, published, confirmed, nacked, returned, "
     "in_doubt, lost, delivered, got, get_empty, duplicates, redelivered, out_of_order, corrupted, foreign, "
-    "rejected, requeued"
+    "rejected, requeued, duplicates_unflagged, dead_lettered, expired, overflowed"
 )
 
 
@@ -493,6 +493,14 @@ BAD = {
         threshold("lots == 0"),
         f's.yaml:16: thresholds[0]: found the metric "lots"; allowed {TOTALS_AND_RATES}; did you mean "lost"?',
     ),
+    "a total of the run alone": (
+        threshold("shop.dead_lettered == 0"),
+        (
+            's.yaml:16: thresholds[0]: found dead_lettered of "shop", a group of publishers; '
+            "allowed published, confirmed, nacked, returned, in_doubt, lost"
+        ),
+    ),
+    "two nodes": (GOOD + "run: {nodes: 2}\n", "s.yaml:15: run.nodes: found 2; allowed 1, 3 or 5 nodes"),
     "unknown latency": (
         threshold("shop.confrim.p99 < 20ms"),
         (
@@ -672,7 +680,8 @@ OVERRIDES = {
         "run.duraton=3s",
         (
             "run.duraton: found an unknown key; "
-            'allowed connect_rate, drain, duration, reconnect, reconnect_for, seed, warm_up; did you mean "duration"?'
+            "allowed connect_rate, drain, duration, nodes, reconnect, reconnect_for, seed, warm_up; "
+            'did you mean "duration"?'
         ),
     ),
     "beyond a list": (
