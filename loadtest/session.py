@@ -161,7 +161,7 @@ class Session:
             with self._opened:
                 self._faults.stop()
                 self._sampler.stop()
-                for record in self._aftermath.records():
+                for record in self._aftermath.records(self.collector):
                     self._take(record)
                 self._take(self._end_record())
                 self.journal.close()

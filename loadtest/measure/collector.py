@@ -89,6 +89,7 @@ class Collector:
             "users": self._take_users,
             "queue": self._take_queue,
             "dead_letters": self._take_dead_letters,
+            "standing": self._take_standing,
             "dropped": self._take_dropped,
             "end": self._take_end,
         }
@@ -209,6 +210,9 @@ class Collector:
 
     def _take_dead_letters(self, record: Record) -> None:
         self.ledger.take(LedgerDelta.from_record(record["ledger"]))
+
+    def _take_standing(self, record: Record) -> None:
+        self.ledger.take_standing(record["sink"], LedgerDelta.from_record(record["ledger"]))
 
     def _take_dropped(self, record: Record) -> None:
         self.dropped = {str(reason): int(count) for reason, count in record["counts"].items()}

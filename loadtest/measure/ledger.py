@@ -99,6 +99,8 @@ class Ledger:
         self.unexpected = SeqSets()
         self.corrupted = SeqSets()
         self.dead_letters = DeadLetters()
+        # By sink, if its queue was read to its end after the drain: the seqs that stood there, by publisher.
+        self.standing: dict[str, dict[int, BitMap64]] = {}
         self.pairs: list[Pair] = []
         self.pairs_of: dict[int, list[int]] = {}
         self.foreign: Counter[str] = Counter()
@@ -136,6 +138,11 @@ class Ledger:
             self._out_of_order[self._place_of_key(key, delta.sinks)] += count
         self.foreign.update(delta.foreign)
         self.redelivered.update(delta.redelivered)
+
+    def take_standing(self, sink: str, delta: LedgerDelta) -> None:
+        """Take what stood in the queue of *sink* after the drain, all of it."""
+        keys, seqs = delta.standing.values()
+        self.standing[sink] = {key & PUBLISHER_MASK: bitmap_of(seqs[keys == key]) for key in np.unique(keys).tolist()}
 
     def totals(self) -> LedgerTotals:
         """Return the counts of the whole run."""

@@ -11,6 +11,7 @@ with it, and with another body than was sent.
 without and with the flag; deliveries out of order.
 `deaths` [[queue, reason], …]: of the dead letters told here. `dead_letters`: a table of the seqs, where `sink` is a
 place in `deaths`.
+`standing`: a table of the seqs that stood in a sink's queue after the drain, by sink and publisher.
 `foreign`, `redelivered` {sink name: n}.
 
 A table is {`publisher`: […], (`sink`: […],) `first`: […], `count`: […], `step`: […]}: row i is the seqs first, first +
@@ -40,7 +41,7 @@ from loadtest.stamp import MAX_PUBLISHER_ID, PUBLISHER_ID_BITS
 PUBLISHER_BITS: Final = PUBLISHER_ID_BITS
 PUBLISHER_MASK: Final = MAX_PUBLISHER_ID
 PUBLISHER_TABLES: Final = ("published", "confirmed", "nacked", "returned", "in_doubt")
-DELIVERY_TABLES: Final = ("delivered", "flagged", "corrupted", "dead_letters")
+DELIVERY_TABLES: Final = ("delivered", "flagged", "corrupted", "dead_letters", "standing")
 COUNT_LISTS: Final = ("repeats", "flagged_repeats", "out_of_order")
 # From so many rows of one key on, a bitmap is smaller than the rows as JSON.
 _BITMAP_ROWS: Final = 32
@@ -68,6 +69,7 @@ class LedgerDelta:
     corrupted: Progressions = field(default_factory=Progressions.empty)
     deaths: tuple[Death, ...] = ()
     dead_letters: Progressions = field(default_factory=Progressions.empty)
+    standing: Progressions = field(default_factory=Progressions.empty)
     repeats: dict[int, int] = field(default_factory=dict)
     flagged_repeats: dict[int, int] = field(default_factory=dict)
     out_of_order: dict[int, int] = field(default_factory=dict)

@@ -62,11 +62,12 @@ class Losses:
             to: because their time to live was over, or as the queue was full.
         undelivered: Published and neither answered nor delivered; also confirmed ones of a publisher whose routes are
             not known and of which no sink saw anything, since they may have gone where this run does not look.
-        vanished: In doubt and not delivered.
-        by_publisher: lost, by publisher id. Where some of a sink's missing messages are still in its queue, or were
-            dropped, which ones they are is not known: they are taken off the publishers in order of their ids.
-        examples: Up to 100 of the lost, lowest seqs first, by publisher. Where some are still in the queue, or were
-            dropped, these may be among them.
+        vanished: In doubt and not delivered, nor seen in a queue that was read.
+        by_publisher: lost, by publisher id. Where some of a sink's missing messages are still in its queue, which was
+            not read, or were dropped, which ones they are is not known: they are taken off the publishers in order of
+            their ids.
+        examples: Up to 100 of the lost, lowest seqs first, by publisher. Where it is not known which they are, as
+            above, others may be among them.
     """
 
     lost: int
@@ -81,7 +82,7 @@ class Losses:
 
 @dataclass(slots=True)
 class _Missing:
-    """One sink's missing confirmed messages, by publisher."""
+    """One sink's missing confirmed messages that were not seen in its queue, by publisher."""
 
     by_publisher: dict[int, BitMap64] = field(default_factory=dict)
 
@@ -99,6 +100,7 @@ def find_losses(ledger: Ledger, left: Mapping[str, int], drops: Drops = NO_DROPS
         drops: What the broker dropped.
     """
     missing: dict[str | None, _Missing] = {}
+    found: Counter[str | None] = Counter()  # by sink, what is missing and was seen in its queue
     counts: Counter[str] = Counter()
     for publisher in ledger.publishers():
         for sink, absent in _absent(ledger, publisher):
@@ -106,14 +108,19 @@ def find_losses(ledger: Ledger, left: Mapping[str, int], drops: Drops = NO_DROPS
                 continue
             confirmed = absent & ledger.tables["confirmed"].numbers(publisher)
             confirmed -= ledger.tables["returned"].numbers(publisher)
-            in_doubt = absent & ledger.in_doubt(publisher)
+            standing = ledger.standing.get(sink, {}).get(publisher, BitMap64()) if sink is not None else BitMap64()
+            in_doubt = (absent & ledger.in_doubt(publisher)) - standing
             counts["vanished"] += len(in_doubt)
             counts["undelivered"] += len(absent - _answered(ledger, publisher))
             if sink is None and publisher not in ledger.pairs_of:
                 counts["undelivered"] += len(confirmed)
             elif confirmed:
-                missing.setdefault(sink, _Missing()).by_publisher[publisher] = confirmed
-    return _settle(missing, left, drops, counts)
+                found[sink] += len(confirmed & standing)
+                missing.setdefault(sink, _Missing()).by_publisher[publisher] = confirmed - standing
+    counts["remaining"] = found.total()
+    # Of a queue that was read, what is still missing does not stand there.
+    unread = {sink: count for sink, count in left.items() if sink not in ledger.standing}
+    return _settle(missing, unread, drops, counts)
 
 
 def _absent(ledger: Ledger, publisher: int) -> Iterator[tuple[str | None, BitMap64]]:

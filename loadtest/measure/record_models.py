@@ -103,6 +103,7 @@ class LedgerModel(_Model):
     dead_letters: DeliveredModel | None = Field(
         default=None, description="Dead letters; `sink` is a place in `deaths`."
     )
+    standing: DeliveredModel | None = Field(default=None, description="Found in their queue after the drain.")
     repeats: list[tuple[Place, PublisherId, Count]] = Field(
         default=[], description="[sink, publisher, messages]: taken more than once within the window, without the flag."
     )
@@ -231,6 +232,14 @@ class DeadLettersModel(_Model):
     ledger: LedgerModel = Field(description="`deaths` and `dead_letters`.")
 
 
+class StandingModel(_Model):
+    """The messages that stood in a sink's queue after the drain, where that still held some and some were missing."""
+
+    type: Literal["standing"]
+    sink: str = Field(description="The queue.")
+    ledger: LedgerModel = Field(description="`standing`.")
+
+
 class DroppedModel(_Model):
     """What the broker dropped during the run without handing it on, as its own counters have it."""
 
@@ -257,6 +266,7 @@ AnyRecord = Annotated[
     | UsersModel
     | QueueModel
     | DeadLettersModel
+    | StandingModel
     | DroppedModel
     | EndModel,
     Discriminator("type"),

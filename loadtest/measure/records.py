@@ -30,6 +30,9 @@ Every record has a `type`. In the order in which they usually come:
     `sink` · `left`: messages still in that sink's queue after the drain, read from the broker.
 `dead_letters`
     `queue`, of which nobody took · `ledger`: the dead letters found in it after the drain, as in a window.
+`standing`
+    `sink`, whose queue still held messages after the drain while some were missing · `ledger`: those of the run that
+    stood in it, all of them.
 `dropped`
     `counts` {reason: n}: messages that the broker dropped during the run without handing them on, as its own counters
     have it; `expired` and `maxlen`.
@@ -128,6 +131,11 @@ def queue_record(sink: str, left: int) -> Record:
 def dead_letters_record(queue: str, ledger: Mapping[str, Any]) -> Record:
     """Return the record of the dead letters found in a queue after the drain."""
     return {"type": "dead_letters", "queue": queue, "ledger": dict(ledger)}
+
+
+def standing_record(sink: str, ledger: Mapping[str, Any]) -> Record:
+    """Return the record of the messages that stood in a sink's queue after the drain."""
+    return {"type": "standing", "sink": sink, "ledger": dict(ledger)}
 
 
 def dropped_record(counts: Mapping[str, int]) -> Record:

@@ -1,31 +1,36 @@
 """
-What became of messages that the broker took out of queues by itself: asked when the run has drained.
+What became of messages that no user took: asked when the run has drained.
 
-Dead letters are read from the queues in which they stand, unless the run's own users took them; what was dropped is
-told by the broker's counters. Only of runs whose topology lets the broker do so.
+Dead letters are read from the queues in which they stand; what the broker dropped is told by its counters; and where
+messages are missing while queues still hold some, these are read to see which. Only of runs in which that can be.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+import numpy as np
 import pika.exceptions
 
 from loadtest.broker.drop_counters import DropCounters
 from loadtest.clock import monotonic_ns
 from loadtest.errors import BrokerError
-from loadtest.measure.records import dead_letters_record, dropped_record, event_record
-from loadtest.traffic.dead_letters import DeadLetterQueue
+from loadtest.measure.dead_letters import DyingMessages
+from loadtest.measure.ledger_delta import LedgerDelta
+from loadtest.measure.progressions import of_values
+from loadtest.measure.records import dead_letters_record, dropped_record, event_record, standing_record
+from loadtest.traffic.queue_reading import Found, QueueReading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from loadtest.broker.endpoint import Endpoint
     from loadtest.broker.private_cluster import PrivateCluster
+    from loadtest.measure.collector import Collector
     from loadtest.measure.records import Record
     from loadtest.scenario import Plan
 
-UNKNOWN: Final = "dropped-unknown"
+UNKNOWN: Final = "fate-unknown"
 """Code of the events that say that something of this could not be told."""
 
 
@@ -42,6 +47,7 @@ class Aftermath:
         self._plan = plan
         self._endpoints = endpoints
         self._run_tag = run_tag
+        self._publishers = {seat.publisher_id for seat in plan.publishers}
         self._counters = DropCounters(private, endpoints) if plan.may_drop else None
         self._fault: str | None = None
 
@@ -54,10 +60,15 @@ class Aftermath:
         except BrokerError as error:
             self._counters, self._fault = None, str(error)
 
-    def records(self) -> Iterator[Record]:
-        """Yield what is found out now, with an event where something cannot be."""
+    def records(self, collector: Collector) -> Iterator[Record]:
+        """Yield what is found out now, with an event where something cannot be; *collector* takes them meanwhile."""
         for queue in self._plan.dead_letter_queues:
-            yield from self._read(queue)
+            yield from self._read(queue, as_dead=True)
+        yield from self._ask_counters()
+        for queue in self._doubtful(collector):
+            yield from self._read(queue, as_dead=False)
+
+    def _ask_counters(self) -> Iterator[Record]:
         if self._counters is not None:
             try:
                 yield dropped_record(self._counters.end())
@@ -67,25 +78,48 @@ class Aftermath:
             text = f"the broker does not tell how many messages it dropped, expired or beyond a length: {self._fault}"
             yield event_record(monotonic_ns(), UNKNOWN, f"{text}; they count as lost")
 
-    def _read(self, queue: str) -> Iterator[Record]:
-        publishers = {seat.publisher_id for seat in self._plan.publishers}
-        letters = DeadLetterQueue(queue, self._run_tag, publishers, is_ours=queue in self._removed)
+    def _doubtful(self, collector: Collector) -> list[str]:
+        """Return the queues that still hold messages, if some are missing: these, or others that came before."""
+        losses = collector.losses()
+        if not losses.remaining and not losses.vanished:
+            return []
+        return [sink for sink, left in collector.left.items() if left and "#" not in sink]
+
+    def _read(self, queue: str, *, as_dead: bool) -> Iterator[Record]:
+        reading = QueueReading(queue, self._run_tag, self._publishers, is_ours=queue in self._removed)
         faults = []
         for endpoint in self._endpoints:
             try:
-                yield dead_letters_record(queue, letters.collect(endpoint).to_record())
+                found = list(reading.messages(endpoint))
             except (pika.exceptions.AMQPError, OSError) as error:
                 faults.append(str(error) or type(error).__name__)
                 continue
-            if not letters.is_whole:
-                text = f"only {letters.read:,} of the dead letters in {queue} could be read; others may count as lost"
-                yield event_record(monotonic_ns(), UNKNOWN, text)
+            if as_dead:
+                yield dead_letters_record(queue, _dead(found).to_record())
+            elif reading.is_whole:
+                yield standing_record(queue, _standing(queue, found).to_record())
+            if not reading.is_whole:
+                text = f"only {reading.read:,} of the messages in {queue} could be read"
+                yield event_record(monotonic_ns(), UNKNOWN, f"{text}: what became of the others is not known")
             return
-        text = f"the dead letters in {queue} could not be read, and may count as lost: {'; '.join(faults)}"
-        yield event_record(monotonic_ns(), UNKNOWN, text)
+        text = f"the messages in {queue} could not be read: {'; '.join(faults)}"
+        yield event_record(monotonic_ns(), UNKNOWN, f"{text}; what became of them is not known")
 
     @property
     def _removed(self) -> set[str]:
         """The queues that go when the run is over, so that what is in them may be taken out."""
         topology = self._plan.topology
         return set() if topology.keep else {queue.name for queue in topology.queues if not queue.passive}
+
+
+def _dead(found: Sequence[Found]) -> LedgerDelta:
+    dying = DyingMessages()
+    for each in found:
+        dying.note(each.publisher, each.seq, each.deaths)
+    deaths, rows = dying.take()
+    return LedgerDelta(deaths=deaths, dead_letters=rows)
+
+
+def _standing(queue: str, found: Sequence[Found]) -> LedgerDelta:
+    columns = np.array([(each.publisher, each.seq) for each in found], dtype=np.int64).reshape(-1, 2)
+    return LedgerDelta(sinks=(queue,), standing=of_values(columns[:, 0], columns[:, 1]))

@@ -86,6 +86,10 @@ class Drain:
         losses = self._collector.losses()
         return losses.lost + losses.remaining + losses.undelivered
 
+    def vanished(self) -> int:
+        """Return how many messages in doubt have not come so far."""
+        return self._collector.losses().vanished if self._takers else 0
+
     def _is_complete(self) -> bool:
         """
         Return whether all has come that is due, and all that may come.
@@ -93,7 +97,7 @@ class Drain:
         What is in doubt may be in a queue: only empty queues tell that it has vanished, and a broker that is gone tells
         nothing.
         """
-        if self.missing() or (self._takers and self._collector.losses().vanished):
+        if self.missing() or self.vanished():
             return False
         # What was requeued comes again. Where it does not, as at a delivery limit, empty queues end the wait.
         groups = self._collector.groups.values()

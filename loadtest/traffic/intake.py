@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loadtest.stamp import STAMP_BYTES, Stamp
-from loadtest.traffic.dead_letters import deaths_of
+from loadtest.traffic.deaths import deaths_of
 from loadtest.wire.stamp import read_stamp
 
 if TYPE_CHECKING:

@@ -95,7 +95,7 @@ class LoadRun:
         assert not left, f"{left} of {len(users)} users outlive the run"
         if beside is not None:
             beside.get(timeout=1)
-        for record in aftermath.records():
+        for record in aftermath.records(self.collector):
             self._take(record)
         failure = self.run.failure
         self._take(end_record(monotonic_ns(), "now", complete=failure is None, reason=failure))

@@ -155,7 +155,7 @@ run: {drain: 3s}
     result, load_run = perform(vhost_endpoint, text)
 
     assert result.totals.lost == 380
-    assert "they count as lost" in load_run.events()["dropped-unknown"]
+    assert "they count as lost" in load_run.events()["fate-unknown"]
 
 
 def test_a_purge_is_no_excuse(vhost_endpoint: Endpoint, cluster: PrivateCluster) -> None:

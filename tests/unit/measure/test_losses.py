@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from loadtest.measure.ledger import Ledger
+from loadtest.measure.ledger_delta import LedgerDelta
 from loadtest.measure.losses import Drops, find_losses
+from loadtest.measure.progressions import of_values
 from loadtest.measure.recorder import Recorder
 
 
@@ -36,6 +38,17 @@ def test_what_is_left_in_the_queue_is_not_lost(left: int, lost: int, remaining: 
 
     assert (losses.lost, losses.remaining, losses.by_publisher) == (lost, remaining, {7: lost} if lost else {})
     assert bool(losses.examples) == bool(lost)
+
+
+def test_a_queue_that_was_read_says_which_are_lost() -> None:
+    """What stands in it are others that came before: the missing are lost, however many are left."""
+    ledger = _ordinary_ledger(1000, [5, 6, 7])
+    delta = LedgerDelta(sinks=("q",), standing=of_values(np.array([7, 7, 7]), np.array([6, 900, 901])))
+    ledger.take_standing("q", delta)
+    losses = find_losses(ledger, {"q": 3})
+
+    assert (losses.lost, losses.remaining) == (2, 1)
+    assert [example.seq for example in losses.examples] == [5, 7]
 
 
 @pytest.mark.parametrize(

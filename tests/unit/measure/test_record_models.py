@@ -16,8 +16,9 @@ from pydantic import ValidationError
 from loadtest.clock import NS_PER_MS, NS_PER_S
 from loadtest.measure.dead_letters import DyingMessages
 from loadtest.measure.ledger_delta import LedgerDelta
+from loadtest.measure.progressions import of_values
 from loadtest.measure.record_models import FORMATS, RECORD, LedgerModel, windows_schema
-from loadtest.measure.records import dead_letters_record, dropped_record, users_record
+from loadtest.measure.records import dead_letters_record, dropped_record, standing_record, users_record
 from tests.unit.measure.json_schema import is_valid
 from tests.unit.result.staged_run import START_NS, StagedRun, broker_lost, flood, orders
 
@@ -53,6 +54,8 @@ def staged() -> Iterator[dict[str, Any]]:
         deaths, rows = dying.take()
         delta = LedgerDelta(deaths=deaths, dead_letters=rows)
         run.records += [dead_letters_record("dead", delta.to_record()), dropped_record({"expired": 1, "maxlen": 0})]
+        standing = LedgerDelta(sinks=("orders",), standing=of_values(np.array([0]), np.array([8])))
+        run.records.append(standing_record("orders", standing.to_record()))
         yield from json.loads(json.dumps(run.records))
 
 

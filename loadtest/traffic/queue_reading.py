@@ -1,20 +1,20 @@
 """
-Dead letters: what their `x-death` header tells, and those that nobody consumes, read when the run has drained.
+Reading a queue to its end when the run has drained: whose messages stand in it, and of what they died.
 
-Source: RabbitMQ docs/dlx.md, "Dead-Lettered Effects on Messages".
+With a plain pika connection of its own: no user is there any more, and nothing is measured.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pika
 
-from loadtest.measure.dead_letters import Death, DyingMessages
-from loadtest.measure.ledger_delta import LedgerDelta
-from loadtest.wire.gets import X_DEATH
+from loadtest.measure.dead_letters import Death
+from loadtest.traffic.deaths import deaths_of
 from loadtest.wire.stamp import read_stamp
 
 if TYPE_CHECKING:
@@ -30,23 +30,21 @@ LONGEST_S: Final = 60.0
 MOST_PREFETCH: Final = 65_535
 
 
-def deaths_of(headers: Mapping[str, object] | None) -> list[Death]:
-    """Return the queues that a message died in, with the reason, the last first; none if it did not."""
-    told = headers.get(X_DEATH) if headers else None
-    if not isinstance(told, list):
-        return []
-    return [
-        (str(each["queue"]), str(each["reason"]))
-        for each in told
-        if isinstance(each, dict) and "queue" in each and "reason" in each
-    ]
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message of the run that stood in a queue."""
+
+    publisher: int
+    seq: int
+    deaths: list[Death]
 
 
-class DeadLetterQueue:
+class QueueReading:
     """
-    One queue of dead letters, read to its end.
+    Reads one queue.
 
     Args:
+        publishers: The ids of the run's publishers.
         is_ours: Whether what is read may be taken out; else it goes back, which a quorum queue counts as a delivery,
             and no more than `MOST_PREFETCH` can be read.
 
@@ -58,15 +56,14 @@ class DeadLetterQueue:
     def __init__(self, queue: str, run_tag: int, publishers: Collection[int], *, is_ours: bool) -> None:
         self.queue = queue
         self.read = 0
-        self.is_whole = True
+        self.is_whole = False
         self._run_tag = run_tag
         self._publishers = publishers
         self._is_ours = is_ours
-        self._dying = DyingMessages()
 
-    def collect(self, endpoint: Endpoint) -> LedgerDelta:
+    def messages(self, endpoint: Endpoint) -> Iterator[Found]:
         """
-        Return the dead letters of this run.
+        Yield the messages of this run.
 
         Raises:
             pika.exceptions.AMQPError, OSError: If the broker or the queue is gone.
@@ -78,18 +75,13 @@ class DeadLetterQueue:
             waiting = channel.queue_declare(self.queue, passive=True).method.message_count
             channel.basic_qos(prefetch_count=MOST_PREFETCH)
             letters = channel.consume(self.queue, auto_ack=self._is_ours, inactivity_timeout=QUIET_S)
-            for method, properties, body in letters:
+            for method, properties, body in letters if waiting else ():
                 if method is None or time.monotonic() > deadline:
                     break
                 self.read += 1
-                self._note(properties.headers, body)
+                stamp = read_stamp(properties.headers, body)
+                if stamp is not None and stamp.run_tag == self._run_tag and stamp.publisher_id in self._publishers:
+                    yield Found(stamp.publisher_id, stamp.seq, deaths_of(properties.headers))
             self.is_whole = self.read >= waiting
         finally:
             connection.close()
-        deaths, rows = self._dying.take()
-        return LedgerDelta(deaths=deaths, dead_letters=rows)
-
-    def _note(self, headers: Mapping[str, object] | None, body: bytes) -> None:
-        stamp = read_stamp(headers, body)
-        if stamp is not None and stamp.run_tag == self._run_tag and stamp.publisher_id in self._publishers:
-            self._dying.note(stamp.publisher_id, stamp.seq, deaths_of(headers))
