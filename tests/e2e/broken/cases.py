@@ -1,0 +1,215 @@
+"""
+The table of broken runs: what is done to the broker, and what must have come of it.
+
+Each publishes 300 messages a second through a fanout exchange to a queue that is consumed and to one that nobody takes
+from, the audit. What is expected of the rows is a range; the exact figures come from the journal and the broker.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+RATE = 300
+
+NONE = (0, 0)
+SOME = (1, 10**9)
+ANY = (0, 10**9)
+FEW = (1, 300)
+"""At most a second's worth."""
+
+Rows = dict[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Case:
+    """
+    One broken run.
+
+    Attributes:
+        faults: As in a scenario.
+        rows: Least and most of rows of the totals; `lost`, if it is not named, is none.
+        events: Codes that must be among the events.
+        exit_code: Of the process.
+        queue: More of the consumed queue; `arguments` are given apart.
+        audited: Whether the audit queue survives all of it, so that it is a witness.
+        long: Whether it is left to `make test-long`.
+    """
+
+    faults: str
+    rows: Rows = field(default_factory=dict)
+    events: tuple[str, ...] = ()
+    exit_code: int = 0
+    kind: str = "classic"
+    queue: str = "durable: true"
+    arguments: str = ""
+    publisher: str = ""
+    consumer: str = ""
+    run: str = ""
+    duration_s: float = 6
+    audited: bool = True
+    long: bool = True
+
+
+BACK = ("fault", "connection-dropped", "reconnected")
+LATER = "{at: 2500ms, do: "
+HARM_S = 12
+
+ONE_NODE = {
+    "the only node killed, classic queue": Case(
+        LATER + "kill-node, for: 1s}", {"in_doubt": ANY}, BACK, duration_s=HARM_S, long=False
+    ),
+    "the only node killed, quorum queue": Case(
+        LATER + "kill-node, for: 1s}", {"in_doubt": ANY}, BACK, kind="quorum", duration_s=HARM_S
+    ),
+    "the only node killed twice": Case(
+        "{at: 3s, do: kill-node, for: 1s}, {at: 12s, do: kill-node, for: 1s}", {"in_doubt": ANY}, BACK, duration_s=22
+    ),
+    "the only node killed, in doubt published again": Case(
+        LATER + "kill-node, for: 1s}",
+        {"in_doubt": NONE, "vanished": NONE, "republished": ANY},
+        BACK,
+        publisher="in_doubt: republish",
+        duration_s=HARM_S,
+    ),
+    "the only node killed, what falls due dropped": Case(
+        LATER + "kill-node, for: 1s}", {"dropped": SOME}, BACK, publisher="on_outage: drop", duration_s=HARM_S
+    ),
+    "the only node killed, transient messages": Case(
+        LATER + "kill-node, for: 1s}",
+        {"lost": SOME},
+        BACK,
+        exit_code=1,
+        publisher="properties: {delivery_mode: 1}",
+        consumer="start_at: 9s",
+        duration_s=HARM_S,
+        audited=False,
+        long=False,
+    ),
+    "the only node killed, transient queue": Case(
+        LATER + "kill-node, for: 1s}",
+        {"lost": SOME},
+        BACK,
+        exit_code=1,
+        queue="durable: false",
+        consumer="start_at: 9s",
+        duration_s=HARM_S,
+    ),
+    "the only node killed, without confirms": Case(
+        LATER + "kill-node, for: 1s}",
+        {"confirmed": NONE, "unconfirmed": SOME},
+        BACK,
+        publisher="confirm_window: 0",
+        duration_s=HARM_S,
+    ),
+    "the node restarted in order": Case(LATER + "restart-node}", {"in_doubt": ANY}, BACK, duration_s=20),
+    "the node paused for a second": Case(
+        LATER + "pause-node, for: 1s}", {"in_doubt": NONE, "duplicates": NONE}, ("fault",), long=False
+    ),
+    "the node paused for 20 s, beyond the heartbeat": Case(
+        LATER + "pause-node, for: 20s}", {"in_doubt": ANY}, BACK, duration_s=30, run="heartbeat"
+    ),
+    "a memory alarm": Case(
+        LATER + "memory-alarm, for: 2s}",
+        {"in_doubt": NONE, "duplicates": NONE},
+        ("fault", "connection-blocked", "connection-unblocked"),
+    ),
+    "a full disk": Case(
+        LATER + "disk-alarm, for: 2s}",
+        {"in_doubt": NONE, "duplicates": NONE},
+        ("fault", "connection-blocked", "connection-unblocked"),
+    ),
+    "connections closed": Case(LATER + "close-connections}", {"in_doubt": ANY}, BACK, long=False),
+    "connections closed each second": Case("{every: 1s, do: close-connections}", {"in_doubt": ANY}, BACK),
+    "connections closed, blocking client": Case(
+        LATER + "close-connections}",
+        {"in_doubt": ANY},
+        BACK,
+        publisher="client: blocking, confirm_window: 1",
+        consumer="client: blocking",
+    ),
+    "connections closed, getters": Case(
+        LATER + "close-connections}", {"in_doubt": ANY, "got": SOME}, BACK, consumer="getters"
+    ),
+    "the queue purged": Case(
+        LATER + "purge-queue, queue: QUEUE}", {"lost": SOME}, ("fault",), exit_code=1, consumer="start_at: 4s"
+    ),
+    "a transient queue deleted under its consumers": Case(
+        LATER + "delete-queue, queue: QUEUE}",
+        {"lost": ANY, "delivered": SOME},
+        ("fault", "connection-dropped", "reconnected"),
+        exit_code=-1,
+        queue="durable: false",
+    ),
+    "the exchange deleted under its publishers": Case(
+        "", {"in_doubt": ANY}, ("connection-dropped", "reconnected"), run="exchange", long=False
+    ),
+    "a queue that is full drops the oldest": Case(
+        "",
+        {"overflowed": SOME, "delivered": SOME},
+        arguments="x-max-length: 100",
+        consumer="start_at: 4s",
+    ),
+    "a queue that is full refuses": Case(
+        "",
+        {"nacked": SOME, "delivered": SOME},
+        arguments="x-max-length: 100, x-overflow: reject-publish",
+        consumer="start_at: 4s",
+    ),
+    "messages expire": Case(
+        "", {"expired": SOME}, arguments="x-message-ttl: 500", consumer="start_at: 4s", duration_s=7
+    ),
+    "messages expire and are handed on": Case(
+        "", {"dead_lettered": SOME}, arguments="x-message-ttl: 500, DEAD", consumer="start_at: 4s", duration_s=7
+    ),
+    "messages rejected": Case(
+        "", {"dead_lettered": SOME, "rejected": SOME}, arguments="DEAD", consumer="reject: 10%", long=False
+    ),
+    "messages requeued": Case("", {"requeued": SOME, "duplicates": SOME}, consumer="nack: {share: 10%, requeue: true}"),
+    "poison messages, and connections closed": Case(
+        LATER + "close-connections}",
+        {"dead_lettered": SOME, "requeued": SOME, "in_doubt": ANY},
+        BACK,
+        kind="quorum",
+        arguments="x-delivery-limit: 3, DEAD",
+        consumer="reject: {share: 2%, requeue: true, of: messages}",
+    ),
+    "consumers that never acknowledge": Case(
+        "", {"remaining": SOME, "delivered": (40, 40)}, consumer="ack: none", run="drain: 1s"
+    ),
+    "auto-ack, and connections closed": Case(
+        "{every: 500ms, do: close-connections}",
+        {"lost": ANY, "duplicates": NONE, "in_doubt": ANY},
+        BACK,
+        exit_code=-1,
+        consumer="ack: auto",
+    ),
+}
+
+THREE_NODES = {
+    "a follower killed": Case(LATER + "kill-node, node: 3, for: 1s}", {"in_doubt": ANY}, ("fault",), kind="quorum"),
+    "the leader killed": Case(
+        LATER + "kill-node, leader_of: QUEUE, for: 1s}", {"in_doubt": ANY}, BACK, kind="quorum", long=False
+    ),
+    "the leader killed twice": Case(
+        "{at: 3s, do: kill-node, leader_of: QUEUE, for: 1s}, {at: 12s, do: kill-node, leader_of: QUEUE, for: 1s}",
+        {"in_doubt": ANY},
+        BACK,
+        kind="quorum",
+        duration_s=20,
+    ),
+    "the leader stopped in order": Case(
+        LATER + "stop-node, leader_of: QUEUE, for: 1s}", {"in_doubt": ANY}, BACK, kind="quorum", duration_s=HARM_S
+    ),
+    "the leader paused for 20 s, beyond the heartbeat": Case(
+        LATER + "pause-node, leader_of: QUEUE, for: 20s}",
+        {"in_doubt": ANY},
+        BACK,
+        kind="quorum",
+        duration_s=30,
+        run="heartbeat",
+    ),
+    "all nodes killed": Case(
+        LATER + "kill-node, node: all, for: 1s}", {"in_doubt": ANY}, BACK, kind="quorum", duration_s=25
+    ),
+    "connections closed on three nodes": Case(LATER + "close-connections}", {"in_doubt": ANY}, BACK, kind="quorum"),
+}
