@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Self
 
 import gevent
@@ -98,7 +99,7 @@ class LoadRun:
         for record in aftermath.records(self.collector):
             self._take(record)
         failure = self.run.failure
-        self._take(end_record(monotonic_ns(), "now", complete=failure is None, reason=failure))
+        self._take(end_record(monotonic_ns(), datetime.now(UTC).isoformat(), complete=failure is None, reason=failure))
         return build_result(self.collector)
 
     def wait_until(self, condition: Callable[[], object], timeout_s: float = 10.0) -> None:
@@ -120,7 +121,7 @@ class LoadRun:
         plan = self.plan
         return run_record(
             start_ns=monotonic_ns(),
-            started_at="now",
+            started_at=datetime.now(UTC).isoformat(),
             scenario={"name": "test", "hash": "", "text": self.text, "thresholds": self._thresholds},
             groups=self._groups,
             publishers=[

@@ -157,6 +157,11 @@ class Truth:
     dead: list[Held]
     body: bytes
 
+    def assert_all(self, result: Json) -> None:
+        """Fail unless the rows of a result, the journal and the broker agree."""
+        self.assert_rows(result)
+        self.assert_broker_agrees()
+
     def assert_rows(self, result: Json) -> None:
         """Fail unless every row of a result's ledger is what the journal and the broker say."""
         assert result["ledger"]["imbalances"] == []

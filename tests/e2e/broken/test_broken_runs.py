@@ -53,8 +53,7 @@ def assert_case(case: Case, broker: tuple[Processes, Nodes], request: pytest.Fix
     starter, nodes = broker
     run, truth = break_it(case, nodes, starter.in_folder(re.sub(r"\W+", "-", request.node.name)))
 
-    truth.assert_rows(run.result)
-    truth.assert_broker_agrees()
+    truth.assert_all(run.result)
     assert_as_expected(case, run)
 
 
