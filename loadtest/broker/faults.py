@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import gevent
+from gevent.event import Event
 from pika import spec
 
 from loadtest.broker.connections import close_all_connections, close_connections
@@ -36,7 +37,7 @@ CLIENT_NAME: Final = "loadtest's faults"
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One thing to be done, *after_ns* after the begin of the run; `nodes` are those of the step that it undoes."""
+    """One thing to be done, *after_ns* after the begin of the run, or after the step that it undoes was done."""
 
     after_ns: int
     do: str
@@ -45,7 +46,7 @@ class Step:
 
 
 def steps_of(faults: Sequence[BrokerFault], until_ns: int) -> Iterator[Step]:
-    """Yield what is to be done before *until_ns*; what undoes something is done even after it."""
+    """Yield what is to be done before *until_ns*, and behind each what undoes it, be it after that."""
     for fault in faults:
         interval_ns = fault.every_ns
         due = range(interval_ns, until_ns, interval_ns) if interval_ns is not None else (fault.at_ns or 0,)
@@ -53,7 +54,7 @@ def steps_of(faults: Sequence[BrokerFault], until_ns: int) -> Iterator[Step]:
             step = Step(after_ns, fault.do, fault)
             yield step
             if fault.for_ns is not None:
-                yield Step(after_ns + fault.for_ns, UNDONE_BY[fault.do], fault, undone=step)
+                yield Step(fault.for_ns, UNDONE_BY[fault.do], fault, undone=step)
 
 
 class FaultDoer:
@@ -83,6 +84,7 @@ class FaultDoer:
         self._to_undo: dict[int, Step] = {}  # by the step that was done
         self._greenlets: list[gevent.Greenlet] = []
         self._doing: dict[gevent.Greenlet, Step] = {}
+        self._over = Event()
         self._begun: set[int] = set()  # ids of the faults that were begun at least once
 
     def check(self, faults: Sequence[BrokerFault], until_ns: int) -> None:
@@ -109,10 +111,11 @@ class FaultDoer:
     def begin(self, faults: Sequence[BrokerFault], begin_ns: int, until_ns: int) -> None:
         """Do *faults*, counted from the instant *begin_ns*; those that come again until *until_ns* after it."""
         self._steps = list(steps_of(faults, until_ns))
-        self._greenlets = [gevent.spawn(self._do_at, step, begin_ns) for step in self._steps]
+        self._greenlets = [gevent.spawn(self._do_at, step, begin_ns) for step in self._steps if step.undone is None]
 
     def stop(self) -> None:
         """Do nothing more, but undo what was to be undone later, on nodes that stay when the run is over."""
+        self._over.set()
         stays = self._private is not None and self._private.is_found
         for step in [] if stays else list(self._doing.values()):
             if step.undone is None:
@@ -130,6 +133,14 @@ class FaultDoer:
     def _do_at(self, step: Step, begin_ns: int) -> None:
         gevent.sleep(max(0, begin_ns + step.after_ns - monotonic_ns()) / NS_PER_S)
         self._begun.add(id(step.fault))
+        self._do_here(step)
+        for later in [each for each in self._steps if each.undone is step]:
+            # From when it was done: a node takes seconds to stop, and is to be down for that long.
+            if self._over.wait((step.fault.for_ns or 0) / NS_PER_S):
+                return  # `stop` undoes it, where that is wanted
+            self._do_here(later)
+
+    def _do_here(self, step: Step) -> None:
         self._doing[gevent.getcurrent()] = step
         self._do_now(step)
         del self._doing[gevent.getcurrent()]

@@ -229,7 +229,7 @@ class Truth:
             assert told.confirmed - told.returned <= accepted
             unsure = told.in_doubt | (told.published - told.confirmed - told.nacked - told.returned - told.cut_off)
             assert accepted - told.confirmed <= unsure | told.nacked
-            assert self.came - accepted <= told.in_doubt
+            assert self.came - accepted <= unsure | told.nacked
 
     def _assert_examples(self, result: Json, lost: set[Message]) -> None:
         """Fail unless the lost messages that are named are those that are lost, with when they were sent."""

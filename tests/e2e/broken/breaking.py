@@ -129,6 +129,7 @@ def break_it(case: Case, nodes: Nodes, processes: Processes) -> tuple[Finished, 
         if case.run == "exchange":
             _delete_exchange(running, nodes, number)
         run = running.wait(case.duration_s + 60)
+        assert list(run.folder.glob("results/*/result.json")), run.printed
         url = nodes.any_url
         truth = Truth(
             told=read_told(run.results_folder / "windows.jsonl"),
