@@ -78,7 +78,7 @@ class Lane:
         shape = self.shape
         end_ns = now_ns
         if shape.bandwidth_bytes_per_s is not None:
-            if now_ns >= self.free_ns:
+            if now_ns > self.free_ns:
                 self._busy_since_ns, self._busy_bytes = now_ns, 0
             self._busy_bytes += size_bytes
             end_ns = self.free_ns

@@ -99,10 +99,7 @@ class Link:
         """Have every connection go by what is done to the link now."""
         now_ns = monotonic_ns()
         for pair in list(self._pairs):
-            for pipe in pair.pipes:
-                pipe.come_out(now_ns)
-                pipe.write()
-                pipe.go_on()
+            pair.look_again(now_ns)
 
     # --- clients -------------------------------------------------------------------------------------------------
 

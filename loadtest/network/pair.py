@@ -117,6 +117,16 @@ class Pair:
         broker.want_write(wanted=True)
         self.up.go_on()
 
+    def look_again(self, now_ns: int) -> None:
+        """Go by what is done to the link now."""
+        if self._broker is not None and not self._broker.is_connected:
+            # That the broker has taken the connection, or not, is news, too, that does not pass while it is cut.
+            self._broker.want_write(wanted=not self._directions[0].is_cut)
+        for pipe in self.pipes:
+            pipe.come_out(now_ns)
+            pipe.write()
+            pipe.go_on()
+
     @property
     def pipes(self) -> Iterator[Pipe]:
         """Both directions."""
