@@ -94,8 +94,9 @@ class NetworkFaults:
         """Return the link to a node by its number, from 1."""
         if self._private is not None:
             return self._link_to(self._private.node(number))
-        if number > len(self._endpoints):
-            raise UsageError(f"there is no node {number}; the broker is named by {len(self._endpoints)} URLs")
+        named = len(self._endpoints)
+        if number > named:
+            raise UsageError(f"there is no node {number}; the broker is named by {named} URL{'s' if named > 1 else ''}")
         return number - 1
 
     def _link_to(self, node: PrivateNode) -> int:
