@@ -63,10 +63,12 @@ class Direction:
 
     def _take_turns(self, now_ns: int) -> None:
         self._is_turn_set = False
+        self.lane.is_awaited = True
         # As many as wait now: one that comes back has had its turn.
         for _ in range(len(self._waiting)):
             if self.is_cut or not self.lane.has_room(now_ns):
                 break
             self._waiting.popleft().resume()
+        self.lane.is_awaited = False
         if not self.is_cut:
             self.set_turn()

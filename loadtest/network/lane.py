@@ -20,6 +20,14 @@ How long what enters may have to wait for its turn; more is left with the sender
 Long enough that a process that is woken late still keeps the link busy, which is what makes the bandwidth exact.
 """
 
+CATCH_UP_NS: Final = 100 * NS_PER_MS
+"""
+How late may be let in what had waited for its turn, and still be taken to have entered in time.
+
+A busy machine runs this process when it likes; a link would have gone on meanwhile. What had not waited is taken as it
+comes.
+"""
+
 QUANTUM_NS: Final = NS_PER_MS
 LEAST_QUANTUM_BYTES: Final = 1_500  # what an Ethernet frame carries
 MOST_QUANTUM_BYTES: Final = 1 << 16
@@ -52,12 +60,14 @@ class Lane:
         shape: What is done to what enters from now on.
         is_plain: Whether that is nothing.
         quantum_bytes: The most that one connection may enter at a time, so that others get their turn.
+        is_awaited: Whether what enters now has waited for its turn.
     """
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
         self._busy_since_ns = 0
         self._busy_bytes = 0
+        self.is_awaited = False
         self.reshape(PLAIN, 0)
 
     def reshape(self, shape: Shape, now_ns: int) -> None:
@@ -78,7 +88,7 @@ class Lane:
         shape = self.shape
         end_ns = now_ns
         if shape.bandwidth_bytes_per_s is not None:
-            if now_ns > self.free_ns:
+            if now_ns > self.free_ns + (CATCH_UP_NS if self.is_awaited else 0):
                 self._busy_since_ns, self._busy_bytes = now_ns, 0
             self._busy_bytes += size_bytes
             end_ns = self.free_ns

@@ -57,6 +57,16 @@ def test_rounding_does_not_add_up() -> None:
     assert last_ns == 10**15 // (3 * 10**9)
 
 
+def test_waking_late_costs_no_bandwidth() -> None:
+    """What had waited for its turn comes out as if it had been let in in time; after a long sleep, as of now."""
+    slow = lane(Shape(bandwidth_bytes_per_s=1_000_000))
+    slow.enter(1_000, 0)
+    slow.is_awaited = True
+    late, too_late = slow.enter(1_000, 50 * NS_PER_MS), slow.enter(1_000, 500 * NS_PER_MS)
+
+    assert (late, too_late) == (2 * NS_PER_MS, 501 * NS_PER_MS)
+
+
 @FIXED
 @given(bandwidth=BANDWIDTHS, entries=ENTRIES)
 def test_bandwidth_is_never_exceeded_nor_wasted(bandwidth: int, entries: list[tuple[int, int]]) -> None:
