@@ -131,7 +131,9 @@ class FaultDoer:
             if stays or (step.do in NETWORK_FAULTS and self.network is not None):
                 self._do_now(step)
         if self.network is not None and not self.network.is_running:
-            self._event(FAILED, "network: the proxy that the users' connections go through has ended by itself")
+            why = self.network.last_words()
+            text = "network: the proxy that the users' connections go through has ended by itself"
+            self._event(FAILED, f"{text}: {why}" if why else text)
             self.network = None  # told once
 
     def _do_at(self, step: Step, begin_ns: int) -> None:

@@ -132,6 +132,13 @@ class Network:
         answer = self._ask({"do": "count"})
         return answer["connections"], answer["held_bytes"]
 
+    def last_words(self) -> str:
+        """Return why a proxy that has ended by itself did, as far as it said so."""
+        try:
+            return str(self._receive().get("error", ""))
+        except OSError:
+            return ""
+
     def close(self) -> None:
         """End the proxy, and with it every connection that still goes through it."""
         self._control.close()

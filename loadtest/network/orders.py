@@ -7,6 +7,7 @@ their position. There is no port by which somebody else could give orders.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import json
 import os
@@ -101,10 +102,16 @@ class Orders:
 def main() -> None:
     """Carry out orders and forward bytes until the input ends."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two descriptors a connection
+    with contextlib.suppress(ValueError, OSError):  # macOS has a limit below what it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))  # two descriptors a connection
     # What is made here refers to itself in a few places that live as long as a connection; a pause would be latency.
     gc.freeze()
     gc.set_threshold(100_000, 50, 100)
     loop = Loop()
     Orders(loop)
-    loop.run()
+    try:
+        loop.run()
+    except Exception as error:
+        # Whoever gave the orders is the only one to be told.
+        os.write(_OUT, json.dumps({"error": f"it has failed: {error!r}"}).encode() + b"\n")
+        raise

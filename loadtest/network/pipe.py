@@ -68,7 +68,8 @@ class Pipe:
         if self._is_read_out:
             return
         if self._direction.lane.is_plain and not (self._entered or self._out) and self._target.is_connected:
-            self._pass_on()
+            if self._pass_on():
+                return  # the source is watched as before
         else:
             self._take()
         self.go_on()
@@ -78,6 +79,7 @@ class Pipe:
         self._is_waiting = False
         if not self._pair.is_closed:
             self.read()
+            self.go_on()
 
     def go_on(self) -> None:
         """Watch the source, unless nothing more may be taken of it for now."""
@@ -91,28 +93,29 @@ class Pipe:
             can_read = False
         self._source.want_read(can_read and self.held_bytes < direction.window_bytes)
 
-    def _pass_on(self) -> None:
-        """Hand on what is there without keeping it; only what the target does not take is copied."""
+    def _pass_on(self) -> bool:
+        """Hand on what is there without keeping it, and return whether all of it went; the rest is kept."""
         try:
             count = self._source.sock.recv_into(_buffer)
         except BlockingIOError:
-            return
+            return False
         except OSError:
             self._enter(Mark.RESET)
-            return
+            return False
         if not count:
             self._enter(Mark.END)
-            return
+            return False
         try:
             sent = self._target.sock.send(_buffer[:count])
         except BlockingIOError:
             sent = 0
         except OSError:
             self._target_is_gone()
-            return
+            return False
         if sent < count:
             self._keep(bytes(_buffer[sent:count]))
             self._target.want_write(wanted=True)
+        return sent == count
 
     def _take(self) -> bool:
         """Take one piece, and return whether there was one."""
