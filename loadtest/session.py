@@ -22,6 +22,7 @@ from loadtest.broker.endpoint import resolve_endpoints
 from loadtest.broker.faults import FaultDoer
 from loadtest.broker.fingerprint import broker_fingerprint, generator_fingerprint
 from loadtest.broker.management import find_management
+from loadtest.broker.network import Network
 from loadtest.broker.node_config import DEFAULT_PLUGINS
 from loadtest.broker.private_cluster import PrivateCluster
 from loadtest.broker.queue_depths import queues_of
@@ -41,6 +42,7 @@ from loadtest.report.write import write_results
 from loadtest.result.build import build_result
 from loadtest.result.evidence import MEASURED
 from loadtest.result.live import Watch
+from loadtest.scenario.faults import NETWORK_FAULTS
 from loadtest.share import crew_here, groups_of, share_of
 from loadtest.stamp import RUN_TAG_BITS
 from loadtest.traffic.aftermath import Aftermath
@@ -51,6 +53,7 @@ from loadtest.wire.pacing import Pacer
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from loadtest.broker.endpoint import Endpoint
     from loadtest.request import Request
     from loadtest.result.document import RunResult
     from loadtest.traffic.crew import Crew
@@ -112,11 +115,11 @@ class Session:
     @cached_property
     def share(self) -> dict[str, Any]:
         """Return what another process has to know to work in this run; with credentials: for that process alone."""
-        return share_of(self.request, self.loaded, [endpoint.url for endpoint in self.endpoints], self._run_tag)
+        return share_of(self.request, self.loaded, [each.url for each in self.user_endpoints], self._run_tag)
 
     def work_here(self) -> Run:
         """Have the users work in this process; returns the run that they take part in."""
-        nodes = [endpoint.pika_parameters() for endpoint in self.endpoints]
+        nodes = [endpoint.pika_parameters() for endpoint in self.user_endpoints]
         crew = crew_here(self.plan, nodes, self._run_tag, f"{socket.gethostname()}-{os.getpid()}", self._opened)
         self._lead(crew)
         return crew.run
@@ -231,6 +234,7 @@ class Session:
             lambda code, text: self._take(event_record(monotonic_ns(), code, text)),
         )
         self._faults.check(self.plan.scenario.faults, self._planned_ns)
+        self.user_endpoints = self._links_for_users()
         self._opened.callback(self._faults.stop)
         self._state_sources = state_sources(
             self.endpoints[0], management, self.private, queues_of(self.plan), infos[0].cluster_name
@@ -238,6 +242,15 @@ class Session:
         self.fingerprint = broker_fingerprint(infos[0], management, self.private) | {
             "endpoints": [endpoint.redacted for endpoint in self.endpoints]
         }
+
+    def _links_for_users(self) -> Sequence[Endpoint]:
+        """Return where users connect to: the broker, or, where the scenario harms the network, links that can be."""
+        if not any(fault.do in NETWORK_FAULTS for fault in self.plan.scenario.faults):
+            return self.endpoints
+        network = self._faults.network = Network.start(self.endpoints, self.request.environ)
+        self._opened.callback(network.close)
+        self._say("the users' connections go through a proxy of this tool, for the faults of the network")
+        return network.endpoints
 
     def _make_sampler(self) -> Sampler:
         sources, absent = self._state_sources

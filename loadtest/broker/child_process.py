@@ -46,6 +46,7 @@ def start_child(
     output: Path,
     bound: bool,
     keep: Sequence[int] = (),
+    control: int | None = None,
 ) -> subprocess.Popen[bytes]:
     """
     Start *command* and return its process.
@@ -60,6 +61,7 @@ def start_child(
         output: The file that takes stdout and stderr.
         bound: Whether it ends with this process.
         keep: Descriptors that stay open in it.
+        control: A descriptor that becomes its stdin and stdout, instead of nothing and *output*.
 
     Raises:
         BrokerError: If the system cannot start a process. That *command* is no program shows in its output.
@@ -74,8 +76,8 @@ def start_child(
                 words,
                 env=dict(environ),
                 cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
+                stdin=subprocess.DEVNULL if control is None else control,
+                stdout=stream if control is None else control,
                 stderr=stream,
                 start_new_session=True,
                 pass_fds=keep,

@@ -114,6 +114,11 @@ class Endpoint:
         """Return the same endpoint at another virtual host."""
         return replace(self, vhost=vhost)
 
+    def through(self, host: str, port: int) -> Endpoint:
+        """Return the same endpoint by way of a forwarder there: the certificate must still carry the broker's name."""
+        tls = None if self.tls is None else replace(self.tls, server_name_indication=self.server_hostname)
+        return replace(self, host=host, port=port, tls=tls)
+
     def pika_parameters(self, client_name: str = "loadtest", **overrides: Any) -> pika.ConnectionParameters:
         """
         Return what pika needs to connect.

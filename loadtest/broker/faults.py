@@ -2,7 +2,8 @@
 Faults done to the broker while a run goes on: at their time, told as events with how long they took.
 
 A greenlet for each occurrence, so that a node that is slow to start holds up nothing else. What is done to nodes is
-done to private ones only. Knows nothing of users, nor what they see of it.
+done to private ones only; what is done to the network, to the users' own connections. Knows nothing of users, nor what
+they see of it.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from pika import spec
 
 from loadtest.broker.connections import close_all_connections, close_connections
 from loadtest.broker.conversation import Conversation, Refusal
+from loadtest.broker.network_faults import NetworkFaults
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.errors import BrokerError, UsageError
-from loadtest.scenario.faults import ALL_NODES, PRIVATE_ONLY, UNDONE_BY
+from loadtest.scenario.faults import ALL_NODES, NETWORK_FAULTS, PRIVATE_ONLY, UNDONE_BY
 
 if TYPE_CHECKING:
     from loadtest.broker.endpoint import Endpoint
     from loadtest.broker.management import ManagementApi
+    from loadtest.broker.network import Network
     from loadtest.broker.private_cluster import PrivateCluster
     from loadtest.broker.private_node import PrivateNode
     from loadtest.scenario.faults import BrokerFault
@@ -66,6 +69,9 @@ class FaultDoer:
         management: The broker's management API, if it has one.
         endpoints: Its nodes.
         event: Takes code and text of what was done.
+
+    Attributes:
+        network: The links that the users' connections go through, where the scenario does anything to them.
     """
 
     def __init__(
@@ -79,6 +85,8 @@ class FaultDoer:
         self._management = management
         self._endpoints = endpoints
         self._event = event
+        self.network: Network | None = None
+        self._network_faults = NetworkFaults(private, endpoints)
         self._nodes_of: dict[int, list[PrivateNode]] = {}  # by the step that did something to them
         self._steps: list[Step] = []
         self._to_undo: dict[int, Step] = {}  # by the step that was done
@@ -98,11 +106,14 @@ class FaultDoer:
             where = f"faults[{number}]: {fault.do}"
             if (fault.at_ns or fault.every_ns or 0) >= until_ns:
                 raise UsageError(f"{where} would come after the end of the run, at {until_ns / NS_PER_S:g} s")
-            if fault.do in PRIVATE_ONLY and self._private is None:
+            if (fault.do in PRIVATE_ONLY or fault.leader_of is not None) and self._private is None:
+                what = where if fault.do in PRIVATE_ONLY else f"{where} with leader_of"
                 raise UsageError(
-                    f"{where} is for private nodes only (--nodes N, or those of `loadtest broker start`), "
+                    f"{what} is for private nodes only (--nodes N, or those of `loadtest broker start`), "
                     "and this broker is not one that this tool started"
                 )
+            if fault.do in NETWORK_FAULTS:
+                self._network_faults.check(fault, where)
             if fault.do == "close-connections" and self._private is None and self._management is None:
                 raise UsageError(f"{where} needs the management API, which does not answer")
             if self._private is not None and isinstance(fault.node, int):
@@ -114,21 +125,31 @@ class FaultDoer:
         self._greenlets = [gevent.spawn(self._do_at, step, begin_ns) for step in self._steps if step.undone is None]
 
     def stop(self) -> None:
-        """Do nothing more, but undo what was to be undone later, on nodes that stay when the run is over."""
+        """Do nothing more, but undo what was to be undone later: on nodes that stay when the run is over, and links."""
         self._over.set()
         stays = self._private is not None and self._private.is_found
-        for step in [] if stays else list(self._doing.values()):
-            if step.undone is None:
+        finishes = [each for each, step in self._doing.items() if stays or step.do in NETWORK_FAULTS]
+        for each, step in self._doing.items():
+            if each not in finishes and step.undone is None:
                 self._event(FAILED, f"{step.do}: it was not done yet when the run ended")
-        gevent.killall([each for each in self._greenlets if not (stays and each in self._doing)])
-        gevent.joinall(list(self._doing))
+        gevent.killall([each for each in self._greenlets if each not in finishes])
+        gevent.joinall(finishes)
+        self._tell_undone()
+        for step in list(self._to_undo.values()):
+            if stays or (step.do in NETWORK_FAULTS and self.network is not None):
+                self._do_now(step)
+        if self.network is not None and not self.network.is_running:
+            why = self.network.last_words()
+            text = "network: the proxy that the users' connections go through has ended by itself"
+            self._event(FAILED, f"{text}: {why}" if why else text)
+            self.network = None  # told once
+
+    def _tell_undone(self) -> None:
+        """Tell of faults whose time never came: a run without them does not show what it was to show."""
         for fault in {id(step.fault): step.fault for step in self._steps}.values():
             if id(fault) not in self._begun:
                 self._event(FAILED, f"{fault.do}: the run was over before its time")
         self._steps = []
-        if stays:
-            for step in list(self._to_undo.values()):
-                self._do_now(step)
 
     def _do_at(self, step: Step, begin_ns: int) -> None:
         gevent.sleep(max(0, begin_ns + step.after_ns - monotonic_ns()) / NS_PER_S)
@@ -143,7 +164,7 @@ class FaultDoer:
     def _do_here(self, step: Step) -> None:
         self._doing[gevent.getcurrent()] = step
         self._do_now(step)
-        del self._doing[gevent.getcurrent()]
+        self._doing.pop(gevent.getcurrent(), None)
 
     def _do_now(self, step: Step) -> None:
         began_ns = monotonic_ns()
@@ -167,6 +188,9 @@ class FaultDoer:
             return self._to_queue(step.do, step.fault.queue)
         if step.do == "close-connections":
             return self._close(step.fault.reason)
+        if step.do in NETWORK_FAULTS:
+            undone = step.undone.fault if step.undone is not None else None
+            return self._network_faults.do(step.fault, undone, self.network)
         nodes = self._nodes(step)
         self._nodes_of[id(step)] = nodes
         if step.do == "start-node" and self._private is not None and len(nodes) == len(self._private.nodes):

@@ -57,6 +57,12 @@ PerSecond = Annotated[
     PlainSerializer(quantity.format_rate),
     _schema(quantity.RATE_PATTERN, quantity.RATE_ALLOWED),
 ]
+BytesPerSecond = Annotated[
+    int,
+    _quantity(quantity.parse_bandwidth, quantity.BANDWIDTH_ALLOWED),
+    PlainSerializer(quantity.format_bandwidth),
+    _schema(quantity.BANDWIDTH_PATTERN, quantity.BANDWIDTH_ALLOWED),
+]
 
 Share = Annotated[
     Fraction,
@@ -82,6 +88,7 @@ def _whole_ms(value: int) -> int:
 
 
 SomeNanoseconds = Annotated[Nanoseconds, _above_zero("ms")]
+SomeBytesPerSecond = Annotated[BytesPerSecond, _above_zero("B/s")]
 SomePerSecond = Annotated[PerSecond, _above_zero("/s")]
 Milliseconds = Annotated[Nanoseconds, AfterValidator(_whole_ms)]  # in ns all the same
 

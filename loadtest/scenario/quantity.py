@@ -18,12 +18,14 @@ MAX_DURATION_NS: Final = 366 * 24 * 3600 * NS_PER_S
 MAX_SIZE_BYTES: Final = 128 * 1024 * 1024
 MAX_RATE_PER_S: Final = 10_000_000
 MAX_MEMORY_BYTES: Final = 1 << 60
+MAX_BANDWIDTH_BYTES_PER_S: Final = 10**12
 
 DURATION_ALLOWED: Final = "a time with its unit (ns, us, ms, s, m, h or d), such as 20ms"
 SIZE_ALLOWED: Final = "a size with its unit (B, KB, KiB, MB or MiB), such as 1KB"
 RATE_ALLOWED: Final = "a rate with its unit (/s, /m or /h), such as 2000/s"
 SHARE_ALLOWED: Final = "a share in percent, such as 99.9%"
 MEMORY_ALLOWED: Final = "a size with its unit (B, KB, KiB, MB, MiB, GB, GiB, TB or TiB), such as 1GB"
+BANDWIDTH_ALLOWED: Final = "a bandwidth with its unit (B/s, KB/s, MB/s, GB/s, kbit/s, Mbit/s or Gbit/s), such as 1MB/s"
 CORES_ALLOWED: Final = "a share of one core in percent, such as 80%, or cores, such as 1.5 cores"
 
 DURATION_PATTERN: Final = r"^[0-9]{1,18}(\.[0-9]{1,9})? ?(ns|us|µs|ms|s|m|h|d)$"
@@ -31,6 +33,7 @@ SIZE_PATTERN: Final = r"^[0-9]{1,18}(\.[0-9]{1,9})? ?(B|KB|KiB|MB|MiB)$"
 RATE_PATTERN: Final = r"^[0-9]{1,18}(\.[0-9]{1,9})? ?/ ?(s|m|h)$"
 SHARE_PATTERN: Final = r"^[0-9]{1,18}(\.[0-9]{1,9})? ?%$"
 MEMORY_PATTERN: Final = r"^[0-9]{1,18}(\.[0-9]{1,9})? ?(B|KB|KiB|MB|MiB|GB|GiB|TB|TiB)$"
+BANDWIDTH_PATTERN: Final = r"^[0-9]{1,18}(\.[0-9]{1,9})? ?(B|KB|MB|GB|kbit|Mbit|Gbit) ?/ ?s$"
 CORES_PATTERN: Final = r"^[0-9]{1,18}(\.[0-9]{1,9})? ?(%|cores?)$"
 
 _NS: Final = {
@@ -45,6 +48,7 @@ _NS: Final = {
 }
 _BYTES: Final = {"B": 1, "KB": 1_000, "KiB": 1_024, "MB": 1_000_000, "MiB": 1_048_576}
 _MEMORY_BYTES: Final = {**_BYTES, "GB": 10**9, "GiB": 1 << 30, "TB": 10**12, "TiB": 1 << 40}
+_BITS: Final = {"B": 8, "KB": 8_000, "MB": 8 * 10**6, "GB": 8 * 10**9, "kbit": 1_000, "Mbit": 10**6, "Gbit": 10**9}
 _SECONDS: Final = {"s": 1, "m": 60, "h": 3600}
 
 
@@ -79,6 +83,15 @@ def parse_memory(text: str) -> int:
     return int(value)
 
 
+def parse_bandwidth(text: str) -> int:
+    """Return a bandwidth in bytes per second, from 0 to `MAX_BANDWIDTH_BYTES_PER_S`; `8Mbit/s` is `1MB/s`."""
+    number, unit = _split(text, BANDWIDTH_PATTERN, BANDWIDTH_ALLOWED)
+    value = number * _BITS[unit] / 8
+    if value.denominator != 1 or value > MAX_BANDWIDTH_BYTES_PER_S:
+        raise QuantityError("a whole number of bytes per second, at most 1000GB/s")
+    return int(value)
+
+
 def parse_cores(text: str) -> Fraction:
     """Return processor time as a number of cores; `80%` is four fifths of one."""
     number, unit = _split(text, CORES_PATTERN, CORES_ALLOWED)
@@ -108,6 +121,12 @@ def format_duration(value_ns: int) -> str:
 def format_size(value_bytes: int) -> str:
     """Return the writing of a size in the largest unit of which it is a whole number."""
     return _in_largest_unit(value_bytes, _BYTES, zero="0B")
+
+
+def format_bandwidth(bytes_per_s: int) -> str:
+    """Return the writing of a bandwidth in the largest unit of which it is a whole number."""
+    units = {unit: bits // 8 for unit, bits in _BITS.items() if unit.endswith("B")}
+    return _in_largest_unit(bytes_per_s, units, zero="0B") + "/s"
 
 
 def format_rate(per_s: Fraction) -> str:

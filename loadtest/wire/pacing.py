@@ -16,7 +16,7 @@ import gevent
 from gevent.hub import Waiter
 
 from loadtest.clock import NS_PER_S, monotonic_ns
-from loadtest.wire.timerfd import TimerFd
+from loadtest.timerfd import TimerFd
 
 _READABLE: Final = 1
 

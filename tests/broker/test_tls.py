@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,10 +12,12 @@ import pika
 import pytest
 
 from loadtest.broker.endpoint import Endpoint
+from loadtest.broker.network import Network
 from loadtest.broker.private_node import PrivateNode
 from loadtest.broker.reach import probe
 from loadtest.broker.tls import Tls
 from loadtest.errors import BrokerError
+from loadtest.wire.connection import Connection
 
 pytestmark = pytest.mark.broker
 
@@ -134,3 +137,26 @@ def test_ports_mixed_up(secured: Secured) -> None:
 
     assert "this port does not speak TLS; use amqp:// or the port for TLS" in failure(tls_on_plain)
     assert "it speaks TLS there" in plain_on_tls or "is this the port for TLS" in plain_on_tls
+
+
+def test_verified_by_way_of_the_proxy(secured: Secured) -> None:
+    """Only the address is another: the broker must carry its own name, for us and for pika, and for other processes."""
+    with Network.start([secured.endpoint(secured.tls)], os.environ) as network:
+        (endpoint,) = network.endpoints
+        info = probe(Endpoint.parse(endpoint.url))
+        connection = Connection.open(endpoint.pika_parameters())
+        connection.close()
+        pika.BlockingConnection(endpoint.pika_parameters()).close()
+
+    assert info.product == "RabbitMQ"
+    assert (endpoint.host, endpoint.server_hostname) == ("127.0.0.1", "localhost")
+
+
+def test_another_name_is_refused_by_way_of_the_proxy(secured: Secured) -> None:
+    """What would not have been trusted without the proxy is not with it."""
+    by_address = replace(secured.endpoint(secured.tls), host="127.0.0.1")
+    with Network.start([by_address, secured.endpoint(Tls())], os.environ) as network:
+        failures = [failure(endpoint) for endpoint in network.endpoints]
+
+    assert "certificate is not valid for '127.0.0.1'" in failures[0]
+    assert "TLS: its certificate is refused: " in failures[1]

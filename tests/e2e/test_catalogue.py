@@ -111,6 +111,20 @@ def test_scenario_passes_under_locust(processes: Processes, vhost_url: str) -> N
     assert 1900 <= run.result["groups"]["in"]["latency"]["confirm"]["count"] <= 2000
 
 
+def test_nothing_is_lost_on_a_flaky_network(processes: Processes, vhost_url: str) -> None:
+    """`flaky-network`: what was in doubt is published again, so it may come twice, and nothing is missing."""
+    sets = ["run.duration=5s", "variables.resets=2s", "faults.1.at=500ms", "thresholds=[lost == 0, returned == 0]"]
+
+    run = processes.run(run_command("loadtest", "flaky-network", "--broker", vhost_url, sets=sets))
+
+    assert run.exit_code == 0, run.printed
+    assert_closed(run.result)
+    assert_all_offered_was_sent(run.result)
+    assert run.result["totals"]["offered"] == 2500
+    assert [event["code"] for event in run.result["events"]].count("connection-dropped") == 2
+    assert run.result["ledger"]["left"] == {}
+
+
 def test_consumer_takes_what_others_publish(processes: Processes, vhost_endpoint: Endpoint) -> None:
     """`consume-autoack` counts messages of another program as foreign, and passes although it published nothing."""
     command = run_command("loadtest", "consume-autoack", "--broker", vhost_endpoint.url, sets=["run.duration=4s"])

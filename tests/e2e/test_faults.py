@@ -115,6 +115,20 @@ def test_connections_are_closed_again_and_again(processes: Processes, tmp_path: 
     assert result["verdict"]["exit_code"] == 0
 
 
+def test_link_to_the_leader_is_cut(processes: Processes, tmp_path: Path, state: Path, urls: str) -> None:
+    """Those who were connected to that node go on to others, and nobody else sees anything of it."""
+    result = harmed(processes, tmp_path, state, urls, "do: cut-network, leader_of: q, how: reset, for: 3s")
+    told = [event["text"] for event in result["events"] if event["code"] == "fault"]
+
+    assert [text.split()[0] for text in told] == ["cut-network", "restore-network"]
+    assert "(leader of q): reset and refused" in told[0]
+    (back,) = [event["text"] for event in result["events"] if event["code"] == "reconnected"]
+    # A publisher and a consumer, of three each, and long before the link is there again.
+    assert back.startswith("all of 2 users are back after ")
+    assert float(back.split()[-2]) < 2
+    assert result["verdict"]["exit_code"] == 0
+
+
 def test_what_is_purged_is_lost_and_counted_exactly(
     processes: Processes, tmp_path: Path, state: Path, urls: str
 ) -> None:

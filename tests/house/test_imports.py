@@ -19,18 +19,20 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "loadtest"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-EARLIEST = {"errors", "clock", "stamp"}
+EARLIEST = {"errors", "clock", "stamp", "timerfd"}
 PURE_ROOMS = {"scenario", "measure", "result", "report"}
 # What each room may import, besides itself. The doors, which may import anything, are not here.
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "clock": set(),
     "stamp": set(),
+    "timerfd": {"clock"},
+    "network": EARLIEST,
     "scenario": EARLIEST,
     "measure": EARLIEST | {"scenario"},
     "result": EARLIEST | {"scenario", "measure"},
     "report": EARLIEST | {"scenario", "measure", "result"},
-    "broker": EARLIEST | {"scenario"},
+    "broker": EARLIEST | {"scenario", "network"},
     "wire": EARLIEST | {"scenario", "broker"},
     "traffic": EARLIEST | {"scenario", "broker", "wire", "measure"},
     "calibration": EARLIEST | {"broker", "wire"},

@@ -139,6 +139,26 @@ def test_pika_parameters_of_tls(query: str, name: str, verifies: bool) -> None:
     assert bool(options.context.verify_mode) is verifies
 
 
+@pytest.mark.parametrize(
+    "url, name",
+    [
+        ("amqps://rabbit.example", "rabbit.example"),
+        ("amqps://h?server_name_indication=other", "other"),
+        ("amqp://h", "h"),
+    ],
+)
+def test_by_way_of_a_forwarder(url: str, name: str) -> None:
+    """Only the address is another: a certificate must still carry the name that it had to, in other processes too."""
+    plain = Endpoint.parse(url)
+    forwarded = Endpoint.parse(plain.through("127.0.0.1", 4000).url)
+
+    assert forwarded.address == "127.0.0.1:4000"
+    assert (forwarded.username, forwarded.password, forwarded.vhost) == ("guest", "guest", "/")
+    assert plain.server_hostname == name
+    assert (forwarded.tls is None) == (plain.tls is None)
+    assert forwarded.server_hostname == (name if plain.tls is not None else "127.0.0.1")
+
+
 def test_tls_options_hold_where_the_url_says_nothing() -> None:
     """Options of the command line are defaults for each URL."""
     given_tls = Tls(cacertfile=Path("ca.pem"), server_name_indication="a")

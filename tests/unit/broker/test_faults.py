@@ -48,6 +48,7 @@ def test_again_and_again() -> None:
         ("pause-node", "resume-node"),
         ("memory-alarm", "memory-alarm-off"),
         ("disk-alarm", "disk-alarm-off"),
+        ("cut-network", "restore-network"),
     ],
 )
 def test_what_lasts_is_undone(do: str, undone_by: str) -> None:
@@ -68,8 +69,13 @@ def test_what_lasts_is_undone(do: str, undone_by: str) -> None:
             fault(at="10s", do="purge-queue", queue="q"),
             "faults[0]: purge-queue would come after the end of the run, at 10 s",
         ),
+        (fault(at="1s", do="cut-network", node=2), "faults[0]: cut-network: there is no node 2"),
+        (
+            fault(at="1s", do="cut-network", leader_of="q"),
+            "faults[0]: cut-network with leader_of is for private nodes only",
+        ),
     ],
-    ids=["node", "alarm", "connections", "late"],
+    ids=["node", "alarm", "connections", "late", "link", "leader"],
 )
 def test_refused(refused: BrokerFault, words: str) -> None:
     """What may not be done to a broker of somebody else, or would never be done."""
@@ -95,3 +101,8 @@ def test_what_was_never_done_is_told() -> None:
 def test_queues_anywhere() -> None:
     """Queues can be deleted wherever the user may."""
     foreign().check([fault(at="1s", do="delete-queue", queue="q")], UNTIL_NS)
+
+
+def test_the_network_of_any_broker() -> None:
+    """The users' connections are ours, whoever's the broker is."""
+    foreign().check([fault(at="1s", do="cut-network", node=1), fault(at="2s", do="restore-network")], UNTIL_NS)

@@ -13,6 +13,7 @@ EXPECTED = {
     "backlog-drain",
     "consume-autoack",
     "fanout-1-to-10",
+    "flaky-network",
     "flood-1000-direct",
     "get-one-by-one",
     "hello-default-exchange",

@@ -31,7 +31,7 @@ PUBLISHER_KEYS = (
     "rate, routing_key, stamp, start_at, users"
 )
 ROOT_KEYS = "consumers, description, faults, getters, name, publishers, run, thresholds, topology"
-LASTING = "kill-node, stop-node, pause-node, memory-alarm, disk-alarm"
+LASTING = "kill-node, stop-node, pause-node, memory-alarm, disk-alarm, cut-network, slow-network"
 DURATION = "a time with its unit (ns, us, ms, s, m, h or d), such as 20ms"
 RATE = "a rate with its unit (/s, /m or /h), such as 2000/s"
 SIZE = "a size with its unit (B, KB, KiB, MB or MiB), such as 1KB"
@@ -110,6 +110,55 @@ BAD = {
     "fault that is never undone": (
         GOOD + "faults:\n  - {do: pause-node, every: 2s, for: 2s}\n",
         "s.yaml:16: faults[0]: found for that is not shorter than every; allowed a shorter time",
+    ),
+    "slow network of no slowness": (
+        GOOD + "faults:\n  - {do: slow-network, at: 1s}\n",
+        "s.yaml:16: faults[0]: found slow-network without latency and bandwidth; allowed one of them, or both",
+    ),
+    "jitter of no latency": (
+        GOOD + "faults:\n  - {do: slow-network, at: 1s, latency: 5ms, jitter: 6ms}\n",
+        (
+            "s.yaml:16: faults[0]: found a jitter above the latency; "
+            "allowed at most the latency, of which it is more or less"
+        ),
+    ),
+    "latency of a cut": (
+        GOOD + "faults:\n  - {do: cut-network, at: 1s, latency: 5ms}\n",
+        "s.yaml:16: faults[0]: found latency beside cut-network; allowed beside slow-network",
+    ),
+    "bandwidth of a node": (
+        GOOD + "faults:\n  - {do: kill-node, at: 1s, bandwidth: 1MB/s}\n",
+        "s.yaml:16: faults[0]: found bandwidth beside kill-node; allowed beside slow-network",
+    ),
+    "latency of 0": (
+        GOOD + "faults:\n  - {do: slow-network, at: 1s, latency: 0ms}\n",
+        "s.yaml:16: faults[0].latency: found 0ms; allowed more than 0ms",
+    ),
+    "bandwidth without a unit": (
+        GOOD + "faults:\n  - {do: slow-network, at: 1s, bandwidth: 1000}\n",
+        (
+            "s.yaml:16: faults[0].bandwidth: found 1000; allowed a bandwidth with its unit "
+            "(B/s, KB/s, MB/s, GB/s, kbit/s, Mbit/s or Gbit/s), such as 1MB/s"
+        ),
+    ),
+    "how of another fault": (
+        GOOD + "faults:\n  - {do: slow-network, at: 1s, latency: 5ms, how: reset}\n",
+        "s.yaml:16: faults[0]: found how beside slow-network; allowed beside cut-network",
+    ),
+    "network cut in no known way": (
+        GOOD + "faults:\n  - {do: cut-network, at: 1s, how: rest}\n",
+        's.yaml:16: faults[0].how: found "rest"; allowed black-hole or reset; did you mean "reset"?',
+    ),
+    "black hole again and again": (
+        GOOD + "faults:\n  - {do: cut-network, every: 1s}\n",
+        (
+            "s.yaml:16: faults[0]: found a black hole again and again that never ends; "
+            "allowed for beside it, or how: reset"
+        ),
+    ),
+    "restored for a while": (
+        GOOD + "faults:\n  - {do: restore-network, at: 1s, for: 2s}\n",
+        f"s.yaml:16: faults[0]: found for beside restore-network, which is over at once; allowed beside {LASTING}",
     ),
     "empty file": (
         "",

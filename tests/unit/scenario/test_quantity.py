@@ -9,12 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.scenario.quantity import (
+    MAX_BANDWIDTH_BYTES_PER_S,
     MAX_DURATION_NS,
     MAX_SIZE_BYTES,
     QuantityError,
+    format_bandwidth,
     format_duration,
     format_rate,
     format_size,
+    parse_bandwidth,
     parse_duration,
     parse_rate,
     parse_share,
@@ -95,3 +98,32 @@ def test_rates_are_written_as_they_are_read(thousandths: int, unit: str) -> None
     rate = parse_rate(f"{thousandths // 1000}.{thousandths % 1000:03d}/{unit}")
 
     assert parse_rate(format_rate(rate)) == rate
+
+
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("1MB/s", 1_000_000),
+        ("100 Mbit/s", 12_500_000),
+        ("0.5 GB / s", 500_000_000),
+        ("8kbit/s", 1_000),
+        ("300B/s", 300),
+    ],
+)
+def test_bandwidths(text: str, expected: int) -> None:
+    """A bandwidth is a whole number of bytes per second; eight bits are one."""
+    assert parse_bandwidth(text) == expected
+
+
+@pytest.mark.parametrize("text", ["1MB", "1/s", "1 MBit/s", "1b/s", "1MiB/s", "0.5B/s", "1001GB/s", ""])
+def test_no_bandwidths(text: str) -> None:
+    """Without its unit, by another one, in parts of bytes or beyond all networks."""
+    with pytest.raises(QuantityError):
+        parse_bandwidth(text)
+
+
+@FIXED
+@given(st.integers(1, MAX_BANDWIDTH_BYTES_PER_S))
+def test_bandwidths_are_read_as_written(bytes_per_s: int) -> None:
+    """Writing and reading gives the same bandwidth."""
+    assert parse_bandwidth(format_bandwidth(bytes_per_s)) == bytes_per_s

@@ -7,8 +7,8 @@ import gevent
 import pytest
 
 from loadtest.clock import NS_PER_MS, monotonic_ns
+from loadtest.timerfd import TimerFd
 from loadtest.wire.pacing import Pacer
-from loadtest.wire.timerfd import TimerFd
 
 
 def without_timerfd(*_: object) -> None:
