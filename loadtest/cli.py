@@ -100,7 +100,8 @@ def validate(files: Annotated[list[str], typer.Argument(metavar="FILE...")]) -> 
     faults = []
     for file in files:
         try:
-            build_plan(load_scenario(file).scenario)
+            loaded = load_scenario(file)
+            build_plan(loaded.scenario, folder=loaded.folder)
         except LoadTestError as error:
             faults.append(error)
             typer.echo(str(error), err=True)

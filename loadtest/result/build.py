@@ -106,7 +106,7 @@ def _thresholds(scenario: dict[str, Any]) -> list[Threshold]:
     """Return the thresholds that the run record lists; an older record has them in the scenario's text alone."""
     if "thresholds" in scenario:
         return [parse_threshold(text) for text in scenario["thresholds"]]
-    return list(load_scenario(scenario["name"], text=scenario["text"]).scenario.thresholds)
+    return list(load_scenario(scenario["name"], text=scenario["text"], reads_files=False).scenario.thresholds)
 
 
 def _scenario(scenario: dict[str, Any]) -> ScenarioPart:
