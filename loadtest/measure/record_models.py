@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from loadtest.measure import records, window
+from loadtest.stamp import MAX_PUBLISHER_ID
 
 # The arrays that these go into are of 64 bits.
 _LARGEST: Final = (1 << 63) - 1
@@ -152,7 +153,7 @@ class GroupOfRunModel(_Model):
 class PublisherModel(_Model):
     """A publisher, and where its messages must arrive."""
 
-    id: Count = Field(description="Its number in the run.")
+    id: Count = Field(le=MAX_PUBLISHER_ID, description="Its number in the run.")
     group: str = Field(description="The group it is of.")
     confirms: bool = Field(description="Whether it asks for confirms.")
     routes: list[list[str]] | None = Field(

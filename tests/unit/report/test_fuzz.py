@@ -253,6 +253,7 @@ DAMAGED = {
     "end without its time": ("end", ("ended_at",), "1"),
     "end without a time zone": ("end", ("ended_at",), "2020-01-01T00:00:00"),
     "messages without end": ("window", ("ledger",), {"published": ROWS}),
+    "a publisher beyond all": ("window", ("ledger",), {"published": {**ROWS, "publisher": [1 << 40], "count": [1]}}),
     "a ledger that unpacks without end": ("window", ("ledger",), {"zlib": BOMB}),
     "a deep ledger": ("window", ("ledger",), {"zlib": base64.b64encode(zlib.compress(b"[" * 200_000)).decode()}),
 }
