@@ -17,6 +17,8 @@ from typing import Final
 
 from pydantic_core import PydanticCustomError
 
+from loadtest.redaction import redacted
+
 Path = tuple[str | int, ...]
 """Keys and list positions from the root of a scenario to a value."""
 
@@ -68,6 +70,7 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
+        value = redacted(value)  # before it is cut, which could take the @ of a URL and leave the password
         text = json.dumps(value, ensure_ascii=False) if value.isprintable() else json.dumps(value)
     else:
         text = str(value)

@@ -19,13 +19,14 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "loadtest"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-EARLIEST = {"errors", "clock", "stamp"}
+EARLIEST = {"errors", "clock", "stamp", "redaction"}
 PURE_ROOMS = {"scenario", "measure", "result", "report"}
 # What each room may import, besides itself. The doors, which may import anything, are not here.
 ROOMS: dict[str, set[str]] = {
     "errors": set(),
     "clock": set(),
     "stamp": set(),
+    "redaction": set(),
     "scenario": EARLIEST,
     "measure": EARLIEST | {"scenario"},
     "result": EARLIEST | {"scenario", "measure"},

@@ -93,7 +93,7 @@ def spoil(frames: list[bytes], draw: random.Random) -> None:
         frames.insert(other, victim)
     elif how == 2:
         frames[place], frames[other] = frames[other], victim
-    elif how == 3:
+    elif how == 3 and victim:
         frames[place] = victim[: draw.randrange(len(victim))]
     elif how == 4 and len(victim) >= 8:
         frames[place] = victim[:3] + struct.pack(">I", draw.choice(SIZES)) + victim[7:]
