@@ -95,15 +95,17 @@ def show(scenario: Scenario, overrides: Set = None) -> None:
 @app.command()
 def validate(files: Annotated[list[str], typer.Argument(metavar="FILE...")]) -> None:
     """Check scenario files; every fault of every file is reported at once."""
+    from loadtest.redaction import redacted
     from loadtest.scenario import build_plan, load_scenario
 
     faults = []
     for file in files:
         try:
-            build_plan(load_scenario(file).scenario)
+            loaded = load_scenario(file)
+            build_plan(loaded.scenario, folder=loaded.folder)
         except LoadTestError as error:
             faults.append(error)
-            typer.echo(str(error), err=True)
+            typer.echo(redacted(str(error)), err=True)
         else:
             typer.echo(f"{file}: valid")
     if faults:

@@ -64,4 +64,4 @@ class Request:
             if duration_ns is None or duration_ns > longest_s * 1e9:
                 overrides.append(f"run.duration={longest_s:g}s")
                 loaded = load_scenario(self.scenario, overrides=overrides, thresholds=self.thresholds)
-        return loaded, build_plan(loaded.scenario, users=self.users)
+        return loaded, build_plan(loaded.scenario, users=self.users, folder=loaded.folder)

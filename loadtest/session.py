@@ -36,6 +36,7 @@ from loadtest.measure.collector import BEGINS, Collector
 from loadtest.measure.journal import Journal
 from loadtest.measure.records import broker_record, end_record, event_record, publisher_entry, run_record
 from loadtest.measure.window import Window
+from loadtest.redaction import redacted
 from loadtest.report.folder import create_folder
 from loadtest.report.read import JOURNAL_NAME
 from loadtest.report.write import write_results
@@ -296,10 +297,10 @@ class Session:
             started_at=self.started_at.isoformat(),
             scenario={
                 "name": scenario.name,
-                "description": scenario.description,
+                "description": redacted(scenario.description),
                 "hash": loaded.hash,
-                "text": loaded.text,
-                "overrides": list(loaded.overrides),
+                "text": redacted(loaded.text),
+                "overrides": [redacted(override) for override in loaded.overrides],
                 "thresholds": [threshold.text for threshold in scenario.thresholds],
             },
             groups=groups_of(self.plan),

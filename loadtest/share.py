@@ -94,7 +94,7 @@ def share_of(request: Request, loaded: LoadedScenario, urls: Sequence[str], run_
     """
     path = Path(request.scenario)
     return {
-        "scenario": str(path.resolve()) if path.exists() else request.scenario,
+        "scenario": str(path.absolute()) if path.exists() else request.scenario,
         "overrides": list(request.overrides),
         "thresholds": list(request.thresholds),
         "users": request.users,

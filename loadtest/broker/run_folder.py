@@ -50,7 +50,7 @@ def state_folder(environ: Mapping[str, str]) -> Path:
     for folder in candidates:
         try:
             nodes = folder.resolve() / "nodes"
-            nodes.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+            _make_folders(nodes)
             _make_private(nodes)
         except OSError as error:
             faults.append(f"{folder}: {error.strerror or error}")
@@ -185,11 +185,20 @@ def _exclusive(nodes: Path) -> Iterator[None]:
         os.close(lock)
 
 
+def _make_folders(folder: Path) -> None:
+    """Make what of a path is missing, for its user alone; `parents=True` would leave the way there to the umask."""
+    for each in (*reversed(folder.parents), folder):
+        if not each.is_dir():
+            each.mkdir(mode=_PRIVATE, exist_ok=True)
+
+
 def _make_private(nodes: Path) -> None:
     """Refuse a folder that somebody else could exchange, and close ours to others: cookies and logs are in there."""
     for folder, owners in ((nodes.parent, {os.getuid(), 0}), (nodes, {os.getuid()})):
         owner = folder.stat().st_uid
         if owner not in owners:
             raise PermissionError(0, f"{folder} belongs to user {owner}")
+    if nodes.parent.stat().st_mode & (stat.S_IWOTH | stat.S_ISVTX) == stat.S_IWOTH:
+        raise PermissionError(0, f"everybody may exchange what is in {nodes.parent}")
     if stat.S_IMODE(nodes.stat().st_mode) & 0o077:
         nodes.chmod(_PRIVATE)

@@ -14,6 +14,7 @@ from flask import jsonify, request
 from werkzeug.datastructures import ImmutableMultiDict
 
 from loadtest.errors import LoadTestError, UsageError
+from loadtest.redaction import redacted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,7 +79,7 @@ def _options(web_ui: WebUI, form: ImmutableMultiDict[str, str]) -> argparse.Name
 
 
 def _refusal(web_ui: WebUI, message: str) -> Response:
-    return jsonify({"success": False, "message": message, "host": web_ui.environment.host})
+    return jsonify({"success": False, "message": redacted(message), "host": web_ui.environment.host})
 
 
 def _add_style(response: Response) -> Response:

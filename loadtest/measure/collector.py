@@ -109,7 +109,7 @@ class Collector:
             raise ResultsError(f"the first record is {kind!r}; a journal begins with 'run'")
         try:
             taker(record)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, ArithmeticError, TypeError, ValueError, AttributeError) as error:
             raise ResultsError(f"a record of type {kind!r} is malformed: {error!r}") from error
 
     @property

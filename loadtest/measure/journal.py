@@ -7,11 +7,14 @@ One JSON object a line, flushed with each: what was written survives the process
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from loadtest.errors import ResultsError
+from loadtest.measure.record_models import is_record
+from loadtest.measure.records import FORMAT
 
 
 class Journal:
@@ -67,7 +70,8 @@ def read_journal(path: Path, damaged: list[int] | None = None) -> Iterator[dict[
 
     Args:
         path: The file.
-        damaged: If given, lines that are no records are passed over, and their numbers put here.
+        damaged: If given, lines that are no records are passed over, and their numbers put here; a record is then
+            what `record_models` says, with finite numbers throughout.
 
     Raises:
         ResultsError: If the file cannot be read, or another line than a cut last one is not a record.
@@ -76,19 +80,31 @@ def read_journal(path: Path, damaged: list[int] | None = None) -> Iterator[dict[
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 try:
-                    record = json.loads(line)
-                except ValueError as error:
+                    yield _record(line, is_strict=damaged is not None)
+                except (ValueError, RecursionError) as error:
                     if not line.endswith(b"\n"):
                         return
-                    if damaged is not None:
-                        damaged.append(number)
-                        continue
-                    raise ResultsError(f"{path}:{number}: not a record of a run: {error}") from error
-                if not isinstance(record, dict) or "type" not in record:
-                    if damaged is not None:
-                        damaged.append(number)
-                        continue
-                    raise ResultsError(f"{path}:{number}: not a record of a run: it has no type")
-                yield record
+                    if damaged is None:
+                        raise ResultsError(f"{path}:{number}: not a record of a run: {error}") from error
+                    damaged.append(number)
     except OSError as error:
         raise ResultsError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _record(line: bytes, *, is_strict: bool) -> dict[str, Any]:
+    """Return a line's record; ValueError if it is none."""
+    record = json.loads(line, parse_float=_finite, parse_constant=_finite)
+    if not isinstance(record, dict) or "type" not in record:
+        raise ValueError("it has no type")
+    # Of another version it cannot be said what its fields are: that is for the collector to refuse, and to name.
+    is_known = record["type"] != "run" or record.get("format") == FORMAT
+    if is_strict and is_known and not is_record(line):
+        raise ValueError("its fields are not those of a record")
+    return record
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is no finite number")
+    return number

@@ -47,6 +47,11 @@ COUNT_LISTS: Final = ("repeats", "flagged_repeats", "out_of_order")
 _BITMAP_ROWS: Final = 32
 # From so many rows on, a record is packed: below, people can read it.
 _PACKED_ROWS: Final = 64
+# Ten times what a window of a second can be; a file that says more is no journal, and would take all memory.
+_MOST_UNPACKED_BYTES: Final = 1 << 26
+_MOST_MESSAGES: Final = 1 << 26
+_MOST_SINKS: Final = 1 << 32
+_MAX_SEQ: Final = 1 << 53
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +106,8 @@ class LedgerDelta:
         """
         if "zlib" in record:
             try:
-                record = json.loads(zlib.decompress(base64.b64decode(record["zlib"], validate=True)))
-            except zlib.error as error:
+                record = json.loads(_unpacked(base64.b64decode(record["zlib"], validate=True)))
+            except (zlib.error, RecursionError) as error:
                 raise ValueError(f"packed ledger: {error}") from error
         tables: dict[str, Any] = {name: _of_table(record.get(name)) for name in PUBLISHER_TABLES + DELIVERY_TABLES}
         tables |= {name: _of_counts(record.get(name, ())) for name in COUNT_LISTS}
@@ -113,6 +118,14 @@ class LedgerDelta:
             foreign=dict(record.get("foreign", {})),
             redelivered=dict(record.get("redelivered", {})),
         )
+
+
+def _unpacked(packed: bytes) -> bytes:
+    unpacked = zlib.decompressobj()
+    text = unpacked.decompress(packed, _MOST_UNPACKED_BYTES)
+    if not unpacked.eof:
+        raise ValueError(f"packed ledger: cut off, or of more than {_MOST_UNPACKED_BYTES} bytes")
+    return text
 
 
 def _table(rows: Progressions, *, with_sink: bool) -> dict[str, Any]:
@@ -135,17 +148,40 @@ def _table(rows: Progressions, *, with_sink: bool) -> dict[str, Any]:
 def _of_table(table: dict[str, Any] | None) -> Progressions:
     if table is None:
         return Progressions.empty()
-    key = _column(table["publisher"])
+    key = _bounded(table["publisher"], PUBLISHER_MASK)
     if "sink" in table:
-        key |= _column(table["sink"]) << PUBLISHER_BITS
+        key |= _bounded(table["sink"], _MOST_SINKS) << PUBLISHER_BITS
     pieces = [Progressions(key, *(_column(table[name]) for name in ("first", "count", "step")))]
     if len({len(column) for column in (key, pieces[0].first, pieces[0].count, pieces[0].step)}) != 1:
         raise ValueError("the columns of a table differ in length")
+    _check_rows(pieces[0])
     for publisher, *sink, text in table.get("bitmaps", ()):
-        numbers = numbers_of(bitmap_of_text(text))
-        irregular = publisher | (sink[0] << PUBLISHER_BITS if sink else 0)
+        bitmap = bitmap_of_text(text)
+        if len(bitmap) > _MOST_MESSAGES or (len(bitmap) and bitmap.max() > _MAX_SEQ):
+            raise ValueError("a bitmap of more messages than a window has")
+        numbers = numbers_of(bitmap)
+        irregular = int(_bounded([publisher], PUBLISHER_MASK)[0])
+        irregular |= int(_bounded(sink or [0], _MOST_SINKS)[0]) << PUBLISHER_BITS
         pieces.append(of_ascending(np.full(len(numbers), irregular, dtype=np.int64), numbers))
     return united(pieces)
+
+
+def _check_rows(rows: Progressions) -> None:
+    """Refuse what would not fit: seqs beyond `_MAX_SEQ`, and more messages than a window has."""
+    if not len(rows):
+        return
+    smallest = min(int(column.min()) for column in (rows.first, rows.count - 1, rows.step - 1))
+    last = (rows.first.astype(float) + rows.count.astype(float) * rows.step).max()
+    if smallest < 0 or last > _MAX_SEQ or rows.count.astype(float).sum() > _MOST_MESSAGES:
+        raise ValueError("rows that no window can have")
+
+
+def _bounded(numbers: list[int], largest: int) -> NDArray[np.int64]:
+    """Return a column of places; what is beyond could have arrays made that fill all memory."""
+    column = _column(numbers)
+    if len(column) and not 0 <= column.min() <= column.max() <= largest:
+        raise ValueError(f"a number of a publisher or sink that is not within 0..{largest}")
+    return column
 
 
 def _column(numbers: list[int]) -> NDArray[np.int64]:
@@ -157,4 +193,7 @@ def _counts(counts: dict[int, int]) -> list[list[int]]:
 
 
 def _of_counts(rows: list[list[int]]) -> dict[int, int]:
+    for sink, publisher, _ in rows:
+        _bounded([publisher], PUBLISHER_MASK)
+        _bounded([sink], _MOST_SINKS)
     return {sink << PUBLISHER_BITS | publisher: count for sink, publisher, count in rows}

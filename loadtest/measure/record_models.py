@@ -7,14 +7,26 @@ a test holds every record of real runs against them.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, TypeAdapter
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    TypeAdapter,
+    ValidationError,
+)
 
 from loadtest.measure import records, window
+from loadtest.stamp import MAX_PUBLISHER_ID
 
-Instant = Annotated[int, Field(description="CLOCK_MONOTONIC of the worker's host, in ns.")]
-Count = Annotated[int, Field(ge=0)]
+# The arrays that these go into are of 64 bits.
+_LARGEST: Final = (1 << 63) - 1
+Instant = Annotated[int, Field(ge=0, le=_LARGEST, description="CLOCK_MONOTONIC of the worker's host, in ns.")]
+Nanoseconds = Annotated[int, Field(ge=-_LARGEST, le=_LARGEST)]
+Count = Annotated[int, Field(ge=0, le=_LARGEST)]
 Place = Annotated[Count, Field(description="A place in `sinks`.")]
 PublisherId = Annotated[Count, Field(description="The `id` of a publisher of the run.")]
 Worker = Annotated[str, Field(description="The process that says so; its name is unique in the run.")]
@@ -24,7 +36,7 @@ Phase = Annotated[
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
 class HistogramModel(_Model):
@@ -32,8 +44,8 @@ class HistogramModel(_Model):
 
     hdr: str = Field(description="HdrHistogram V2, compressed, base64; without the negative and saturated values.")
     count: Count = Field(description="All values, the negative and saturated ones included.")
-    min_ns: int | None = Field(description="The smallest value, exact; null where there is none.")
-    max_ns: int | None = Field(description="The largest value, exact; null where there is none.")
+    min_ns: Nanoseconds | None = Field(description="The smallest value, exact; null where there is none.")
+    max_ns: Nanoseconds | None = Field(description="The largest value, exact; null where there is none.")
     sum_ns: int = Field(description="Exact.")
     negative: Count = Field(description="Values below zero.")
     saturated: Count = Field(description="Values beyond the histogram's range.")
@@ -137,7 +149,7 @@ class WindowModel(_Model):
 class GroupOfRunModel(_Model):
     """A group of the run. Further keys are kept as they are."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
 
     kind: records.GroupKind = Field(description="What its users do.")
     model: records.Model = Field(description="open where a schedule says when, closed where answers do.")
@@ -148,7 +160,7 @@ class GroupOfRunModel(_Model):
 class PublisherModel(_Model):
     """A publisher, and where its messages must arrive."""
 
-    id: Count = Field(description="Its number in the run.")
+    id: Count = Field(le=MAX_PUBLISHER_ID, description="Its number in the run.")
     group: str = Field(description="The group it is of.")
     confirms: bool = Field(description="Whether it asks for confirms.")
     routes: list[list[str]] | None = Field(
@@ -156,16 +168,29 @@ class PublisherModel(_Model):
     )
 
 
+class ScenarioOfRunModel(BaseModel):
+    """What was asked. Further keys are kept as they are."""
+
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+
+    name: str = Field(description="As the file has it.")
+    description: str = Field(default="", description="As the file has it.")
+    hash: str = Field(description="SHA-256 of the text, hexadecimal.")
+    text: str = Field(description="The scenario as it ran, YAML.")
+    overrides: list[str] = Field(default=[], description="The --set arguments, in order.")
+    thresholds: list[str] = Field(default=[], description="The thresholds, each as written.")
+
+
 class RunModel(BaseModel):
     """The first record. Further keys (broker, generator, ...) are kept as they are."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
 
     type: Literal["run"]
     format: Literal["loadtest.windows/1"]
     start_ns: Instant = Field(description="What the timeline counts from.")
     started_at: str = Field(description="ISO 8601, UTC.")
-    scenario: dict[str, Any] = Field(description="name, description, hash, text, overrides, thresholds.")
+    scenario: ScenarioOfRunModel = Field(description="What was asked.")
     groups: dict[str, GroupOfRunModel] = Field(description="By the group's name.")
     publishers: list[PublisherModel] = Field(description="Every publisher of every group.")
     sinks: list[str] = Field(description="Those that are consumed.")
@@ -187,7 +212,7 @@ class PhaseModel(_Model):
 class EventModel(BaseModel):
     """Something happened once. Further keys are kept as they are."""
 
-    model_config = ConfigDict(extra="allow", strict=True, frozen=True)
+    model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
 
     type: Literal["event"]
     at_ns: Instant
@@ -273,6 +298,25 @@ AnyRecord = Annotated[
 ]
 RECORD: Final[TypeAdapter[Any]] = TypeAdapter(AnyRecord)
 """Checks one record; `validate_json` takes a line of the journal."""
+
+
+def is_record(line: bytes) -> bool:
+    """Return whether a line of a journal is a record, with every field as it may be; further fields do not matter."""
+    try:
+        record = RECORD.validate_json(line)
+    except ValidationError as error:
+        return all(fault["type"] == "extra_forbidden" for fault in error.errors(include_url=False))
+    if isinstance(record, RunModel):
+        return _is_instant(record.started_at) and {each.group for each in record.publishers} <= record.groups.keys()
+    return not isinstance(record, EndModel) or _is_instant(record.ended_at)
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        return datetime.fromisoformat(text).tzinfo is not None
+    except ValueError:
+        return False
+
 
 FORMATS: Final = (records.FORMAT, window.FORMAT)
 

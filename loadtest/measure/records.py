@@ -46,6 +46,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+from loadtest.redaction import redacted
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -100,7 +102,7 @@ def phase_record(phase: Phase, at_ns: int) -> Record:
 
 def event_record(at_ns: int, code: str, text: str, **extra: Any) -> Record:
     """Return the record of something that happened to the run, such as a lost connection."""
-    return {"type": "event", "at_ns": at_ns, "code": code, "text": text, **extra}
+    return {"type": "event", "at_ns": at_ns, "code": code, "text": redacted(text), **extra}
 
 
 def broker_record(at_ns: int, gauges: Mapping[str, float]) -> Record:
@@ -145,4 +147,5 @@ def dropped_record(counts: Mapping[str, int]) -> Record:
 
 def end_record(at_ns: int, ended_at: str, *, complete: bool, reason: str | None = None) -> Record:
     """Return the record that closes a run; a journal without one is of a run that was cut off."""
-    return {"type": "end", "at_ns": at_ns, "ended_at": ended_at, "complete": complete, "reason": reason}
+    told = None if reason is None else redacted(reason)
+    return {"type": "end", "at_ns": at_ns, "ended_at": ended_at, "complete": complete, "reason": told}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from loadtest.errors import EXIT_INCOMPLETE, UsageError
+from loadtest.redaction import redacted
 from loadtest.report.annotations import command, github_annotations
 from loadtest.report.json_file import result_json
 from loadtest.report.markdown import summary_md
@@ -57,9 +58,10 @@ def announce(result: RunResult, folder: Path | None, *, json_file: Path | None, 
 
 def complain(error: Exception, environ: Mapping[str, str]) -> None:
     """Say on standard error why there is no result; on GitHub Actions as an annotation, too."""
-    _print(f"loadtest: {error}", sys.stderr)
+    text = redacted(str(error))
+    _print(f"loadtest: {text}", sys.stderr)
     if _is_on_github(environ):
-        _print(command("error", "loadtest", str(error)), sys.stderr)
+        _print(command("error", "loadtest", text), sys.stderr)
 
 
 def check_json_file(json_file: Path | None) -> None:

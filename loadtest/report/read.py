@@ -54,14 +54,18 @@ def read_collector(folder: Path) -> Collector:
     collector = Collector()
     damaged: list[int] = []
     for record in read_journal(journal, damaged):
+        if not collector.run and record["type"] != "run":
+            break
         try:
             collector.take(record)
         except ResultsError as error:
-            if not collector.run or record["type"] == "run":
+            if record["type"] == "run":
                 raise ResultsError(f"{journal}: {error}") from error
             damaged.append(0)
     if not collector.run:
-        raise ResultsError(f"{journal}: not the journal of a run: it has no run record")
+        raise ResultsError(
+            f"{journal}: not the journal of a run: it has no run record that can be read; a journal begins with 'run'"
+        )
     if damaged:
         collector.take(event_record(collector.last_ns, JOURNAL_FAILED, _damage(damaged)))
     return collector

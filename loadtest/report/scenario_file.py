@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+from loadtest.redaction import REDACTED
 from loadtest.result.document import ScenarioPart
-from loadtest.result.redaction import REDACTED
 
 FILE_NAME: Final = "scenario.yaml"
 

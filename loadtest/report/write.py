@@ -61,7 +61,7 @@ def _read_again(journal: Path, takers: Iterable[Callable[[Record], None]]) -> No
     """Hand every record of a journal to *takers*; of what is damaged, whoever filled the collector has spoken."""
     for record in read_journal(journal, []) if journal.exists() else ():
         for take in takers:
-            with contextlib.suppress(KeyError, TypeError, ValueError, AttributeError):
+            with contextlib.suppress(LookupError, ArithmeticError, TypeError, ValueError, AttributeError, ResultsError):
                 take(record)
 
 

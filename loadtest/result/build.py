@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from loadtest.clock import NS_PER_S, NS_PER_US
 from loadtest.errors import ResultsError, ScenarioError
 from loadtest.measure.collector import Collector
+from loadtest.redaction import redacted, redacted_json
 from loadtest.result.bound import calibrated_rates, find_bound
 from loadtest.result.document import (
     CheckPart,
@@ -32,7 +33,6 @@ from loadtest.result.figures import DocumentFigures
 from loadtest.result.findings import find
 from loadtest.result.groups import build_groups
 from loadtest.result.ledger import build_ledger, build_totals, close_books
-from loadtest.result.redaction import redacted, redacted_json
 from loadtest.result.thresholds import check_thresholds
 from loadtest.result.verdict import judge
 from loadtest.scenario.loader import load_scenario
@@ -107,7 +107,7 @@ def _thresholds(scenario: dict[str, Any]) -> list[Threshold]:
     """Return the thresholds that the run record lists; an older record has them in the scenario's text alone."""
     if "thresholds" in scenario:
         return [parse_threshold(text) for text in scenario["thresholds"]]
-    return list(load_scenario(scenario["name"], text=scenario["text"]).scenario.thresholds)
+    return list(load_scenario(scenario["name"], text=scenario["text"], reads_files=False).scenario.thresholds)
 
 
 def _scenario(scenario: dict[str, Any]) -> ScenarioPart:

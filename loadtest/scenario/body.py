@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
+import stat
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Final, Self
 
 from pydantic import Discriminator, Field, PlainValidator, Tag, ValidationInfo, WithJsonSchema, model_validator
+from pydantic_core import PydanticCustomError
 
 from loadtest.errors import ScenarioError
-from loadtest.scenario.fault import Fault, fault_error, faults_error, shown
+from loadtest.scenario.fault import Fault, fault_error, faults_error, shown, words_of
 from loadtest.scenario.leaf import Bytes, Text
 from loadtest.scenario.part import Part
 from loadtest.scenario.quantity import MAX_SIZE_BYTES
@@ -69,7 +72,9 @@ class Body(Part):
     json_value: Annotated[object, PlainValidator(_json), WithJsonSchema({})] = Field(
         None, alias="json", description="written compactly; a text goes out as it stands"
     )
-    file: Text | None = Field(None, description="a file's content; the path is relative to the scenario's")
+    file: Text | None = Field(
+        None, description="a file's content; it is below the scenario's folder, and its path is relative to that"
+    )
     sha256: Text | None = Field(None, description="of the file; filled in when the scenario is loaded")
     size: Bytes | None = Field(None, description="synthetic: the same printable bytes in every message")
     random: (
@@ -82,11 +87,13 @@ class Body(Part):
         if not isinstance(value, dict) or not isinstance(value.get("file"), str):
             return value
         folder = (info.context or {}).get("folder", FilePath())
-        path, content = read_body_file(folder / value["file"])
+        if folder is None:
+            return value
+        name, content = read_body_file(folder, value["file"])
         found = hashlib.sha256(content).hexdigest()
         if isinstance(value.get("sha256"), str) and value["sha256"] != found:
             raise faults_error([Fault(("sha256",), f"a file whose SHA-256 is {found}", "the file that was meant")])
-        return {**value, "file": str(path), "sha256": found}
+        return {**value, "file": name, "sha256": found}
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -113,28 +120,63 @@ class Body(Part):
         )
 
 
-def read_body_file(path: FilePath) -> tuple[FilePath, bytes]:
-    """Return a body file's absolute path and content; a file that cannot be read is a fault."""
+def read_body_file(folder: FilePath, name: str) -> tuple[str, bytes]:
+    """
+    Return a body file's path below *folder*, as written in a scenario there, and its content.
+
+    A scenario may come from somebody else, and what it sends goes to a broker: so it can name files of its own folder
+    and below only, wherever links lead, and only what ends: no device and no pipe is opened.
+
+    Raises:
+        PydanticCustomError: A fault of `file`, if it cannot be read.
+    """
     allowed = f"a readable file of at most {MAX_SIZE_BYTES} bytes"
     try:
-        whole_path = path.resolve(strict=True)
-        if not whole_path.is_file() or whole_path.stat().st_size > MAX_SIZE_BYTES:
-            raise faults_error([Fault(("file",), f"{shown(str(path))}, which is none", allowed)])
-        return whole_path, whole_path.read_bytes()
+        root = folder.resolve(strict=True)
+        path = (root / name).resolve(strict=True)
+        is_below = path.is_relative_to(root)
+        content = _read(path) if is_below else None
     except (OSError, ValueError, RuntimeError) as error:  # a NUL or a lone surrogate in it; a loop of links
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise faults_error([Fault(("file",), f"{shown(str(path))} ({reason})", allowed)]) from None
+        raise _file_fault(f"{shown(name)} ({reason})", allowed) from None
+    if not is_below:
+        raise _file_fault(f"{shown(name)}, which is not below the scenario's folder", "a file below that folder")
+    if content is None:
+        raise _file_fault(f"{shown(name)}, which is none", allowed)
+    return path.relative_to(root).as_posix(), content
 
 
-def make_bodies(body: Body, seed: int, group: str) -> tuple[bytes, ...]:
+def _file_fault(found: str, allowed: str) -> PydanticCustomError:
+    return faults_error([Fault(("file",), found, allowed)])
+
+
+def _read(path: FilePath) -> bytes | None:
+    """Return a file's content; None if it is no file, or too large for a message."""
+    if not path.is_file():
+        return None  # said before it is opened: opening a device may do something
+    # What is opened is looked at again: in the meantime a pipe, at which a reader waits, may have come in its place.
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            return None
+        content = file.read(MAX_SIZE_BYTES + 1)
+    return content if len(content) <= MAX_SIZE_BYTES else None
+
+
+def make_bodies(body: Body, seed: int, group: str, folder: FilePath) -> tuple[bytes, ...]:
     """
     Return the cycle of bodies that the messages of a group take in turn.
+
+    Args:
+        body: As the scenario has it.
+        seed: Of the run.
+        group: Its name.
+        folder: Of the scenario, which the path of a body's file is relative to.
 
     Raises:
         ScenarioError: If a body's file has changed since the scenario was loaded.
     """
     if body.file is not None:
-        return (_file_content(body),)
+        return (_file_content(body, folder),)
     if body.text is not None:
         return (body.text.encode(),)
     if body.size is not None:
@@ -146,16 +188,15 @@ def make_bodies(body: Body, seed: int, group: str) -> tuple[bytes, ...]:
     return (json.dumps(body.json_value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(),)
 
 
-def _file_content(body: Body) -> bytes:
-    path = FilePath(body.file or "")
+def _file_content(body: Body, folder: FilePath) -> bytes:
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise ScenarioError(
-            f"{path}: found {error.strerror}; allowed the file that was there when it was loaded"
-        ) from error
+        _, content = read_body_file(folder, body.file or "")
+    except PydanticCustomError as error:
+        raise ScenarioError(f"{folder / (body.file or '')}: {words_of(error)}") from error
     if hashlib.sha256(content).hexdigest() != body.sha256:
-        raise ScenarioError(f"{path}: found another content; allowed the file that was there when it was loaded")
+        raise ScenarioError(
+            f"{folder / (body.file or '')}: found another content; allowed the file that was there when it was loaded"
+        )
     return content
 
 

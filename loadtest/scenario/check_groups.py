@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from loadtest.scenario.check_topology import exchange_faults, queue_faults
 from loadtest.scenario.fault import Fault, Path, listed, near_miss, shown
 from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Group, Paced, PublisherGroup
-from loadtest.scenario.model import Scenario
+from loadtest.scenario.model import Run, Scenario
 from loadtest.scenario.names import KINDS, Names
 from loadtest.scenario.plan import MAX_PUBLISHERS
 from loadtest.scenario.sequence import NUMBER, is_member
 from loadtest.scenario.topology import Queue, Topology
 
 _SECTIONS = {kind: section for section, kind in KINDS.items()}
+_MOST_IN_CIRCLE: Final = 12
 
 
 def group_faults(scenario: Scenario, names: Names) -> Iterator[Fault]:
@@ -27,8 +29,7 @@ def group_faults(scenario: Scenario, names: Names) -> Iterator[Fault]:
         yield from _consumer_faults(consumer, ("consumers", name), scenario.topology, names)
     for name, getter in scenario.getters.items():
         yield from _getter_faults(getter, ("getters", name), scenario.topology, names)
-    for name, group in scenario.groups.items():
-        yield from _start_faults(scenario, name, group, names)
+    yield from _order_faults(scenario, names)
 
 
 def end_faults(scenario: Scenario) -> Iterator[Fault]:
@@ -109,44 +110,68 @@ def _taker_faults(name: str, path: Path, topology: Topology, names: Names) -> It
 def _queue(name: str, topology: Topology) -> Queue | None:
     if name in topology.queues:
         return topology.queues[name]
-    return next((queue for key, queue in topology.queues.items() if is_member(name, key, queue.count)), None)
+    sequences = ((key, queue) for key, queue in topology.queues.items() if queue.count is not None)
+    return next((queue for key, queue in sequences if is_member(name, key, queue.count)), None)
 
 
-def _start_faults(scenario: Scenario, name: str, group: Group, names: Names) -> Iterator[Fault]:
-    path: Path = (_SECTIONS[scenario.kinds[name]], name)
-    if group.after is None:
-        duration_ns = scenario.run.duration_ns
-        if duration_ns is not None and group.start_at_ns >= scenario.run.warm_up_ns + duration_ns:
-            yield Fault(
-                (*path, "start_at"), "a time after the run's end", "less than run.warm_up and run.duration together"
-            )
-        return
-    path = (*path, "after")
+def _order_faults(scenario: Scenario, names: Names) -> Iterator[Fault]:
+    groups, kinds = scenario.groups, scenario.kinds
+    circles = _in_circles(groups)
+    for name, group in groups.items():
+        path: Path = (_SECTIONS[kinds[name]], name)
+        if group.after is None:
+            yield from _start_faults(scenario.run, group, path)
+        else:
+            yield from _after_faults(groups, name, (*path, "after"), names, circles)
+
+
+def _start_faults(run: Run, group: Group, path: Path) -> Iterator[Fault]:
+    if run.duration_ns is not None and group.start_at_ns >= run.warm_up_ns + run.duration_ns:
+        yield Fault(
+            (*path, "start_at"), "a time after the run's end", "less than run.warm_up and run.duration together"
+        )
+
+
+def _after_faults(
+    groups: Mapping[str, Group], name: str, path: Path, names: Names, circles: set[str]
+) -> Iterator[Fault]:
+    group = groups[name]
     if group.after not in names.groups:
         others = [other for other in names.groups if other != name]
         yield Fault(
             path,
             f"the unknown group {shown(group.after)}",
             listed(others) or "none: there is no other",
-            near_miss(group.after, others),
+            near_miss(group.after or "", others),
         )
         return
-    circle = _circle(scenario, name)
-    if circle:
-        yield Fault(path, f"a circle: {' after '.join(circle)}", "an order in which every group begins")
-    elif group.after in scenario.groups and not finishes(scenario.groups[group.after]):
+    if name in circles:
+        yield Fault(path, f"a circle: {_circle_text(groups, name)}", "an order in which every group begins")
+    elif group.after in groups and not finishes(groups[group.after]):
         allowed = "a group with messages, a rate in stages, or until: empty"
         yield Fault(path, f"{shown(group.after)}, which is never done before the run's end", allowed)
 
 
-def _circle(scenario: Scenario, name: str) -> list[str]:
-    """Return the names from a group back to itself by `after`; empty where there is no way back to it."""
-    chain, groups = [name], scenario.groups
-    while chain[-1] in groups:
-        following = groups[chain[-1]].after
-        if following is None or (following in chain and following != name):
-            return []
-        chain.append(following)
-        if following == name:
-            return chain
-    return []
+def _in_circles(groups: Mapping[str, Group]) -> set[str]:
+    """Return the names of the groups that, one `after` the other, come to wait for themselves."""
+    found: set[str] = set()
+    walks: dict[str, int] = {}
+    for walk, start in enumerate(groups):
+        name = start
+        while name in groups and name not in walks:
+            walks[name] = walk
+            name = groups[name].after or ""
+        # Where a walk meets itself is a circle; where it meets an earlier one, that has found whatever there is.
+        while name in groups and walks[name] == walk and name not in found:
+            found.add(name)
+            name = groups[name].after or ""
+    return found
+
+
+def _circle_text(groups: Mapping[str, Group], name: str) -> str:
+    chain = [name]
+    while len(chain) <= _MOST_IN_CIRCLE:
+        chain.append(groups[chain[-1]].after or "")
+        if chain[-1] == name:
+            return " after ".join(chain)
+    return f"{' after '.join(chain)} …"

@@ -24,16 +24,34 @@ _SHAPES = {
 }
 
 
-def explain(error: ValidationError) -> list[Fault]:
-    """Return every error of a validation of a `Scenario` as faults."""
-    return [fault for details in error.errors(include_url=False) for fault in _faults(details)]
+def explain(error: ValidationError, values: Any) -> list[Fault]:
+    """Return every error of a validation of *values* as a `Scenario` as faults."""
+    return [fault for details in error.errors(include_url=False) for fault in _faults(details, values)]
 
 
-def _faults(details: ErrorDetails) -> Iterator[Fault]:
-    # Names in angle brackets are the tags of our unions, `[key]` is pydantic's: neither is in the file.
-    path: Path = tuple(
-        step for step in details["loc"] if not (isinstance(step, str) and step.startswith(("<", "[key]")))
-    )
+def _path(loc: Path, values: Any) -> Path:
+    """
+    Return the path of what an error is about.
+
+    Names in angle brackets are the tags of our unions, `[key]` is pydantic's: neither is in the file, unless its
+    author has named something so.
+    """
+    path: list[str | int] = []
+    node = values
+    for step in loc:
+        is_there = isinstance(node, dict) and step in node
+        if not is_there and isinstance(step, str) and step.startswith(("<", "[key]")):
+            continue
+        path.append(step)
+        if is_there:
+            node = node[step]
+        else:
+            node = node[step] if isinstance(node, list) and isinstance(step, int) and step < len(node) else None
+    return tuple(path)
+
+
+def _faults(details: ErrorDetails, values: Any) -> Iterator[Fault]:
+    path = _path(details["loc"], values)
     kind = details["type"]
     if kind == FAULT_TYPE:
         for fault in details["ctx"]["faults"]:

@@ -17,6 +17,8 @@ from typing import Final
 
 from pydantic_core import PydanticCustomError
 
+from loadtest.redaction import redacted
+
 Path = tuple[str | int, ...]
 """Keys and list positions from the root of a scenario to a value."""
 
@@ -68,6 +70,7 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
+        value = redacted(value)  # before it is cut, which could take the @ of a URL and leave the password
         text = json.dumps(value, ensure_ascii=False) if value.isprintable() else json.dumps(value)
     else:
         text = str(value)
@@ -76,8 +79,9 @@ def shown(value: object) -> str:
 
 def near_miss(word: str, known: Iterable[str]) -> str | None:
     """Return the one of `known` that `word` was probably meant to be, quoted; None if nothing is near."""
-    # difflib takes its time: a long word is nobody's typing error, and of thousands the first will do.
-    names = islice((name for name in known if name != word), 1000)
+    # difflib takes its time, and tens of thousands of faults may ask: a long word is nobody's typing error, and of many
+    # names the first will do.
+    names = islice((name for name in known if name != word), 100)
     matches = get_close_matches(word[:100], names, n=1, cutoff=0.6)
     return shown(matches[0]) if matches else None
 

@@ -11,14 +11,14 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any
+from typing import Any, Final
 
 from loadtest.errors import ScenarioError
 from loadtest.scenario.catalogue import find_scenario
 from loadtest.scenario.check_groups import end_faults, group_faults
 from loadtest.scenario.check_thresholds import threshold_faults
 from loadtest.scenario.check_topology import topology_faults
-from loadtest.scenario.document import Place, read_document
+from loadtest.scenario.document import MAX_CHARACTERS, Place, read_document
 from loadtest.scenario.dump import dump_scenario
 from loadtest.scenario.fault import Fault, shown
 from loadtest.scenario.model import Scenario
@@ -26,6 +26,8 @@ from loadtest.scenario.names import Names
 from loadtest.scenario.override import SET, THRESHOLD, add_thresholds, apply_overrides
 from loadtest.scenario.salvage import Salvage
 from loadtest.scenario.variables import Substitution
+
+_MAX_BYTES: Final = 4 * MAX_CHARACTERS  # UTF-8 takes four bytes a character at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,7 @@ class LoadedScenario:
         text: As resolved: YAML with overrides and variables put in and every default written out; it loads as
             `scenario`.
         source: As it was asked for: a name of the catalogue or a path.
+        folder: Where its body files are, and what is below it.
         hash: SHA-256 of `text`, in hex: alike for scenarios that do the same, whatever their files look like.
     """
 
@@ -45,21 +48,27 @@ class LoadedScenario:
     source: str
     overrides: tuple[str, ...]
     hash: str
+    folder: FilePath
 
 
 def load_scenario(
-    source: str | FilePath, *, overrides: Sequence[str] = (), thresholds: Sequence[str] = (), text: str | None = None
+    source: str | FilePath,
+    *,
+    overrides: Sequence[str] = (),
+    thresholds: Sequence[str] = (),
+    text: str | None = None,
+    reads_files: bool = True,
 ) -> LoadedScenario:
     """
     Return the scenario of a file, or of the catalogue.
 
     Args:
         source: A path, or a name of the catalogue. With *text*, only its name in errors and the place that body files
-            are
-            relative to.
+            are relative to.
         overrides: As given to `--set`, each `PATH=VALUE`; later ones win.
         thresholds: As given to `--threshold`, besides those of the scenario.
         text: The YAML, where it has been read already.
+        reads_files: False leaves body files as they are named, unread: of a scenario whose run is over.
 
     Raises:
         ScenarioError: With every fault, one a line.
@@ -67,15 +76,19 @@ def load_scenario(
     path = FilePath(source) if text is not None else find_scenario(source)
     content = _read(path) if text is None else text
     label = path.name if text is None and str(path) != str(source) else str(source)
-    scenario = _parse(content, label, path.parent, overrides, thresholds)
+    scenario = _parse(content, label, path.parent if reads_files else None, overrides, thresholds)
     resolved = dump_scenario(scenario)
     digest = hashlib.sha256(resolved.encode()).hexdigest()
-    return LoadedScenario(scenario, resolved, str(source), tuple(overrides), digest)
+    return LoadedScenario(scenario, resolved, str(source), tuple(overrides), digest, path.parent)
 
 
 def _read(path: FilePath) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as file:
+            content = file.read(_MAX_BYTES + 1)
+        if len(content) > _MAX_BYTES:
+            raise ScenarioError(f"{path}:1: scenario: found more than {_MAX_BYTES} bytes; allowed fewer")
+        return content.decode("utf-8-sig")
     except OSError as error:
         raise ScenarioError(
             f"{path}:1: scenario: found no readable file ({error.strerror}); allowed a YAML file"
@@ -86,7 +99,9 @@ def _read(path: FilePath) -> str:
         ) from error
 
 
-def _parse(content: str, label: str, folder: FilePath, overrides: Sequence[str], thresholds: Sequence[str]) -> Scenario:
+def _parse(
+    content: str, label: str, folder: FilePath | None, overrides: Sequence[str], thresholds: Sequence[str]
+) -> Scenario:
     document = read_document(content, label)
     faults = list(document.faults)
     if document.value is None and faults:
@@ -107,13 +122,15 @@ def _parse(content: str, label: str, folder: FilePath, overrides: Sequence[str],
     return scenario
 
 
-def _validate(values: dict[str, Any], folder: FilePath, known: Sequence[Fault]) -> tuple[Scenario | None, list[Fault]]:
+def _validate(
+    values: dict[str, Any], folder: FilePath | None, known: Sequence[Fault]
+) -> tuple[Scenario | None, list[Fault]]:
     """
     Return the scenario, as far as there is one, and every fault of its parts and of how they fit.
 
     Args:
         values: With variables put in.
-        folder: What paths of body files are relative to.
+        folder: What paths of body files are relative to; None leaves these unread.
         known: Faults that are reported already; what follows from them is not.
     """
     context = {"folder": folder}

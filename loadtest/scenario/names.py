@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 from loadtest.scenario.sequence import NUMBER, is_member
@@ -43,7 +44,11 @@ class Names:
 
     def has_queue(self, name: str) -> bool:
         """Return whether a queue of that name is declared, as written or as one of a sequence."""
-        return name in self.queues or any(is_member(name, key, count) for key, count in self.queues.items())
+        return name in self.queues or any(is_member(name, key, count) for key, count in self._sequences)
+
+    @cached_property
+    def _sequences(self) -> list[tuple[str, int]]:
+        return [(key, count) for key, count in self.queues.items() if count is not None]
 
 
 def _mapping(values: Any, key: str) -> dict[str, Any]:

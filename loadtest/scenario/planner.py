@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path as FilePath
+from typing import Final
 
 from loadtest.errors import ScenarioError
 from loadtest.scenario.arrivals import Arrivals, arrivals_of_users
@@ -34,30 +36,34 @@ from loadtest.scenario.sharing import share_messages, share_users
 from loadtest.scenario.work import service_time
 from loadtest.scenario.zipf import zipf_keys
 
+_HERE: Final = FilePath()
 
-def build_plan(scenario: Scenario, *, users: int | None = None) -> Plan:
+
+def build_plan(scenario: Scenario, *, users: int | None = None, folder: FilePath = _HERE) -> Plan:
     """
     Return everything that each user of a run needs.
 
     Args:
         scenario: As loaded: its names fit together.
         users: In all (`-u`), shared over the groups in proportion; None takes the scenario's own.
+        folder: Of the scenario, which body files are below.
 
     Raises:
-        ScenarioError: If there are fewer users than groups, more publishers than a stamp can number, or a body's file
-            has changed.
+        ScenarioError: If there are fewer users than groups, more publishers than a stamp can number, more routes than
+            can be followed, or a body's file has changed.
     """
     shares = share_users({name: group.users for name, group in scenario.groups.items()}, users)
     publishers = sum(shares[name] for name in scenario.publishers)
     if publishers > MAX_PUBLISHERS:
         raise ScenarioError(f"publishers: found {publishers} users in all; allowed {MAX_PUBLISHERS}")
-    return _Planner(scenario, shares).plan()
+    return _Planner(scenario, shares, folder).plan()
 
 
 @dataclass(frozen=True)
 class _Planner:
     scenario: Scenario
     users: dict[str, int]
+    folder: FilePath
 
     @cached_property
     def topology(self) -> DeclaredTopology:
@@ -108,7 +114,7 @@ class _Planner:
         users = self.users[name]
         first = sum(self.users[before] for before in list(self.scenario.publishers)[: self._position(name)])
         properties = _amqp_properties(group.properties)
-        bodies = make_bodies(group.body, self.scenario.run.seed, name)
+        bodies = make_bodies(group.body, self.scenario.run.seed, name, self.folder)
         arrivals = self._arrivals(name, group)
         cycles: dict[tuple[str, ...], tuple[tuple[str, ...], ...] | None] = {}
         for user in range(users):
@@ -236,6 +242,7 @@ class _Planner:
             queues = self.routes.queues(group.exchange, key, headers)
             if queues is None:
                 return None
+            self.routes.spend(sum(len(self.sinks.get(queue, ())) for queue in queues))
             by_key[key] = tuple(sink for queue in sorted(queues) for sink in self.sinks.get(queue, ()))
         return tuple(by_key[key] for key in keys)
 

@@ -15,13 +15,17 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from loadtest.errors import ScenarioError
 from loadtest.scenario.plan import BindingSpec, DeclaredTopology
 from loadtest.scenario.topology import ALTERNATE_EXCHANGE, BUILTIN_EXCHANGES, EXCHANGE_TYPES
 
 _WILDCARDS: Final = {"*", "#"}
-_X_MATCH_ANY: Final = {"any", "any-with-x"}
-_WITH_X: Final = {"all-with-x", "any-with-x"}
+# No sets: what a scenario gives as x-match may be a mapping or a list, which no set can be asked for.
+_X_MATCH_ANY: Final = ("any", "any-with-x")
+_WITH_X: Final = ("all-with-x", "any-with-x")
 _SENDER_SELECTED: Final = ("CC", "BCC")
+# Bindings looked at for all keys of a scenario, and takers found: so many take 15 s and 100 MB at most.
+MAX_ROUTES: Final = 10_000_000
 
 
 def topic_words(key: str) -> list[str]:
@@ -66,9 +70,10 @@ def _same(left: object, right: object) -> bool:
 
 
 class Routes:
-    """The routing of one topology. Immutable, but for a memory of what was asked."""
+    """The routing of one topology. Immutable, but for an account of what it cost to answer."""
 
     def __init__(self, topology: DeclaredTopology) -> None:
+        self._left = MAX_ROUTES
         self._queues = frozenset(queue.name for queue in topology.queues)
         self._types = dict(BUILTIN_EXCHANGES) | {each.name: each.type for each in topology.exchanges}
         self._unknown = {
@@ -90,7 +95,12 @@ class Routes:
             self._by_key[binding.source][binding.routing_key].append(binding)
 
     def queues(self, exchange: str, routing_key: str, headers: Mapping[str, object]) -> frozenset[str] | None:
-        """Return the queues that get a copy of a message, one each; None where that cannot be known."""
+        """
+        Return the queues that get a copy of a message, one each; None where that cannot be known.
+
+        Raises:
+            ScenarioError: As `spend`.
+        """
         keys = [routing_key, *(key for name in _SENDER_SELECTED for key in _texts(headers.get(name)))]
         found: set[str] = set()
         seen, waiting = {exchange}, [exchange]
@@ -103,6 +113,20 @@ class Routes:
             waiting += exchanges - seen
             seen |= exchanges
         return frozenset(found)
+
+    def spend(self, routes: int) -> None:
+        """
+        Note that so many bindings were looked at, or takers found.
+
+        Raises:
+            ScenarioError: If that makes more than `MAX_ROUTES`: keys times bindings is how a short file asks for days.
+        """
+        self._left -= routes
+        if self._left < 0:
+            raise ScenarioError(
+                f"publishers: found more than {MAX_ROUTES:,} ways from a routing key to a queue to be followed; "
+                "allowed fewer routing keys, or fewer bindings and takers for each"
+            )
 
     def _is_known(self, exchange: str) -> bool:
         return exchange not in self._unknown and self._types.get(exchange, "direct") in EXCHANGE_TYPES
@@ -121,15 +145,20 @@ class Routes:
 
     def _taken(self, exchange: str, keys: list[str], headers: Mapping[str, object]) -> Iterable[BindingSpec]:
         kind = self._types.get(exchange, "direct")
+        if kind in ("fanout", "headers"):
+            self.spend(len(self._all[exchange]))
         if kind == "fanout":
             yield from self._all[exchange]
         elif kind == "headers":
             yield from (binding for binding in self._all[exchange] if headers_match(binding.arguments, headers))
         else:
             for key in keys:
-                yield from self._by_key[exchange].get(key, ())
+                bound = self._by_key[exchange].get(key, ())
+                self.spend(len(bound))
+                yield from bound
         if kind == "topic":
             for key in keys:
+                self.spend(len(self._by_pattern[exchange]))
                 words = topic_words(key)
                 yield from (binding for pattern, binding in self._by_pattern[exchange] if topic_matches(pattern, words))
 

@@ -57,7 +57,7 @@ class Salvage:
         try:
             return Scenario.model_validate(self._values, context=self._context), []
         except ValidationError as error:
-            return None, [self.placed(fault) for fault in explain(error)]
+            return None, [self.placed(fault) for fault in explain(error, self._values)]
 
     def placed(self, fault: Fault) -> Fault:
         """Return a fault of the salvaged scenario with the list positions that the file has."""

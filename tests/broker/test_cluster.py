@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import stat
 import subprocess
 import sys
 import time
@@ -31,6 +30,7 @@ from loadtest.broker.reach import probe
 from loadtest.broker.run_folder import MARKER
 from loadtest.broker.sampler import state_sources
 from loadtest.errors import BrokerError, UsageError
+from tests.broker.privacy import open_paths, open_sockets
 
 pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("cluster")]
 
@@ -124,10 +124,11 @@ def test_every_file_and_socket_is_private(cluster: PrivateCluster, queue: str) -
         control(cluster.nodes[0].server, "eval", "no_such_module:f().")
     pids = [pid for node in cluster.nodes for pid in find_marked(MARKER, str(node.folder))]
     paths = [path for node in cluster.nodes for path in (node.folder, *node.folder.rglob("*"))]
-    wide = {str(path): oct(mode) for path in paths if (mode := stat.S_IMODE(path.lstat().st_mode)) & 0o077}
     names = {path.name for path in paths}
+    folders = [node.folder for node in cluster.nodes]
 
-    assert wide == {}
+    assert [open_paths(folder) for folder in folders] == [{}, {}, {}]
+    assert open_sockets(pids, folders) == []
     assert {"rabbitmq.conf", "enabled_plugins", ".erlang.cookie", "output", "epmd.output"} <= names
     assert any("quorum" in path.parts for path in paths)
     assert any(path.suffix == ".log" for path in paths)

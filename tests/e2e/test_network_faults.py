@@ -111,9 +111,9 @@ def test_the_end_of_the_proxy_is_told(processes: Processes, tmp_path: Path, vhos
     run = running.wait()
 
     assert run.exit_code not in {0, 1}, run.printed
-    assert told(run.result, "fault-failed") == [
-        "network: the proxy that the users' connections go through has ended by itself"
-    ]
+    assert "network: the proxy that the users' connections go through has ended by itself" in told(
+        run.result, "fault-failed"
+    )
 
 
 def test_nothing_is_left_of_a_killed_run(processes: Processes, tmp_path: Path, vhost_url: str) -> None:

@@ -66,6 +66,30 @@ def test_no_state_folder(tmp_path: Path) -> None:
         state_folder({"LOADTEST_STATE_DIR": str(tmp_path / "file")})
 
 
+def test_the_way_to_the_state_folder_is_private(tmp_path: Path) -> None:
+    """Folders that are made on the way are for their user alone, whatever the umask is."""
+    umask = os.umask(0)
+    try:
+        state_folder({"LOADTEST_STATE_DIR": str(tmp_path / "a" / "b" / "state")})
+    finally:
+        os.umask(umask)
+
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "a", *(tmp_path / "a").rglob("*"))]
+    assert modes == [0o700] * 4
+
+
+def test_a_state_folder_of_everybody_is_refused(tmp_path: Path) -> None:
+    """Where all may write, only a sticky folder, as for temporary files, keeps them from exchanging what is in it."""
+    (tmp_path / "state").mkdir()
+    (tmp_path / "state").chmod(0o777)
+    with pytest.raises(BrokerError, match="everybody may exchange what is in"):
+        state_folder({"LOADTEST_STATE_DIR": str(tmp_path / "state")})
+
+    (tmp_path / "state").chmod(0o1777)
+
+    assert state_folder({"LOADTEST_STATE_DIR": str(tmp_path / "state")}).is_dir()
+
+
 def test_a_folder_is_held_until_released(nodes: Path) -> None:
     """The folder belongs to whoever holds its lock, and to nobody afterwards."""
     folder = RunFolder.create(nodes, "one", detached=False)

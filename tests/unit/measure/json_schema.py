@@ -55,6 +55,7 @@ _KEYWORDS: Final[dict[str, Callable[..., bool]]] = {
     "const": lambda value, argument, *_: value == argument,
     "enum": lambda value, argument, *_: value in argument,
     "minimum": lambda value, argument, *_: not _type(value, "number") or value >= argument,
+    "maximum": lambda value, argument, *_: not _type(value, "number") or value <= argument,
     "properties": _properties,
     "required": lambda value, argument, *_: not isinstance(value, dict) or set(argument) <= value.keys(),
     "additionalProperties": _additional,

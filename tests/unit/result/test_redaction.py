@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from loadtest.result.redaction import redacted, redacted_json
+from loadtest.redaction import redacted, redacted_json
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,10 @@ from loadtest.result.redaction import redacted, redacted_json
         ("amqp://shop:s3cret@host:5672/v", "amqp://shop:***@host:5672/v"),
         ("amqps://a:p@ss@host and amqp://b:q@host", "amqps://a:***@host and amqp://b:***@host"),
         ("amqp://guest@host/", "amqp://guest@host/"),
+        ("amqp://a:p/q@host/v, amqp://b:r@host", "amqp://a:***@host/v, amqp://b:***@host"),
+        ("amqp://a:p@h1,amqp://b:q@h2", "amqp://a:***@h1,amqp://b:***@h2"),
+        ("AMQPS://a:p@h", "AMQPS://a:***@h"),
+        ("http://host:80/users/@ann", "http://host:80/users/@ann"),
         ("http://host:15672/api", "http://host:15672/api"),
         ("password: hunter2\nname: x", "password: ***\nname: x"),
         ('{"api_key": "abc,def", "n": 1}', '{"api_key": "***", "n": 1}'),

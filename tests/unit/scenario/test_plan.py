@@ -224,14 +224,14 @@ def test_a_body_file_is_held_to_its_content(tmp_path: Any) -> None:
     (tmp_path / "s.yaml").write_text(ONE.replace("SETTINGS", "body: {file: order.json}"))
     loaded = load_scenario(tmp_path / "s.yaml")
 
-    assert build_plan(loaded.scenario).publishers[0].bodies == (b"{}",)
-    assert load_scenario("elsewhere/s.yaml", text=loaded.text).scenario == loaded.scenario
+    assert build_plan(loaded.scenario, folder=tmp_path).publishers[0].bodies == (b"{}",)
+    assert load_scenario(tmp_path / "other.yaml", text=loaded.text).scenario == loaded.scenario
 
     path.write_bytes(b"[]")
     with pytest.raises(ScenarioError, match="another content"):
-        build_plan(loaded.scenario)
+        build_plan(loaded.scenario, folder=tmp_path)
     with pytest.raises(ScenarioError, match=r"body\.sha256: found a file whose SHA-256 is"):
-        load_scenario("s.yaml", text=loaded.text)
+        load_scenario(tmp_path / "s.yaml", text=loaded.text)
 
 
 def test_zipf_keys_fall_off() -> None:

@@ -17,7 +17,12 @@ REDACTED: Final = "***"
 
 # RFC 3986, section 3.2.1: userinfo is what stands between "//" and "@"; a password follows its first colon. It runs to
 # the last "@" before the next "/", so that a password with an "@" in it, which people do write, does not leak its tail.
-_URL_PASSWORD: Final = re.compile(r"(?P<user>\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/@\"']*:)[^\s/\"']*@")
+# In an AMQP URL people also leave a "/" of it as it is, which makes it no URL, but no less a password.
+_URL_PASSWORD: Final = re.compile(
+    r"(?P<user>\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s:/@\"']*:)[^\s/\"']*@"
+    r"|(?P<amqp_user>\bamqps?://[^\s:/@\"']*:)(?:(?!://)[^\s\"'])*@",
+    re.IGNORECASE,
+)
 _SECRET_KEY: Final = re.compile(
     r"(?P<key>[\"']?\b(?:[\w-]*[_-])?(?:password|passwd|passphrase|secret|token|api[_-]?key|authorization)[\"']?"
     r"[ \t]*[:=][ \t]*)"
@@ -28,7 +33,7 @@ _SECRET_KEY: Final = re.compile(
 
 def redacted(text: str) -> str:
     """Return *text* with each URL's password and each value under a key such as ``password`` or ``token`` replaced."""
-    without_urls = _URL_PASSWORD.sub(rf"\g<user>{REDACTED}@", text)
+    without_urls = _URL_PASSWORD.sub(lambda url: f"{url['user'] or url['amqp_user']}{REDACTED}@", text)
     return _SECRET_KEY.sub(_hidden, without_urls)
 
 
