@@ -38,7 +38,6 @@ PUBLISHER
 TAKERS:
   out:
     queue: q-ID
-    users: 2
 TAKER
 run: {duration: DURATION, RUN}
 faults: [FAULTS]
@@ -74,7 +73,7 @@ def scenario_text(case: Case, number: str) -> str:
     """Return the scenario of a case, with names of its own."""
     takers = "getters" if case.consumer == "getters" else "consumers"
     publisher = {"confirm_window": "50", "properties": "{delivery_mode: 2}"} | _keys(case.publisher)
-    taker = {"ack": "every 5"} | ({"prefetch": "20"} if takers == "consumers" else {"rate": "400/s"})
+    taker = {"users": "2", "ack": "every 5"} | ({"prefetch": "20"} if takers == "consumers" else {"rate": "400/s"})
     taker |= _keys("" if takers == "getters" else case.consumer)
     run = {"drain": "20s"} | _keys(case.run if ":" in case.run else "")
     words = {

@@ -176,6 +176,23 @@ ONE_NODE = {
     "consumers that never acknowledge": Case(
         "", {"remaining": SOME, "delivered": (40, 40)}, consumer="ack: none", run="drain: 1s"
     ),
+    "the network resets every 2 s": Case(
+        "{every: 2s, do: cut-network, how: reset}", {"in_doubt": ANY}, BACK, long=False
+    ),
+    "the network refuses for a second": Case(
+        LATER + "cut-network, how: reset, for: 1s}", {"in_doubt": ANY}, BACK, publisher="in_doubt: republish"
+    ),
+    "a slow network": Case(
+        "{at: 1s, do: slow-network, latency: 30ms, jitter: 10ms, bandwidth: 100KB/s, for: 3s}",
+        {"in_doubt": NONE, "duplicates": NONE},
+        ("fault",),
+    ),
+    "a black hole for a second": Case(
+        LATER + "cut-network, for: 1s}", {"in_doubt": NONE, "duplicates": NONE}, ("fault",)
+    ),
+    "a black hole beyond the heartbeat": Case(
+        LATER + "cut-network, for: 14s}", {"in_doubt": ANY}, BACK, run="heartbeat", duration_s=24
+    ),
     "auto-ack, and connections closed": Case(
         "{every: 500ms, do: close-connections}",
         {"lost": ANY, "duplicates": NONE, "in_doubt": ANY},
@@ -210,6 +227,16 @@ THREE_NODES = {
     ),
     "all nodes killed": Case(
         LATER + "kill-node, node: all, for: 1s}", {"in_doubt": ANY}, BACK, kind="quorum", duration_s=25
+    ),
+    # The link of the third consumer, not of the two publishers: what is on its way to it was confirmed long ago.
+    "auto-ack, and what is on its way cut off": Case(
+        "{at: 2s, do: slow-network, node: 3, latency: 400ms, for: 2500ms}, "
+        "{at: 4s, do: cut-network, node: 3, how: reset}",
+        {"lost": SOME, "in_doubt": NONE, "duplicates": NONE},
+        BACK,
+        exit_code=1,
+        consumer="ack: auto, users: 3",
+        long=False,
     ),
     "connections closed on three nodes": Case(LATER + "close-connections}", {"in_doubt": ANY}, BACK, kind="quorum"),
 }
