@@ -227,6 +227,41 @@ def test_who_waited_goes_on_when_the_link_is_free(links: Links) -> None:
     assert round_trip_s(client, server) < LONG_S
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_nothing_stands_still_for_good(links: Links, seed: int) -> None:
+    """Slowed, cut and restored at random under way, eight connections still bring every byte, both ways."""
+    chance = random.Random(seed)
+    pairs = [links.connect() for _ in range(8)]
+    data = chance.randbytes(4 * MB)
+    received = {end: bytearray() for pair in pairs for end in pair}
+    for end in received:
+        send_in_thread(end, data)
+
+    deadline = time.monotonic() + LONG_S
+    while any(len(got) < len(data) for got in received.values()) and time.monotonic() < deadline:
+        harm(links.network, chance)
+        for end in select.select(list(received), [], [], 0.002)[0]:
+            received[end] += end.recv(chance.choice([100, 5_000, 20_000]))
+    links.network.restore([0])
+    for end, got in received.items():
+        got.extend(receive(end, len(data) - len(got)))
+
+    assert all(got == data for got in received.values())
+
+
+def harm(network: Network, chance: random.Random) -> None:
+    """Do something to the first link, or undo it, but leave it alone mostly."""
+    deed = chance.random()
+    if deed < 0.02:
+        network.hold([0])
+    elif deed < 0.1:
+        network.restore([0], slow=chance.random() < 0.5)
+    elif deed < 0.2:
+        latency_ns = chance.choice([0, NS_PER_MS // 10, 5 * NS_PER_MS])
+        bandwidth = chance.choice([None, 5 * MB, 200 * MB])
+        network.slow([0], Shape(latency_ns, latency_ns // 2, bandwidth))
+
+
 def test_links_are_apart(links: Links) -> None:
     """What is done to one link does nothing to the other."""
     links.network.slow([0], Shape(latency_ns=NS_PER_S))
