@@ -57,6 +57,7 @@ class Outages:
         self._out: dict[str, int] = {}
         self._began_ns = 0
         self._users = 0
+        self._back = 0
 
     @property
     def count(self) -> int:
@@ -66,7 +67,7 @@ class Outages:
     def lost(self, name: str, reason: str) -> None:
         """Take note that user *name* has lost its connection; the first one's *reason* is told."""
         if not self._out:
-            self._began_ns, self._users = monotonic_ns(), 0
+            self._began_ns, self._users, self._back = monotonic_ns(), 0, 0
             self._record(DROPPED, reason)
         if name not in self._out:
             self._users += 1
@@ -74,15 +75,19 @@ class Outages:
 
     def back(self, name: str) -> None:
         """Take note that a user has a connection again."""
-        self._leave(name, "is back")
+        self._back += name in self._out
+        self._leave(name)
 
     def gone(self, name: str) -> None:
         """Take note that a user has nothing more to do, and does not come back."""
-        self._out.pop(name, None)
+        self._leave(name)
 
-    def _leave(self, name: str, how: str) -> None:
-        if self._out.pop(name, None) is None or self._out:
+    def _leave(self, name: str) -> None:
+        if self._out.pop(name, None) is None or self._out or not self._back:
             return
         lasted_s = (monotonic_ns() - self._began_ns) / NS_PER_S
-        who = f"{name} {how}" if self._users == 1 else f"all of {self._users:,} users are back"
+        if self._back < self._users:
+            who = f"{self._back:,} of {self._users:,} users are back, the others were done by then,"
+        else:
+            who = f"{name} is back" if self._users == 1 else f"all of {self._users:,} users are back"
         self._record(RECONNECTED, f"{who} after {lasted_s:.2f} s")
