@@ -9,7 +9,9 @@ its broker starts its own.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
+import re
 import secrets
 import tempfile
 import time
@@ -18,6 +20,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from xdist.remote import Producer
+from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.management import ManagementApi, find_management
@@ -30,6 +34,35 @@ TEST_BROKER_NAME = "LOADTEST_TEST_BROKER"
 SESSION_MARKER = "LOADTEST_TEST_SESSION"
 FOREIGN_SETTINGS = ("LOADTEST_BROKER", "AMQP_URL", "LOADTEST_MANAGEMENT_URL")
 END_GRACE_S = 3.0
+WHOLE_FILE = re.compile(r"^pytestmark = .*xdist_group\(\"([\w-]+)\"\)", re.MULTILINE)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadScopeScheduling | None:
+    """
+    Return what hands out tests with `--dist loadgroup`, so that those of an `xdist_group` meet in one process.
+
+    xdist 3.8.0 marks them by a node id that pytest 9.2 no longer asks for, and so hands them out one by one.
+    """
+    return Groups(config, log) if config.getvalue("dist") == "loadgroup" else None
+
+
+class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped
+    """Hands out the tests of a group together: one for a file's `pytestmark`, or for each function that is marked."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path, _, test = nodeid.partition("::")
+        text = _text_of(path)
+        whole_file = WHOLE_FILE.search(text)
+        if whole_file is not None:
+            return whole_file[1]
+        function = test.partition("[")[0]
+        return f"{path}::{function}" if "xdist_group(" in text else nodeid
+
+
+@functools.cache
+def _text_of(path: str) -> str:
+    file = Path(__file__).parents[1] / path
+    return file.read_text(encoding="utf-8") if file.is_file() else ""
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -27,7 +27,7 @@ from loadtest.broker.reach import probe
 from loadtest.broker.run_folder import MARKER
 from loadtest.errors import BrokerError, UsageError
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("private-node")]
 
 ROOT = Path(__file__).parents[2]
 CONFIG = """\

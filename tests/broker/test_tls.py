@@ -19,7 +19,7 @@ from loadtest.broker.tls import Tls
 from loadtest.errors import BrokerError
 from loadtest.wire.connection import Connection
 
-pytestmark = pytest.mark.broker
+pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("tls")]
 
 CONFIG = """\
 listeners.ssl.default = 5671

@@ -185,7 +185,9 @@ def test_a_connection_takes_its_time_to_be_made(links: Links) -> None:
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("mb_per_s", [1, 20, 100])
+@pytest.mark.parametrize(
+    "mb_per_s", [20, pytest.param(1, marks=pytest.mark.long), pytest.param(100, marks=pytest.mark.long)]
+)
 def test_bandwidth_is_kept(links: Links, mb_per_s: int) -> None:
     """A second's bytes take a second, to two percent."""
     links.network.slow([0], Shape(bandwidth_bytes_per_s=mb_per_s * MB))

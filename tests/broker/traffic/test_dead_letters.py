@@ -15,7 +15,7 @@ from tests.conftest import absent
 
 pytestmark = pytest.mark.broker
 
-TYPES = pytest.mark.parametrize("queue_type", ["classic", "quorum"])
+TYPES = pytest.mark.parametrize("queue_type", ["classic", pytest.param("quorum", marks=pytest.mark.long)])
 
 LETTERS = """
 topology:

@@ -103,7 +103,7 @@ ONE_NODE = {
     ),
     "the node restarted in order": Case(LATER + "restart-node}", {"in_doubt": ANY}, BACK, duration_s=20),
     "the node paused for a second": Case(
-        LATER + "pause-node, for: 1s}", {"in_doubt": NONE, "duplicates": NONE}, ("fault",), long=False
+        LATER + "pause-node, for: 1s}", {"in_doubt": NONE, "duplicates": NONE}, ("fault",)
     ),
     "the node paused for 20 s, beyond the heartbeat": Case(
         LATER + "pause-node, for: 20s}", {"in_doubt": ANY}, BACK, duration_s=30, run="heartbeat"
@@ -118,7 +118,7 @@ ONE_NODE = {
         {"in_doubt": NONE, "duplicates": NONE},
         ("fault", "connection-blocked", "connection-unblocked"),
     ),
-    "connections closed": Case(LATER + "close-connections}", {"in_doubt": ANY}, BACK, long=False),
+    "connections closed": Case(LATER + "close-connections}", {"in_doubt": ANY}, BACK),
     "connections closed each second": Case("{every: 1s, do: close-connections}", {"in_doubt": ANY}, BACK),
     "connections closed, blocking client": Case(
         LATER + "close-connections}",
@@ -161,9 +161,7 @@ ONE_NODE = {
     "messages expire and are handed on": Case(
         "", {"dead_lettered": SOME}, arguments="x-message-ttl: 500, DEAD", consumer="start_at: 4s", duration_s=7
     ),
-    "messages rejected": Case(
-        "", {"dead_lettered": SOME, "rejected": SOME}, arguments="DEAD", consumer="reject: 10%", long=False
-    ),
+    "messages rejected": Case("", {"dead_lettered": SOME, "rejected": SOME}, arguments="DEAD", consumer="reject: 10%"),
     "messages requeued": Case("", {"requeued": SOME, "duplicates": SOME}, consumer="nack: {share: 10%, requeue: true}"),
     "poison messages, and connections closed": Case(
         LATER + "close-connections}",
@@ -204,9 +202,7 @@ ONE_NODE = {
 
 THREE_NODES = {
     "a follower killed": Case(LATER + "kill-node, node: 3, for: 1s}", {"in_doubt": ANY}, ("fault",), kind="quorum"),
-    "the leader killed": Case(
-        LATER + "kill-node, leader_of: QUEUE, for: 1s}", {"in_doubt": ANY}, BACK, kind="quorum", long=False
-    ),
+    "the leader killed": Case(LATER + "kill-node, leader_of: QUEUE, for: 1s}", {"in_doubt": ANY}, BACK, kind="quorum"),
     "the leader killed twice": Case(
         "{at: 3s, do: kill-node, leader_of: QUEUE, for: 1s}, {at: 12s, do: kill-node, leader_of: QUEUE, for: 1s}",
         {"in_doubt": ANY},
@@ -236,7 +232,6 @@ THREE_NODES = {
         BACK,
         exit_code=1,
         consumer="ack: auto, users: 3",
-        long=False,
     ),
     "connections closed on three nodes": Case(LATER + "close-connections}", {"in_doubt": ANY}, BACK, kind="quorum"),
 }
