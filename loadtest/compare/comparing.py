@@ -1,0 +1,273 @@
+"""
+A comparison from its first lap to its document: rounds in turns, saved after each lap, gone on with after a pause.
+
+Knows laps and the statistics of `result`; prints nothing but by `say`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any, Final
+
+from loadtest.compare.laps import FAILED, Brokers, LapRunner, default_metrics, lap_part
+from loadtest.compare.schedule import WARM_UP, Lap, laps_of_round
+from loadtest.compare.variants import Variant
+from loadtest.errors import UsageError
+from loadtest.redaction import redacted
+from loadtest.report.folder import write_file
+from loadtest.report.read import read_result
+from loadtest.result.comparison import CompareResult, LapPart, MetricPart, VariantPart, findings_of, judge
+from loadtest.result.document import RunResult
+from loadtest.result.paired import ALPHA
+from loadtest.result.regression import parse_regression
+from loadtest.result.units import span_text
+from loadtest.scenario.threshold import parse_figure
+
+Say = Callable[[str], None]
+
+DOCUMENT: Final = "compare.json"
+REQUEST: Final = "request.json"
+LAPS: Final = "laps"
+
+
+@dataclass(frozen=True, slots=True)
+class CompareRequest:
+    """
+    What is asked.
+
+    Attributes:
+        scenario: Name or file.
+        overrides: That all variants have.
+        metrics: What is looked at; none: what fits the scenario.
+        min_effect: Share of the baseline below which a change is none.
+        until_decided: Go on after `rounds` until all is decided, or `max_rounds` are done.
+        restart: Whether each lap has a private broker of its own.
+    """
+
+    scenario: str
+    variants: tuple[Variant, ...]
+    baseline: str
+    rounds: int = 5
+    max_rounds: int = 20
+    until_decided: bool = False
+    overrides: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    min_effect: float = 0.05
+    fails_on_worse: bool = False
+    restart: bool = False
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Return all but addresses and the environment, which may hold passwords."""
+        asked = asdict(self)
+        del asked["environ"]
+        for variant in asked["variants"]:
+            variant["brokers"] = [redacted(url) for url in variant["brokers"]]
+        return json.dumps(asked, indent=2, default=str)
+
+
+class Comparison:
+    """
+    One comparison in a folder.
+
+    Args:
+        say: Takes a line about what goes on.
+    """
+
+    def __init__(self, request: CompareRequest, folder: Path, say: Say) -> None:
+        self._request = request
+        self._folder = folder
+        self._say = say
+        self._variants = {variant.name: variant for variant in request.variants}
+        self._laps: list[LapPart] = []
+        self._metrics: list[MetricPart] = [metric_part(name) for name in request.metrics]
+        self._first: dict[str, RunResult] = {}
+        self._started_at = datetime.now(UTC).isoformat()
+        self._took_s: list[float] = []
+
+    def resume(self, before: CompareResult) -> None:
+        """
+        Take over what was done before a pause.
+
+        Raises:
+            UsageError: If other variants were compared then.
+        """
+        if [variant.name for variant in before.variants] != list(self._variants):
+            raise UsageError("other variants were compared in that folder")
+        self._laps = [lap for lap in before.laps if FAILED not in lap.marks]
+        self._metrics = list(before.metrics)
+        self._started_at = before.started_at
+
+    def run(self) -> CompareResult:
+        """
+        Run all rounds, and return what they say.
+
+        Raises:
+            KeyboardInterrupt: After what was done has been written.
+            LoadTestError: If a broker cannot be started, or no lap of the warm-up can be run.
+        """
+        request = self._request
+        write_file(self._folder, REQUEST, request.to_json())
+        brokers = None if request.restart else Brokers(request.environ, self._say)
+        runner = LapRunner(request.scenario, request.overrides, self._folder / LAPS, brokers, request.environ)
+        try:
+            if brokers is not None:
+                brokers.start(request.variants)
+            number = WARM_UP
+            while not self._is_over(number):
+                for lap in laps_of_round(number, list(self._variants)):
+                    self._run_lap(lap, runner)
+                number += 1
+        except KeyboardInterrupt:
+            self._write(complete=False)
+            raise
+        finally:
+            if brokers is not None:
+                brokers.close()
+        return self._write(complete=True)
+
+    def _is_over(self, number: int) -> bool:
+        """Return whether round *number* is not to be run any more."""
+        request = self._request
+        if number <= request.rounds:
+            return False
+        if not request.until_decided or number > request.max_rounds:
+            return True
+        return all(finding.verdict != "inconclusive" for finding in self.document(complete=False).findings)
+
+    def _run_lap(self, lap: Lap, runner: LapRunner) -> None:
+        done = {(each.round, each.turn, each.variant): each for each in self._laps}
+        key = (lap.round, lap.turn, lap.variant)
+        if key in done:
+            self._remember(lap.variant, self._folder / done[key].folder)
+            return
+        self._say(self._where(lap))
+        began = monotonic()
+        exit_code, folder, result = runner.run(lap, self._variants[lap.variant])
+        self._took_s.append(monotonic() - began)
+        if result is None and lap.round == WARM_UP:
+            raise UsageError(f"{lap.variant} cannot be run: {runner.last_words(folder)}")
+        if result is not None:
+            self._first.setdefault(lap.variant, result)
+            if not self._metrics:
+                self._metrics = [metric_part(name) for name in default_metrics(result)]
+        part = lap_part(lap, exit_code, folder, result, self._metrics)
+        if part.marks:
+            why = f" ({runner.last_words(folder)})" if FAILED in part.marks else ""
+            self._say(f"  {lap.variant}: {', '.join(part.marks)}{why}")
+        self._laps.append(part)
+        self._write(complete=False)
+
+    def _remember(self, variant: str, folder: Path) -> None:
+        if variant not in self._first:
+            results = sorted(folder.glob("*/result.json"))
+            if results:
+                self._first[variant] = read_result(results[-1].parent)
+
+    def _where(self, lap: Lap) -> str:
+        request, laps_a_round = self._request, 2 * len(self._variants)
+        left = len(self._variants) + request.rounds * laps_a_round - len(self._laps)
+        name = "warm-up" if lap.round == WARM_UP else f"round {lap.round} of {max(request.rounds, lap.round)}"
+        told = f", about {span_text(sum(self._took_s) / len(self._took_s) * max(left, 1))} left" if self._took_s else ""
+        return f"{name}: {lap.variant}{told}"
+
+    def document(self, *, complete: bool) -> CompareResult:
+        """Return what the laps so far say."""
+        request = self._request
+        done = {number for number in {lap.round for lap in self._laps} if self._is_whole(number)} - {WARM_UP}
+        findings = findings_of(
+            self._laps,
+            self._metrics,
+            list(self._variants),
+            request.baseline,
+            min_effect=request.min_effect,
+            alpha=self._alpha(len(done)),
+        )
+        exit_code, reason = judge(findings, self._laps, fails_on_worse=request.fails_on_worse)
+        return CompareResult(
+            scenario=request.scenario,
+            baseline=request.baseline,
+            min_effect=request.min_effect,
+            started_at=self._started_at,
+            ended_at=datetime.now(UTC).isoformat(),
+            rounds=len(done),
+            complete=complete,
+            variants=tuple(self._variant_part(variant) for variant in request.variants),
+            metrics=tuple(self._metrics),
+            laps=tuple(self._laps),
+            findings=findings,
+            exit_code=exit_code,
+            reason=reason,
+        )
+
+    def _alpha(self, rounds: int) -> float:
+        """
+        Return the probability of a false verdict that is left for this look.
+
+        Who looks after every round finds something some time: of the looks beyond the first each gets half of what the
+        one before had, so that all together have no more than one.
+        """
+        looks = max(0, rounds - self._request.rounds) if self._request.until_decided else 0
+        return ALPHA * 0.5 ** (looks + 1) if self._request.until_decided else ALPHA
+
+    def _is_whole(self, number: int) -> bool:
+        wanted = {(lap.turn, lap.variant) for lap in laps_of_round(number, list(self._variants))}
+        return wanted <= {(lap.turn, lap.variant) for lap in self._laps if lap.round == number}
+
+    def _variant_part(self, variant: Variant) -> VariantPart:
+        result, base = self._first.get(variant.name), self._first.get(self._request.baseline)
+        differs = {} if result is None or base is None else dict(_differences(base, result))
+        return VariantPart(
+            name=variant.name, overrides=variant.overrides, broker=_broker_text(variant, result), differs=differs
+        )
+
+    def _write(self, *, complete: bool) -> CompareResult:
+        document = self.document(complete=complete)
+        write_file(self._folder, DOCUMENT, document.model_dump_json(by_alias=True, indent=2) + "\n")
+        return document
+
+
+def metric_part(name: str) -> MetricPart:
+    """
+    Return a metric by its name, as thresholds write it.
+
+    Raises:
+        UsageError: If there is none of that name, or more of it is neither better nor worse.
+    """
+    regression = parse_regression(f"{name} 1%")
+    metric, _ = parse_figure(name)
+    return MetricPart(name=name, better="more" if regression.is_more_better else "less", unit=metric.unit)
+
+
+def _broker_text(variant: Variant, result: RunResult | None) -> str:
+    product = "" if result is None else f"{result.broker.get('product')} {result.broker.get('version')}"
+    own = [f"{variant.nodes} nodes"] if variant.nodes else []
+    own += [f"config {variant.config.name}"] if variant.config else []
+    where = ", ".join(redacted(url) for url in variant.brokers) or ", ".join(["private", *own])
+    return f"{product}, {where}".strip(", ")
+
+
+def _differences(base: RunResult, other: RunResult) -> dict[str, tuple[str, str]]:
+    """Return in which lines of the effective config two brokers differ, and in what else."""
+    found: dict[str, tuple[str, str]] = {}
+    for key in ("product", "version", "config"):
+        before, after = _flat(base.broker.get(key), key), _flat(other.broker.get(key), key)
+        for name in sorted(before.keys() | after.keys()):
+            values = (before.get(name, "not set"), after.get(name, "not set"))
+            if values[0] != values[1] and "listeners" not in name and ".port" not in name:
+                found[name] = values
+    return found
+
+
+def _flat(value: Any, name: str) -> dict[str, str]:
+    if isinstance(value, dict):
+        return {key: text for part, item in value.items() for key, text in _flat(item, f"{name}.{part}").items()}
+    if isinstance(value, str) and "\n" in value:
+        lines = [line.partition("=") for line in value.splitlines() if "=" in line and not line.startswith("#")]
+        return {f"{name} {key.strip()}": text.strip() for key, _, text in lines}
+    return {} if value is None else {name: str(value)}

@@ -1,0 +1,213 @@
+"""
+One lap: a variant run once, as a process of its own, on the broker that is its.
+
+A process for each, so that every lap begins with the same heap and the same connections, and one that goes wrong takes
+nothing with it. Knows the command line of `loadtest run` and its results; no statistics.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from loadtest.broker.private_cluster import PrivateCluster
+from loadtest.errors import ResultsError, UsageError
+from loadtest.report.read import read_result
+from loadtest.result.comparison import LapPart, MetricPart
+from loadtest.result.evidence import evidence_of
+from loadtest.result.figures import DocumentFigures, NoFigureError
+from loadtest.result.thresholds import figure_of
+from loadtest.scenario.threshold import parse_figure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from loadtest.compare.schedule import Lap
+    from loadtest.compare.variants import Variant
+    from loadtest.result.document import RunResult
+
+    Say = Callable[[str], None]
+
+FAILED: Final = "failed"
+GENERATOR_BOUND: Final = "generator-bound"
+DISTURBED: Final = "disturbed"
+"""Marks of a lap; only the first keeps it from counting."""
+
+STRANGERS_CORES: Final = 0.5
+"""Used by neither broker nor generator; the kernel's work for them takes up to about that much."""
+
+_USABLE: Final = frozenset({0, 1})
+
+
+class Brokers:
+    """
+    The private brokers of a comparison, one for each that variants ask for, up until it is over.
+
+    Variants with the same broker share it: each lap declares its topology anew.
+    """
+
+    def __init__(self, environ: Mapping[str, str], say: Say) -> None:
+        self._environ = environ
+        self._say = say
+        self._opened = ExitStack()
+        self._private: dict[tuple[object, ...], PrivateCluster] = {}
+
+    def start(self, variants: Sequence[Variant]) -> None:
+        """Start those that *variants* need and that are not up yet."""
+        for variant in variants:
+            if not variant.brokers and variant.broker not in self._private:
+                cluster = PrivateCluster.start(
+                    nodes=variant.nodes or 1,
+                    config=variant.config,
+                    server=variant.server,
+                    environ=self._environ,
+                    progress=self._say,
+                )
+                self._opened.callback(cluster.stop)
+                self._private[variant.broker] = cluster
+
+    def environ(self, variant: Variant) -> dict[str, str]:
+        """Return the environment by which a lap of *variant* finds its broker."""
+        cluster = self._private.get(variant.broker)
+        if cluster is None:
+            return {"LOADTEST_BROKER": ",".join(variant.brokers)} if variant.brokers else {}
+        found = {"LOADTEST_BROKER": ",".join(endpoint.url for endpoint in cluster.endpoints)}
+        url = cluster.nodes[0].management_url
+        return found | ({"LOADTEST_MANAGEMENT_URL": url} if url is not None else {})
+
+    def close(self) -> None:
+        """Stop them."""
+        self._opened.close()
+
+
+class LapRunner:
+    """
+    Runs laps of one scenario.
+
+    Args:
+        overrides: That all variants have.
+        folder: Where the results of all laps go.
+        fresh: Whether each lap starts its own private broker.
+    """
+
+    def __init__(
+        self, scenario: str, overrides: Sequence[str], folder: Path, brokers: Brokers | None, environ: Mapping[str, str]
+    ) -> None:
+        self._scenario = scenario
+        self._overrides = tuple(overrides)
+        self._folder = folder
+        self._brokers = brokers
+        self._environ = environ
+
+    def run(self, lap: Lap, variant: Variant) -> tuple[int, Path, RunResult | None]:
+        """
+        Run a lap to its end, and return its exit code, its folder and its result; None where it has none.
+
+        What it prints goes to files in its folder.
+        """
+        folder = self._folder / f"{lap.round:02}-{lap.turn + 1}-{variant.name}"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
+            process = subprocess.Popen(  # noqa: S603  # this Python, with the caller's own options
+                self._command(variant, folder), env=self._env(variant), stdin=subprocess.DEVNULL, stdout=out, stderr=err
+            )
+            try:
+                exit_code = process.wait()
+            except KeyboardInterrupt:
+                # The terminal has told the lap, too; it ends in order and stops its broker.
+                process.wait()
+                raise
+        results = sorted(folder.glob("*/result.json"))
+        if not results:
+            return exit_code, folder, None
+        try:
+            return exit_code, folder, read_result(results[-1].parent)
+        except ResultsError:
+            return exit_code, folder, None
+
+    def last_words(self, folder: Path) -> str:
+        """Return the last line that a lap printed as an error."""
+        lines = (folder / "stderr.txt").read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "it said nothing"
+
+    def _command(self, variant: Variant, folder: Path) -> list[str]:
+        sets = [word for override in (*self._overrides, *variant.overrides) for word in ("--set", override)]
+        private: list[tuple[str, object]] = []
+        if self._brokers is None and not variant.brokers:
+            private = [("--config", variant.config), ("--nodes", variant.nodes), ("--server", variant.server)]
+        words = [str(word) for flag, value in private if value is not None for word in (flag, value)]
+        command = [sys.executable, "-m", "loadtest", "run", self._scenario, "--results", str(folder)]
+        return [*command, *sets, *words]
+
+    def _env(self, variant: Variant) -> dict[str, str]:
+        kept = {name: value for name, value in self._environ.items() if name not in {"LOADTEST_BROKER", "AMQP_URL"}}
+        if self._brokers is not None:
+            return kept | self._brokers.environ(variant)
+        return kept | ({"LOADTEST_BROKER": ",".join(variant.brokers)} if variant.brokers else {})
+
+
+def lap_part(
+    lap: Lap, exit_code: int, folder: Path, result: RunResult | None, metrics: Sequence[MetricPart]
+) -> LapPart:
+    """Return what a lap came to."""
+    values: dict[str, float | None] = {metric.name: None for metric in metrics}
+    if result is not None:
+        values = {metric.name: value_of(metric.name, result) for metric in metrics}
+    return LapPart(
+        round=lap.round,
+        turn=lap.turn,
+        variant=lap.variant,
+        folder=f"{folder.parent.name}/{folder.name}",
+        exit_code=exit_code,
+        values=values,
+        marks=tuple(_marks(exit_code, result)),
+    )
+
+
+def value_of(metric: str, result: RunResult) -> float | None:
+    """Return a figure of a run; None where it has none."""
+    parsed, part = parse_figure(metric)
+    try:
+        return float(figure_of(parsed, DocumentFigures(evidence_of(result)), part).value)
+    except (NoFigureError, KeyError):
+        return None
+
+
+def _marks(exit_code: int, result: RunResult | None) -> Iterator[str]:
+    if exit_code not in _USABLE or result is None:
+        yield FAILED
+        return
+    if any(finding.code == GENERATOR_BOUND for finding in result.verdict.findings):
+        yield GENERATOR_BOUND
+    bound = result.verdict.bound
+    if bound is None or bound.machine_cores is None or bound.broker_cores is None:
+        return
+    if bound.machine_cores - bound.broker_cores - bound.generator_cores > STRANGERS_CORES:
+        yield DISTURBED
+
+
+def default_metrics(result: RunResult) -> list[str]:
+    """
+    Return what is looked at unless told: rates and waiting times of every group, and what the broker uses.
+
+    Few: each further one makes all of them harder to decide, as any of them may differ by chance.
+    """
+    names: list[str] = []
+    for name, group in result.groups.items():
+        rate, latency = {
+            "publisher": ("confirmed_rate" if "confirm" in group.latency else "published_rate", "confirm"),
+            "consumer": ("delivered_rate", "end_to_end"),
+            "getter": ("got_rate", "get"),
+        }[group.kind]
+        names.append(f"{name}.{rate}")
+        if latency in group.latency:
+            names += [f"{name}.{latency}.p50", f"{name}.{latency}.p99"]
+    names += ["broker.cpu.mean", "broker.memory.max", "generator.cpu.mean"]
+    told = [name for name in names if value_of(name, result) is not None]
+    if not told:
+        raise UsageError("the scenario has no figure that could be compared; name some with --metric")
+    return told

@@ -1,0 +1,164 @@
+"""
+What is compared: variants of a scenario, or of the broker that it runs on, each a difference that has a name.
+
+Read from options of the command line; knows no processes.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from loadtest.errors import UsageError
+
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,63}")
+MOST_VARIANTS: Final = 12
+_NAMED: Final = "a name and a value, such as a=VALUE"
+
+
+@dataclass(frozen=True, slots=True)
+class Variant:
+    """
+    One side of a comparison.
+
+    Attributes:
+        overrides: As of `--set`, after those that all variants have.
+        brokers: URLs of its nodes; none: a private broker.
+        config, nodes, server: Of the private broker.
+    """
+
+    name: str
+    overrides: tuple[str, ...] = ()
+    brokers: tuple[str, ...] = ()
+    config: Path | None = None
+    nodes: int | None = None
+    server: Path | None = None
+
+    @property
+    def broker(self) -> tuple[object, ...]:
+        """What makes its broker another one than that of a variant that differs here."""
+        return self.brokers, self.config, self.nodes, self.server
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The options of the command line, each as `NAME=VALUE`, but for `vary`, `PATH=V1,V2`."""
+
+    vary: Sequence[str] = ()
+    variants: Sequence[str] = ()
+    brokers: Sequence[str] = ()
+    configs: Sequence[str] = ()
+    nodes: Sequence[str] = ()
+    servers: Sequence[str] = ()
+
+
+def parse_variants(asked: Asked) -> tuple[Variant, ...]:
+    """
+    Return the variants that the options name, in the order in which they name them.
+
+    Raises:
+        UsageError: If an option cannot be read, there are fewer than two, or too many.
+    """
+    named = list(_named(asked))
+    varied = list(_product(asked.vary))
+    if named and varied:
+        raise UsageError("--vary makes variants of its own: leave it, or the options with a name (a=…)")
+    variants = tuple(named or varied)
+    if len(variants) < 2:  # noqa: PLR2004  # a comparison is of two
+        raise UsageError(
+            "nothing to compare: name two variants or more, by --vary PATH=V1,V2 or by --variant, --broker, --config, "
+            "--nodes or --server with a name each (a=…)"
+        )
+    if len(variants) > MOST_VARIANTS:
+        raise UsageError(f"{len(variants)} variants; allowed {MOST_VARIANTS}, as each is run in every round")
+    return variants
+
+
+def _named(asked: Asked) -> Iterable[Variant]:
+    options = {
+        "--variant": (asked.variants, _set_overrides),
+        "--broker": (asked.brokers, _set_broker),
+        "--config": (asked.configs, _set_config),
+        "--nodes": (asked.nodes, _set_nodes),
+        "--server": (asked.servers, _set_server),
+    }
+    found: dict[str, Variant] = {}
+    for option, (texts, put) in options.items():
+        for text in texts:
+            name, sign, value = text.partition("=")
+            if not sign or not value or not NAME.fullmatch(name):
+                raise UsageError(f"{option}: found {text!r}; allowed {_NAMED}")
+            found[name] = put(found.get(name, Variant(name)), value)
+    return found.values()
+
+
+def _set_overrides(variant: Variant, value: str) -> Variant:
+    return replace(variant, overrides=(*variant.overrides, *_split(value)))
+
+
+def _set_broker(variant: Variant, value: str) -> Variant:
+    return replace(variant, brokers=(*variant.brokers, value))
+
+
+def _set_config(variant: Variant, value: str) -> Variant:
+    path = Path(value)
+    if not path.is_file():
+        raise UsageError(f"--config {variant.name}: there is no file {value}")
+    return replace(variant, config=path.absolute())
+
+
+def _set_nodes(variant: Variant, value: str) -> Variant:
+    if value not in {"1", "3", "5"}:
+        raise UsageError(f"--nodes {variant.name}: found {value!r}; allowed 1, 3 or 5")
+    return replace(variant, nodes=int(value))
+
+
+def _set_server(variant: Variant, value: str) -> Variant:
+    return replace(variant, server=Path(value))
+
+
+def _product(vary: Sequence[str]) -> Iterable[Variant]:
+    """Yield a variant for each combination of the values."""
+    axes: dict[str, list[str]] = {}
+    for text in vary:
+        path, sign, values = text.partition("=")
+        split = _split(values)
+        if not sign or not path or not split:
+            raise UsageError(
+                f"--vary: found {text!r}; allowed PATH=V1,V2, such as topology.queues.q.type=classic,quorum"
+            )
+        axes[path] = split
+    if not axes:
+        return
+    for combination in itertools.product(*axes.values()):
+        chosen = dict(zip(axes, combination, strict=True))
+        yield Variant(_name_of(chosen), tuple(f"{path}={value}" for path, value in chosen.items()))
+
+
+def _name_of(chosen: Mapping[str, str]) -> str:
+    """Return a short name of a combination: the values, with the last part of their paths where there are several."""
+    if len(chosen) == 1:
+        (value,) = chosen.values()
+        return _tidy(value)
+    return "+".join(f"{path.rpartition('.')[2]}={_tidy(value)}" for path, value in chosen.items())
+
+
+def _tidy(value: str) -> str:
+    tidy = re.sub(r"[^A-Za-z0-9._-]+", "-", value).strip("-.")
+    return tidy[:40] or "value"
+
+
+def _split(text: str) -> list[str]:
+    """Return the parts between commas, but for those within brackets."""
+    parts, depth = [""], 0
+    for sign in text:
+        depth += (sign in "[{(") - (sign in "]})")
+        if sign == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += sign
+    return [part.strip() for part in parts if part.strip()]

@@ -1,0 +1,137 @@
+"""
+A comparison for people: a table of changes with their intervals, in the terminal and as Markdown, and JUnit for CI.
+
+Pure: the document in, text out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TextIO
+
+from rich.text import Text
+
+from loadtest.report.page import Cell, Column, Page, Row
+from loadtest.report.terminal import print_page
+from loadtest.result.comparison import CompareResult, FindingPart, change_text, signed
+from loadtest.result.thresholds import quantity_text
+from loadtest.result.units import NOTHING, share_text
+
+WORDS: Final = {
+    "better": ("better", "bold green"),
+    "worse": ("WORSE", "bold red"),
+    "no-difference": ("no difference", ""),
+    "inconclusive": ("inconclusive", "bold yellow"),
+}
+_COLUMNS: Final = (
+    Column("Metric"),
+    Column("baseline", spare=2),
+    Column("variant", spare=1),
+    Column("change"),
+    Column("95 % interval"),
+    Column("verdict", is_left=True),
+)
+
+
+def print_comparison(result: CompareResult, file: TextIO | None = None) -> None:
+    """Print what came of a comparison."""
+    print_page(lambda width: _page(result, width), file)
+
+
+def _page(result: CompareResult, width: int) -> Text:
+    page = Page(width)
+    page.sentence(f"{result.scenario}, compared", style="bold")
+    page.sentence(_what(result))
+    for variant in result.variants:
+        page.sentence(f"{variant.name}: {_variant_text(result, variant.name)}", indent=2)
+    for name in _others(result):
+        page.blank()
+        page.sentence(f"{name} beside {result.baseline}", style="bold")
+        page.table(_COLUMNS, [_row(result, finding) for finding in result.findings if finding.variant == name])
+    marks = list(_marks(result))
+    if marks:
+        page.blank()
+    for text in marks:
+        page.sentence(text, mark=Cell("!", "bold yellow"), indent=2)
+    page.blank()
+    style = {0: "bold green", 1: "bold red"}.get(result.exit_code, "bold yellow")
+    mark = Cell({0: "DECIDED", 1: "FAIL"}.get(result.exit_code, "INCONCLUSIVE"), style)
+    page.sentence(f"(exit code {result.exit_code}): {result.reason}", mark=mark, indent=len(mark.text) + 1)
+    return page.text()
+
+
+def _what(result: CompareResult) -> str:
+    whole = "" if result.complete else ", interrupted"
+    effect = share_text(result.min_effect)
+    return (
+        f"{len(result.variants)} variants, {result.rounds} rounds there and back{whole}; "
+        f"a change within {effect} is no difference"
+    )
+
+
+def _variant_text(result: CompareResult, name: str) -> str:
+    variant = next(each for each in result.variants if each.name == name)
+    differs = "; ".join(f"{path}: {after}, not {before}" for path, (before, after) in variant.differs.items())
+    return "; ".join(text for text in (", ".join(variant.overrides), variant.broker, differs) if text)
+
+
+def _others(result: CompareResult) -> list[str]:
+    return [variant.name for variant in result.variants if variant.name != result.baseline]
+
+
+def _row(result: CompareResult, finding: FindingPart) -> Row:
+    word, style = WORDS[finding.verdict]
+    change = NOTHING if finding.change is None else signed(finding.change)
+    interval = NOTHING
+    if finding.low is not None and finding.high is not None:
+        interval = f"{signed(finding.low)} to {signed(finding.high)}"
+    return [
+        Cell(finding.metric),
+        Cell(_quantity(result, finding.metric, finding.baseline_median)),
+        Cell(_quantity(result, finding.metric, finding.variant_median)),
+        Cell(change, style),
+        Cell(interval),
+        Cell(word, style),
+    ]
+
+
+def _quantity(result: CompareResult, metric: str, value: float | None) -> str:
+    unit = next(each.unit for each in result.metrics if each.name == metric)
+    return NOTHING if value is None else quantity_text(value, unit)
+
+
+def _marks(result: CompareResult) -> Iterator[str]:
+    """Yield what is to be known of laps that were not as they should be."""
+    for mark, text in (
+        ("failed", "failed and count for nothing"),
+        ("generator-bound", "were bound by the generator: the broker could do more (--processes, calibrate)"),
+        ("disturbed", "had other programs at work beside them"),
+    ):
+        laps = [lap for lap in result.laps if mark in lap.marks and lap.round]
+        if laps:
+            yield f"{len(laps)} of {sum(1 for lap in result.laps if lap.round)} runs {text}"
+
+
+def comparison_markdown(result: CompareResult) -> str:
+    """Return the comparison as Markdown, for `summary.md` and the summaries of CI."""
+    lines = [f"# {_cell(result.scenario)}, compared", "", _what(result), "", f"**{_cell(result.reason)}**", ""]
+    lines += [f"- `{_cell(variant.name)}`: {_cell(_variant_text(result, variant.name))}" for variant in result.variants]
+    for name in _others(result):
+        lines += ["", f"## {_cell(name)} beside {_cell(result.baseline)}", ""]
+        lines += ["| metric | baseline | variant | change (95 % interval) | verdict |", "|---|---:|---:|---:|---|"]
+        for finding in result.findings:
+            if finding.variant == name:
+                values = [
+                    _quantity(result, finding.metric, value)
+                    for value in (finding.baseline_median, finding.variant_median)
+                ]
+                lines.append(
+                    f"| {_cell(finding.metric)} | {values[0]} | {values[1]} | {change_text(finding)} | "
+                    f"{WORDS[finding.verdict][0]} |"
+                )
+    lines += ["", *(f"- {text}" for text in _marks(result)), ""]
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|").replace("\n", " ")
