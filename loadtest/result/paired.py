@@ -124,7 +124,7 @@ def verdict(change: Change, p_adjusted: float | None, *, min_effect: float, alph
 
 
 def least_pairs(tests: int, alpha: float = ALPHA) -> int:
-    """Return how many pairs it takes for the smallest possible p-value of *tests* changes to count, by Holm's method."""
+    """Return how many pairs it takes before the smallest possible p-value of *tests* changes counts, by Holm."""
     return int(np.floor(np.log2(2 * tests / alpha))) + 1
 
 
