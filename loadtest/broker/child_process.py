@@ -68,7 +68,7 @@ def start_child(
     """
     words = [str(word) for word in command]
     if bound:
-        words = [sys.executable or "python3", "-I", "-S", "-c", _BOUND, str(os.getpid()), *words]
+        words = bound_command(words)
 
     def start() -> subprocess.Popen[bytes]:
         with os.fdopen(os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, _FILE_MODE), "ab") as stream:
@@ -88,6 +88,11 @@ def start_child(
         return start() if _is_main_thread() else _in_lasting_thread(start)
     except OSError as error:
         raise BrokerError(f"cannot start {command[0]}: {error.strerror}") from error
+
+
+def bound_command(words: Sequence[str]) -> list[str]:
+    """Return the command of a program, named by an absolute path, that ends with this process."""
+    return [sys.executable or "python3", "-I", "-S", "-c", _BOUND, str(os.getpid()), *words]
 
 
 def _is_main_thread() -> bool:

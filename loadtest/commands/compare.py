@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,14 +15,16 @@ import typer
 from pydantic import ValidationError
 
 from loadtest.compare.comparing import DOCUMENT, REQUEST, CompareRequest, Comparison, metric_part
+from loadtest.compare.laps import FAILED, brokers_of
 from loadtest.compare.variants import Variant
-from loadtest.errors import EXIT_INTERRUPTED, ResultsError, UsageError
-from loadtest.redaction import redacted
+from loadtest.errors import EXIT_INTERRUPTED, ResultsError, ScenarioError, UsageError
+from loadtest.redaction import REDACTED, redacted
 from loadtest.report.comparison import comparison_markdown, print_comparison
 from loadtest.report.folder import create_folder, write_file
 from loadtest.result.comparison import LAPS_A_ROUND, CompareResult
 from loadtest.result.units import span_text
 from loadtest.scenario import load_scenario
+from loadtest.scenario.faults import PRIVATE_ONLY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,8 +42,20 @@ def compare(request: CompareRequest, results: Path) -> int:
     Raises:
         LoadTestError: If the scenario, a variant or a broker cannot be used.
     """
+    request = _checked(_on_named_brokers(request))
     folder = create_folder(results, datetime.now(UTC), f"compare-{Path(request.scenario).stem}")
     return _compare(request, folder, None)
+
+
+def _on_named_brokers(request: CompareRequest) -> CompareRequest:
+    """Return the request with the broker that the environment names, for variants that ask for none of their own."""
+    urls = () if request.restart else brokers_of(request.environ)
+    return replace(
+        request,
+        variants=tuple(
+            variant if any(variant.broker) else replace(variant, brokers=urls) for variant in request.variants
+        ),
+    )
 
 
 def resume(folder: Path, brokers: Sequence[str]) -> int:
@@ -59,18 +75,29 @@ def resume(folder: Path, brokers: Sequence[str]) -> int:
         request = _request_again(asked, brokers)
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         raise ResultsError(f"{folder} holds no comparison that can be gone on with: {error}") from error
-    if before.complete:
-        raise UsageError(f"{folder}: that comparison is complete")
-    return _compare(request, folder, before)
+    if before.complete and not any(FAILED in lap.marks for lap in before.laps):
+        raise UsageError(f"{folder}: that comparison is complete, and no run of it failed")
+    return _compare(_checked(request), folder, before)
 
 
 def _request_again(asked: dict[str, object], brokers: Sequence[str]) -> CompareRequest:
+    """
+    Return what was asked before the pause.
+
+    Raises:
+        UsageError: If it held a password, which was not kept.
+    """
+    if REDACTED in str([asked["overrides"], *(each["overrides"] for each in asked["variants"])]):  # type: ignore[attr-defined]
+        raise UsageError("an override held a password, which was not kept: compare anew")
     given: dict[str, list[str]] = {}
     for text in brokers:
         name, _, url = text.partition("=")
         given.setdefault(name, []).append(url)
+    of_all = [redacted(url) for url in brokers_of(os.environ)]
     variants = []
     for each in asked.pop("variants"):  # type: ignore[attr-defined]
+        if each["brokers"] == of_all:
+            given.setdefault(each["name"], list(brokers_of(os.environ)))
         if each["brokers"] and each["name"] not in given:
             raise UsageError(f"--broker {each['name']}=URL is needed: addresses are not kept, for their passwords")
         variants.append(
@@ -89,7 +116,8 @@ def _request_again(asked: dict[str, object], brokers: Sequence[str]) -> CompareR
 
 
 def _compare(request: CompareRequest, folder: Path, before: CompareResult | None) -> int:
-    _check(request)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     _say(f"comparing {request.scenario}: {', '.join(_told(variant) for variant in request.variants)}")
     _say(_how_long(request))
     comparison = Comparison(request, folder, _say)
@@ -106,19 +134,44 @@ def _compare(request: CompareRequest, folder: Path, before: CompareResult | None
     return result.exit_code
 
 
-def _check(request: CompareRequest) -> None:
-    """Refuse, before anything is run, a variant whose scenario is faulty, or a metric that there is not."""
-    for variant in request.variants:
-        load_scenario(request.scenario, overrides=[*request.overrides, *variant.overrides])
+def _checked(request: CompareRequest) -> CompareRequest:
+    """
+    Return the request with all that the scenarios say of private brokers.
+
+    Raises:
+        LoadTestError: If a variant's scenario is faulty, or a metric is none; before anything is run.
+    """
     for name in request.metrics:
         metric_part(name)
     if request.baseline not in {variant.name for variant in request.variants}:
         names = ", ".join(variant.name for variant in request.variants)
         raise UsageError(f"--baseline: found {request.baseline!r}; allowed {names}")
+    if request.until_decided and request.max_rounds < request.rounds:
+        raise UsageError(f"--max-rounds: found {request.max_rounds}; allowed {request.rounds} (--rounds) or more")
+    return replace(request, variants=tuple(_checked_variant(request, variant) for variant in request.variants))
+
+
+def _checked_variant(request: CompareRequest, variant: Variant) -> Variant:
+    if request.restart and variant.brokers:
+        raise UsageError(f"--restart each is for private brokers, and that of {variant.name} is named")
+    overrides = [*request.overrides, *variant.overrides]
+    try:
+        scenario = load_scenario(request.scenario, overrides=overrides).scenario
+    except ScenarioError as error:
+        raise ScenarioError(f"{variant.name}: {error}") from None
+    if request.restart or variant.brokers:
+        return variant
+    for number, fault in enumerate(scenario.faults):
+        if fault.do in PRIVATE_ONLY or fault.leader_of is not None:
+            raise UsageError(
+                f"{variant.name}: faults[{number}]: {fault.do} harms a node, "
+                "which is for a run whose broker is its own: give --restart each"
+            )
+    return replace(variant, nodes=variant.nodes or scenario.run.nodes)
 
 
 def _told(variant: Variant) -> str:
-    what = [*variant.overrides, *(redacted(url) for url in variant.brokers)]
+    what = [*(redacted(text) for text in variant.overrides), *(redacted(url) for url in variant.brokers)]
     what += [f"{variant.nodes} nodes"] if variant.nodes else []
     what += [variant.config.name] if variant.config else []
     what += [str(variant.server)] if variant.server else []

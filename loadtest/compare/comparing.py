@@ -7,23 +7,23 @@ Knows laps and the statistics of `result`; prints nothing but by `say`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
-from loadtest.compare.laps import FAILED, Brokers, LapRunner, default_metrics, lap_part
+from loadtest.compare.laps import FAILED, Brokers, LapRunner, default_metrics, lap_part, value_of
 from loadtest.compare.schedule import WARM_UP, Lap, laps_of_round
 from loadtest.compare.variants import Variant
-from loadtest.errors import UsageError
+from loadtest.errors import EXIT_BROKER, BrokerError, UsageError
 from loadtest.redaction import redacted
 from loadtest.report.folder import write_file
 from loadtest.report.read import read_result
 from loadtest.result.comparison import CompareResult, LapPart, MetricPart, VariantPart, findings_of, judge
 from loadtest.result.document import RunResult
-from loadtest.result.paired import ALPHA
+from loadtest.result.paired import ALPHA, alpha_of_look, looks
 from loadtest.result.regression import parse_regression
 from loadtest.result.units import span_text
 from loadtest.scenario.threshold import parse_figure
@@ -63,12 +63,17 @@ class CompareRequest:
     environ: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """Return all but addresses and the environment, which may hold passwords."""
-        asked = asdict(self)
+        """Return all but the environment and what may be a password."""
+        asked = asdict(replace(self, environ={}, overrides=_redacted(self.overrides)))
         del asked["environ"]
         for variant in asked["variants"]:
-            variant["brokers"] = [redacted(url) for url in variant["brokers"]]
+            variant["brokers"] = _redacted(variant["brokers"])
+            variant["overrides"] = _redacted(variant["overrides"])
         return json.dumps(asked, indent=2, default=str)
+
+
+def _redacted(texts: Iterable[str]) -> tuple[str, ...]:
+    return tuple(redacted(text) for text in texts)
 
 
 class Comparison:
@@ -108,8 +113,8 @@ class Comparison:
         Run all rounds, and return what they say.
 
         Raises:
-            KeyboardInterrupt: After what was done has been written.
-            LoadTestError: If a broker cannot be started, or no lap of the warm-up can be run.
+            KeyboardInterrupt: What was done has been written, after each lap.
+            LoadTestError: If a broker cannot be started, or a lap of the warm-up cannot be run.
         """
         request = self._request
         write_file(self._folder, REQUEST, request.to_json())
@@ -122,10 +127,9 @@ class Comparison:
             while not self._is_over(number):
                 for lap in laps_of_round(number, list(self._variants)):
                     self._run_lap(lap, runner)
+                if number == WARM_UP:
+                    self._settle_metrics()
                 number += 1
-        except KeyboardInterrupt:
-            self._write(complete=False)
-            raise
         finally:
             if brokers is not None:
                 brokers.close()
@@ -134,11 +138,14 @@ class Comparison:
     def _is_over(self, number: int) -> bool:
         """Return whether round *number* is not to be run any more."""
         request = self._request
-        if number <= request.rounds:
+        done = number - 1
+        if done < request.rounds:
             return False
-        if not request.until_decided or number > request.max_rounds:
+        if not request.until_decided or done >= request.max_rounds:
             return True
-        return all(finding.verdict != "inconclusive" for finding in self.document(complete=False).findings)
+        return done in self._looks() and all(
+            finding.verdict != "inconclusive" for finding in self.document(complete=False).findings
+        )
 
     def _run_lap(self, lap: Lap, runner: LapRunner) -> None:
         done = {(each.round, each.turn, each.variant): each for each in self._laps}
@@ -151,17 +158,26 @@ class Comparison:
         exit_code, folder, result = runner.run(lap, self._variants[lap.variant])
         self._took_s.append(monotonic() - began)
         if result is None and lap.round == WARM_UP:
-            raise UsageError(f"{lap.variant} cannot be run: {runner.last_words(folder)}")
+            kind = BrokerError if exit_code == EXIT_BROKER else UsageError
+            raise kind(f"{lap.variant} cannot be run: {runner.last_words(folder)}")
         if result is not None:
             self._first.setdefault(lap.variant, result)
-            if not self._metrics:
-                self._metrics = [metric_part(name) for name in default_metrics(result)]
         part = lap_part(lap, exit_code, folder, result, self._metrics)
         if part.marks:
             why = f" ({runner.last_words(folder)})" if FAILED in part.marks else ""
             self._say(f"  {lap.variant}: {', '.join(part.marks)}{why}")
         self._laps.append(part)
+        self._laps.sort(key=lambda each: (each.round, each.turn))
         self._write(complete=False)
+
+    def _settle_metrics(self) -> None:
+        """Decide what is looked at, unless it has been told, and refuse what no variant has, by the warm-up."""
+        results = [self._first[variant] for variant in self._variants if variant in self._first]
+        if not self._metrics:
+            self._metrics = [metric_part(name) for name in default_metrics(results)]
+        for metric in self._metrics:
+            if all(value_of(metric.name, result) is None for result in results):
+                raise UsageError(f"--metric {metric.name}: the warm-up has no such figure")
 
     def _remember(self, variant: str, folder: Path) -> None:
         if variant not in self._first:
@@ -179,7 +195,7 @@ class Comparison:
     def document(self, *, complete: bool) -> CompareResult:
         """Return what the laps so far say."""
         request = self._request
-        done = {number for number in {lap.round for lap in self._laps} if self._is_whole(number)} - {WARM_UP}
+        done = [number for number in {lap.round for lap in self._laps} - {WARM_UP} if self._is_whole(number)]
         findings = findings_of(
             self._laps,
             self._metrics,
@@ -190,7 +206,7 @@ class Comparison:
         )
         exit_code, reason = judge(findings, self._laps, fails_on_worse=request.fails_on_worse)
         return CompareResult(
-            scenario=request.scenario,
+            scenario=redacted(request.scenario),
             baseline=request.baseline,
             min_effect=request.min_effect,
             started_at=self._started_at,
@@ -206,14 +222,15 @@ class Comparison:
         )
 
     def _alpha(self, rounds: int) -> float:
-        """
-        Return the probability of a false verdict that is left for this look.
+        """Return the probability of a false verdict of this look, or of the next one, if it is none."""
+        if not self._request.until_decided:
+            return ALPHA
+        planned = self._looks()
+        number = sum(look < rounds for look in planned)
+        return alpha_of_look(min(number, len(planned) - 1), len(planned))
 
-        Who looks after every round finds something some time: of the looks beyond the first each gets half of what the
-        one before had, so that all together have no more than one.
-        """
-        looks = max(0, rounds - self._request.rounds) if self._request.until_decided else 0
-        return ALPHA * 0.5 ** (looks + 1) if self._request.until_decided else ALPHA
+    def _looks(self) -> list[int]:
+        return looks(self._request.rounds, self._request.max_rounds)
 
     def _is_whole(self, number: int) -> bool:
         wanted = {(lap.turn, lap.variant) for lap in laps_of_round(number, list(self._variants))}
@@ -223,7 +240,10 @@ class Comparison:
         result, base = self._first.get(variant.name), self._first.get(self._request.baseline)
         differs = {} if result is None or base is None else dict(_differences(base, result))
         return VariantPart(
-            name=variant.name, overrides=variant.overrides, broker=_broker_text(variant, result), differs=differs
+            name=variant.name,
+            overrides=_redacted(variant.overrides),
+            broker=_broker_text(variant, result),
+            differs=differs,
         )
 
     def _write(self, *, complete: bool) -> CompareResult:

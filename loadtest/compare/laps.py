@@ -7,6 +7,7 @@ nothing with it. Knows the command line of `loadtest run` and its results; no st
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,6 +15,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from loadtest.broker.child_process import bound_command
+from loadtest.broker.endpoint import ENVIRONMENT_NAMES
 from loadtest.broker.private_cluster import PrivateCluster
 from loadtest.errors import ResultsError, UsageError
 from loadtest.report.read import read_result
@@ -41,6 +44,7 @@ STRANGERS_CORES: Final = 0.5
 """Used by neither broker nor generator; the kernel's work for them takes up to about that much."""
 
 _USABLE: Final = frozenset({0, 1})
+_MANAGEMENT: Final = "LOADTEST_MANAGEMENT_URL"
 
 
 class Brokers:
@@ -71,13 +75,13 @@ class Brokers:
                 self._private[variant.broker] = cluster
 
     def environ(self, variant: Variant) -> dict[str, str]:
-        """Return the environment by which a lap of *variant* finds its broker."""
+        """Return what the environment tells a lap of *variant* of its private broker; nothing if it has none."""
         cluster = self._private.get(variant.broker)
         if cluster is None:
-            return {"LOADTEST_BROKER": ",".join(variant.brokers)} if variant.brokers else {}
-        found = {"LOADTEST_BROKER": ",".join(endpoint.url for endpoint in cluster.endpoints)}
+            return {}
+        found = {ENVIRONMENT_NAMES[0]: ",".join(endpoint.url for endpoint in cluster.endpoints)}
         url = cluster.nodes[0].management_url
-        return found | ({"LOADTEST_MANAGEMENT_URL": url} if url is not None else {})
+        return found | ({_MANAGEMENT: url} if url is not None else {})
 
     def close(self) -> None:
         """Stop them."""
@@ -107,21 +111,23 @@ class LapRunner:
         """
         Run a lap to its end, and return its exit code, its folder and its result; None where it has none.
 
-        What it prints goes to files in its folder.
+        What it prints goes to files in its folder, where an earlier try of the lap may have left its own.
         """
         folder = self._folder / f"{lap.round:02}-{lap.turn + 1}-{variant.name}"
         folder.mkdir(parents=True, exist_ok=True)
+        earlier = set(folder.glob("*/result.json"))
         with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
+            # In a session of its own: Ctrl-C reaches this process alone, which hands it on, once.
             process = subprocess.Popen(  # noqa: S603  # this Python, with the caller's own options
-                self._command(variant, folder), env=self._env(variant), stdin=subprocess.DEVNULL, stdout=out, stderr=err
+                bound_command(self._command(variant, folder)),
+                env=self._env(variant),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                start_new_session=True,
             )
-            try:
-                exit_code = process.wait()
-            except KeyboardInterrupt:
-                # The terminal has told the lap, too; it ends in order and stops its broker.
-                process.wait()
-                raise
-        results = sorted(folder.glob("*/result.json"))
+            exit_code = _wait(process)
+        results = sorted(set(folder.glob("*/result.json")) - earlier)
         if not results:
             return exit_code, folder, None
         try:
@@ -144,10 +150,35 @@ class LapRunner:
         return [*command, *sets, *words]
 
     def _env(self, variant: Variant) -> dict[str, str]:
-        kept = {name: value for name, value in self._environ.items() if name not in {"LOADTEST_BROKER", "AMQP_URL"}}
-        if self._brokers is not None:
-            return kept | self._brokers.environ(variant)
-        return kept | ({"LOADTEST_BROKER": ",".join(variant.brokers)} if variant.brokers else {})
+        kept = {name: value for name, value in self._environ.items() if name not in {*ENVIRONMENT_NAMES, _MANAGEMENT}}
+        if not variant.brokers:
+            return kept | (self._brokers.environ(variant) if self._brokers is not None else {})
+        if _MANAGEMENT in self._environ and variant.brokers == brokers_of(self._environ):
+            kept[_MANAGEMENT] = self._environ[_MANAGEMENT]
+        return kept | {ENVIRONMENT_NAMES[0]: ",".join(variant.brokers)}
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
+    """Wait for a lap; Ctrl-C is handed on, and it ends in order; a second one ends it at once."""
+    try:
+        return process.wait()
+    except KeyboardInterrupt:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait()
+        except KeyboardInterrupt:
+            process.kill()
+            process.wait()
+        raise
+
+
+def brokers_of(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the URLs that the environment names, as all commands that need a broker find them; none if it has none."""
+    for name in ENVIRONMENT_NAMES:
+        urls = tuple(environ.get(name, "").replace(",", " ").split())
+        if urls:
+            return urls
+    return ()
 
 
 def lap_part(
@@ -190,12 +221,23 @@ def _marks(exit_code: int, result: RunResult | None) -> Iterator[str]:
         yield DISTURBED
 
 
-def default_metrics(result: RunResult) -> list[str]:
+def default_metrics(results: Sequence[RunResult]) -> list[str]:
     """
     Return what is looked at unless told: rates and waiting times of every group, and what the broker uses.
 
-    Few: each further one makes all of them harder to decide, as any of them may differ by chance.
+    Few: each further one makes all of them harder to decide, as any of them may differ by chance. And only what all of
+    *results*, one of each variant, have: what one has not cannot be compared.
+
+    Raises:
+        UsageError: If there is nothing.
     """
+    names = [name for name in _usual_metrics(results[0]) if all(value_of(name, each) is not None for each in results)]
+    if not names:
+        raise UsageError("the scenario has no figure that could be compared; name some with --metric")
+    return names
+
+
+def _usual_metrics(result: RunResult) -> list[str]:
     names: list[str] = []
     for name, group in result.groups.items():
         rate, latency = {
@@ -206,8 +248,4 @@ def default_metrics(result: RunResult) -> list[str]:
         names.append(f"{name}.{rate}")
         if latency in group.latency:
             names += [f"{name}.{latency}.p50", f"{name}.{latency}.p99"]
-    names += ["broker.cpu.mean", "broker.memory.max", "generator.cpu.mean"]
-    told = [name for name in names if value_of(name, result) is not None]
-    if not told:
-        raise UsageError("the scenario has no figure that could be compared; name some with --metric")
-    return told
+    return [*names, "broker.cpu.mean", "broker.memory.max", "generator.cpu.mean"]

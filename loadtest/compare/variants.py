@@ -18,6 +18,7 @@ from loadtest.errors import UsageError
 NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,63}")
 MOST_VARIANTS: Final = 12
 _NAMED: Final = "a name and a value, such as a=VALUE"
+_QUOTES: Final = "\"'"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def parse_variants(asked: Asked) -> tuple[Variant, ...]:
     if named and varied:
         raise UsageError("--vary makes variants of its own: leave it, or the options with a name (a=…)")
     variants = tuple(named or varied)
+    _check_names(variants)
     if len(variants) < 2:  # noqa: PLR2004  # a comparison is of two
         raise UsageError(
             "nothing to compare: name two variants or more, by --vary PATH=V1,V2 or by --variant, --broker, --config, "
@@ -76,6 +78,18 @@ def parse_variants(asked: Asked) -> tuple[Variant, ...]:
     if len(variants) > MOST_VARIANTS:
         raise UsageError(f"{len(variants)} variants; allowed {MOST_VARIANTS}, as each is run in every round")
     return variants
+
+
+def _check_names(variants: Sequence[Variant]) -> None:
+    names = [variant.name for variant in variants]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise UsageError(f"two variants would be called {twice[0]!r}; give them names: --variant NAME=PATH=V")
+    for variant in variants:
+        if variant.brokers and (variant.config or variant.nodes or variant.server):
+            raise UsageError(
+                f"{variant.name}: --config, --nodes and --server are for a private broker, not for --broker"
+            )
 
 
 def _named(asked: Asked) -> Iterable[Variant]:
@@ -89,8 +103,9 @@ def _named(asked: Asked) -> Iterable[Variant]:
     found: dict[str, Variant] = {}
     for option, (texts, put) in options.items():
         for text in texts:
-            name, sign, value = text.partition("=")
-            if not sign or not value or not NAME.fullmatch(name):
+            name, _, value = text.partition("=")
+            # A variant without a value is the scenario as it is.
+            if not (value or option == "--variant") or not NAME.fullmatch(name):
                 raise UsageError(f"{option}: found {text!r}; allowed {_NAMED}")
             found[name] = put(found.get(name, Variant(name)), value)
     return found.values()
@@ -118,7 +133,10 @@ def _set_nodes(variant: Variant, value: str) -> Variant:
 
 
 def _set_server(variant: Variant, value: str) -> Variant:
-    return replace(variant, server=Path(value))
+    path = Path(value)
+    if not path.exists():
+        raise UsageError(f"--server {variant.name}: there is no {value}")
+    return replace(variant, server=path.absolute())
 
 
 def _product(vary: Sequence[str]) -> Iterable[Variant]:
@@ -131,6 +149,8 @@ def _product(vary: Sequence[str]) -> Iterable[Variant]:
             raise UsageError(
                 f"--vary: found {text!r}; allowed PATH=V1,V2, such as topology.queues.q.type=classic,quorum"
             )
+        if path in axes:
+            raise UsageError(f"--vary: {path} is varied twice; name all of its values in one: {path}=V1,V2")
         axes[path] = split
     if not axes:
         return
@@ -153,11 +173,13 @@ def _tidy(value: str) -> str:
 
 
 def _split(text: str) -> list[str]:
-    """Return the parts between commas, but for those within brackets."""
-    parts, depth = [""], 0
+    """Return the parts between commas, but for those within brackets or quotes."""
+    parts, depth, quote = [""], 0, ""
     for sign in text:
-        depth += (sign in "[{(") - (sign in "]})")
-        if sign == "," and depth == 0:
+        if sign in _QUOTES and quote in {"", sign}:
+            quote = "" if quote else sign
+        depth += 0 if quote else (sign in "[{(") - (sign in "]})")
+        if sign == "," and depth == 0 and not quote:
             parts.append("")
         else:
             parts[-1] += sign

@@ -15,7 +15,7 @@ from pydantic import Field, JsonValue
 
 from loadtest.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_PASSED
 from loadtest.result.document import Part
-from loadtest.result.paired import ALPHA, Change, change_of, holm, least_pairs, pairs_to_decide, verdict
+from loadtest.result.paired import ALPHA, Change, change_of, holm, pairs_to_decide, verdict
 from loadtest.result.units import share_text
 
 SCHEMA: Final = "loadtest.compare/1"
@@ -76,7 +76,9 @@ class FindingPart(Part):
     low: float | None = Field(description="Of its 95 % interval.")
     high: float | None
     p_value: float | None
-    p_adjusted: float | None = Field(description="By Holm's method over all metrics and variants.")
+    p_adjusted: float | None = Field(
+        description="By Holm's method over all metrics and variants, and for having looked before (--until-decided)."
+    )
     pairs: int
     verdict: Word
     rounds_to_decide: int | None = Field(
@@ -118,16 +120,31 @@ def findings_of(
     min_effect: float,
     alpha: float = ALPHA,
 ) -> tuple[FindingPart, ...]:
-    """Return what the laps say of every variant but the baseline, by metric."""
+    """
+    Return what the laps say of every variant but the baseline, by metric.
+
+    Args:
+        laps: All that were run.
+        metrics: What is looked at.
+        variants: Names of all.
+        baseline: What the others are compared with.
+        min_effect: A smaller change is no difference.
+        alpha: What this look may have of the probability of a false verdict.
+    """
     others = [variant for variant in variants if variant != baseline]
     asked = [(metric, variant) for metric in metrics for variant in others]
     pairs = [_pairs(laps, metric.name, baseline, variant) for metric, variant in asked]
     changes = [change_of(*each) for each in pairs]
-    adjusted = holm([change.p_value for change in changes])
-    least = least_pairs(len(asked), alpha)
+    adjusted = [
+        None if value is None else min(1.0, value * ALPHA / alpha) for value in holm([each.p_value for each in changes])
+    ]
+    said = [verdict(change, value, min_effect=min_effect) for change, value in zip(changes, adjusted, strict=True)]
+    needed = [
+        pairs_to_decide(change, min_effect=min_effect, tests=len(asked), alpha=alpha) if word is None else None
+        for change, word in zip(changes, said, strict=True)
+    ]
     return tuple(
-        _finding(metric, variant, values, change, p_adjusted, min_effect=min_effect, alpha=alpha, least=least)
-        for (metric, variant), values, change, p_adjusted in zip(asked, pairs, changes, adjusted, strict=True)
+        _finding(*both, *rest) for both, *rest in zip(asked, pairs, changes, adjusted, said, needed, strict=True)
     )
 
 
@@ -148,13 +165,9 @@ def _finding(
     values: tuple[list[float], list[float]],
     change: Change,
     p_adjusted: float | None,
-    *,
-    min_effect: float,
-    alpha: float,
-    least: int,
+    said: int | None,
+    needed: int | None,
 ) -> FindingPart:
-    said = verdict(change, p_adjusted, min_effect=min_effect, alpha=alpha)
-    needed = pairs_to_decide(change, min_effect=min_effect, least=least) if said is None else None
     return FindingPart(
         metric=metric.name,
         variant=variant,

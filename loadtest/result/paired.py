@@ -6,8 +6,9 @@ relative to the baseline, worked out of logarithms so that twice as much and hal
 only.
 
 Sources: Efron and Tibshirani, An Introduction to the Bootstrap, 12.5 (bootstrap-t intervals: with ten pairs percentile
-intervals are too short); Fisher's sign-flip test for pairs; Holm, A Simple Sequentially Rejective Multiple Test
-Procedure.
+intervals are too short); Student, The Probable Error of a Mean; Fisher's sign-flip test for pairs; Holm, A Simple
+Sequentially Rejective Multiple Test Procedure; for several looks, Bonferroni's inequality. What the methods keep is
+simulated in tests/unit/result/test_paired.py.
 """
 
 from __future__ import annotations
@@ -30,8 +31,19 @@ RESAMPLES: Final = 9_999
 LEAST_PAIRS: Final = 4
 """Fewer say nothing, whatever they are."""
 
-MOST_ROUNDS_TOLD: Final = 1_000
+MOST_PAIRS_TOLD: Final = 1_000
+MOST_CHANGE: Final = 1e6
+"""A million times as much is where changes end: beyond it are intervals of a few values that have nothing in common."""
+
+LOOK_AFTER: Final = 0.4
+"""A comparison that goes on is looked at again after so many more rounds, as a share of those that were done."""
+
+EXACT_PAIRS: Final = 14
+FLIPS: Final = 99_999
 _SEED: Final = 1
+_NOTHING: Final = 1e-12
+_MOST_VALUE: Final = 1e150
+_MOST_LOG: Final = float(np.log1p(MOST_CHANGE))
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,47 +66,62 @@ class Change:
 
 
 def change_of(baseline: Sequence[float], variant: Sequence[float]) -> Change:
-    """Return the change from *baseline* to *variant*, value by value in pairs."""
-    before, after = (np.asarray(values, dtype=np.float64) for values in (baseline, variant))
+    """Return the change from *baseline* to *variant*, value by value in pairs; a pair that is not finite is none."""
+    both = np.array([baseline, variant], dtype=np.float64)
+    before, after = both[:, (abs(both) < _MOST_VALUE).all(axis=0)]
     pairs = len(before)
     if pairs < LEAST_PAIRS or not before.any():
         return Change(pairs, None, None, None, None)
     is_ratio = bool((before > 0).all() and (after > 0).all())
-    steps = np.log(after / before) if is_ratio else (after - before) / abs(np.median(before) or before.mean())
-    low, high = _interval(steps)
-    estimate = float(steps.mean())
+    scale = float(np.median(abs(before)) or abs(before).mean())
+    with np.errstate(over="ignore"):
+        steps = np.log(after) - np.log(before) if is_ratio else (after - before) / scale
+    steps = steps.clip(-MOST_CHANGE, MOST_CHANGE)
+    estimate, (low, high) = float(steps.mean()), _interval(steps)
     if is_ratio:
-        estimate, low, high = (float(np.expm1(value)) for value in (estimate, low, high))
+        estimate, low, high = (float(np.expm1(min(value, _MOST_LOG))) for value in (estimate, low, high))
+    estimate, low, high = (max(-MOST_CHANGE, min(value, MOST_CHANGE)) for value in (estimate, low, high))
     return Change(pairs, estimate, low, high, _p_value(steps))
 
 
 def _interval(steps: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the bootstrap-t interval of the mean of *steps*."""
+    """
+    Return the interval of the mean of *steps*: the bootstrap-t interval, nowhere within Student's.
+
+    The first follows what is skewed and is too short where single values lie far out; the second the other way round.
+    """
     count, mean = len(steps), float(steps.mean())
     error = float(steps.std(ddof=1)) / np.sqrt(count)
     if error == 0:
         return mean, mean
     draws = np.random.default_rng(_SEED).choice(steps, (RESAMPLES, count))
     errors = draws.std(axis=1, ddof=1) / np.sqrt(count)
-    told = errors > 0  # of ten equal draws nothing can be said
-    spread = np.sort((draws.mean(axis=1)[told] - mean) / errors[told])
+    told = errors > error * _NOTHING  # of ten equal draws nothing can be said
+    spread = (draws.mean(axis=1)[told] - mean) / errors[told]
     lower, upper = np.quantile(spread, [ALPHA / 2, 1 - ALPHA / 2])
-    return float(mean - upper * error), float(mean - lower * error)
+    student = float(stats.t.ppf(1 - ALPHA / 2, count - 1))
+    return float(mean - max(upper, student) * error), float(mean - min(lower, -student) * error)
 
 
 def _p_value(steps: NDArray[np.float64]) -> float:
-    """Return the p-value of the two-sided sign-flip test; exact for up to 13 pairs."""
-    if not steps.any():
+    """Return the p-value of the two-sided sign-flip test; exact for up to `EXACT_PAIRS`."""
+    largest = float(abs(steps).max())
+    if largest == 0:
         return 1.0
-    found = stats.permutation_test(
-        (steps, np.zeros_like(steps)),
-        lambda first, second, axis: (first - second).mean(axis=axis),
-        permutation_type="samples",
-        n_resamples=RESAMPLES,
-        vectorized=True,
-        rng=np.random.default_rng(_SEED),
-    )
-    return float(found.pvalue)
+    shares = steps / largest
+    count = len(shares)
+    if count <= EXACT_PAIRS:
+        flips = (np.arange(2**count)[:, None] >> np.arange(count)) & 1
+        return float(_as_far(flips, shares).mean())
+    flips = np.random.default_rng(_SEED).integers(0, 2, (FLIPS, count), dtype=np.int8)
+    return float((1 + _as_far(flips, shares).sum()) / (FLIPS + 1))
+
+
+def _as_far(flips: NDArray[np.integer], shares: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Return which of *flips* give a sum as far from 0 as that of *shares*, but for rounding."""
+    sums = (1.0 - 2.0 * flips) @ shares
+    far: NDArray[np.bool_] = abs(sums) >= abs(shares.sum()) - len(shares) * _NOTHING
+    return far
 
 
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
@@ -108,7 +135,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
     return adjusted
 
 
-def verdict(change: Change, p_adjusted: float | None, *, min_effect: float, alpha: float = ALPHA) -> int | None:
+def verdict(change: Change, p_adjusted: float | None, *, min_effect: float) -> int | None:
     """
     Return 1 for more than the baseline, -1 for less, 0 for no difference beyond *min_effect*, None if undecided.
 
@@ -118,9 +145,29 @@ def verdict(change: Change, p_adjusted: float | None, *, min_effect: float, alph
         return None
     if -min_effect <= change.low and change.high <= min_effect:
         return 0
-    if p_adjusted < alpha and (change.low > 0 or change.high < 0):
+    if p_adjusted < ALPHA and (change.low > 0 or change.high < 0):
         return 1 if change.estimate > 0 else -1
     return None
+
+
+def looks(rounds: int, most_rounds: int) -> list[int]:
+    """Return after how many rounds a comparison that goes on until it is decided is looked at: few times."""
+    found = [rounds]
+    while found[-1] < most_rounds:
+        found.append(min(most_rounds, found[-1] + max(1, round(found[-1] * LOOK_AFTER))))
+    return found
+
+
+def alpha_of_look(number: int, count: int) -> float:
+    """
+    Return the probability of a false verdict that look *number*, from 0, of at most *count* may have.
+
+    Who looks often finds something some time. The first has half of what all may have together, as most comparisons are
+    decided there or ask for far more; the others share the rest alike.
+    """
+    if count == 1:
+        return ALPHA
+    return ALPHA / 2 if number == 0 else ALPHA / 2 / (count - 1)
 
 
 def least_pairs(tests: int, alpha: float = ALPHA) -> int:
@@ -128,18 +175,23 @@ def least_pairs(tests: int, alpha: float = ALPHA) -> int:
     return int(np.floor(np.log2(2 * tests / alpha))) + 1
 
 
-def pairs_to_decide(change: Change, *, min_effect: float, least: int) -> int | None:
+def pairs_to_decide(change: Change, *, min_effect: float, tests: int = 1, alpha: float = ALPHA) -> int | None:
     """
     Return about how many pairs in all would decide it, if what comes is like what came; None where that is not known.
 
-    Intervals narrow with the square root of the pairs: until 0 is outside, or all of it within *min_effect*, whichever
-    is nearer.
+    Intervals narrow with the square root of the pairs: until all of it is within *min_effect*, or 0 is outside even of
+    the wider one that *tests* changes ask for, whichever is nearer.
     """
     if change.estimate is None or change.low is None or change.high is None:
         return None
     half = (change.high - change.low) / 2
-    room = max(abs(change.estimate), min_effect - abs(change.estimate))
-    if half <= 0 or room <= 0:
+    if half <= 0:
+        return None
+    wider = float(stats.norm.ppf(1 - alpha / tests / 2) / stats.norm.ppf(1 - ALPHA / 2))
+    room = max(abs(change.estimate) / wider, min_effect - abs(change.estimate))
+    if room <= 0 or half / room > MOST_PAIRS_TOLD:
         return None
     needed = int(np.ceil(change.pairs * (half / room) ** 2))
-    return max(needed, least, change.pairs + 1) if needed <= MOST_ROUNDS_TOLD else None
+    if needed > MOST_PAIRS_TOLD:
+        return None
+    return max(needed, least_pairs(tests, alpha), change.pairs + 1)
