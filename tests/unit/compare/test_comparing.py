@@ -1,0 +1,312 @@
+"""A comparison from lap to lap, with laps that are made up: what is saved, gone on with, repeated, and when it is over."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pytest
+
+from loadtest.compare import comparing
+from loadtest.compare.comparing import DOCUMENT, REQUEST, CompareRequest, Comparison
+from loadtest.compare.laps import brokers_of
+from loadtest.compare.schedule import Lap
+from loadtest.compare.variants import Variant
+from loadtest.errors import BrokerError, UsageError
+from loadtest.report.read import read_result
+from loadtest.result.comparison import CompareResult
+from loadtest.result.document import RunResult
+
+GOLDEN: Final = read_result(Path(__file__).parents[2] / "golden" / "flood")
+METRIC: Final = "flood.confirmed_rate"
+SECRET: Final = "hunter2-of-ann"
+
+Rate = Callable[[Lap], float | None]
+
+
+class FakeRunner:
+    """Stands for laps: *rate* says what each brings, None for one that fails; a rate below 0 is Ctrl-C."""
+
+    rate: Rate = staticmethod(lambda lap: 100.0)
+    laps: Sequence[Lap] = ()
+
+    def __init__(self, scenario: str, overrides: Any, folder: Path, brokers: Any, environ: Any) -> None:
+        self._folder = folder
+
+    def run(self, lap: Lap, variant: Variant) -> tuple[int, Path, RunResult | None]:
+        """Return what the lap comes to."""
+        folder = self._folder / f"{lap.round:02}-{lap.turn + 1}-{variant.name}"
+        rate = FakeRunner.rate(lap)
+        if rate is not None and rate < 0:
+            raise KeyboardInterrupt
+        FakeRunner.laps = [*FakeRunner.laps, lap]
+        if rate is None:
+            return 3, folder, None
+        (folder / "run").mkdir(parents=True, exist_ok=True)
+        result = with_rate(rate)
+        (folder / "run" / "result.json").write_text(result.model_dump_json(by_alias=True))
+        return 0, folder, result
+
+    def last_words(self, folder: Path) -> str:
+        """Return what it said."""
+        return "the broker is gone"
+
+
+class FakeBrokers:
+    """Stands for private brokers; tells whether they are up."""
+
+    up = False
+
+    def __init__(self, environ: Any, say: Any) -> None:
+        pass
+
+    def start(self, variants: Any) -> None:
+        """Bring them up."""
+        FakeBrokers.up = True
+
+    def close(self) -> None:
+        """Take them down."""
+        FakeBrokers.up = False
+
+
+def with_rate(rate: float) -> RunResult:
+    """Return a result with that rate."""
+    group = GOLDEN.groups["flood"]
+    rates = group.rates.model_copy(update={"confirmed_per_s": rate})
+    return GOLDEN.model_copy(update={"groups": {**GOLDEN.groups, "flood": group.model_copy(update={"rates": rates})}})
+
+
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put them in the place of what runs processes."""
+    monkeypatch.setattr(comparing, "LapRunner", FakeRunner)
+    monkeypatch.setattr(comparing, "Brokers", FakeBrokers)
+    monkeypatch.setattr(FakeRunner, "rate", staticmethod(lambda lap: 100.0))
+    monkeypatch.setattr(FakeRunner, "laps", ())
+    monkeypatch.setattr(FakeBrokers, "up", False)
+
+
+def rates(monkeypatch: pytest.MonkeyPatch, rate: Rate) -> None:
+    """Have laps bring *rate*."""
+    monkeypatch.setattr(FakeRunner, "rate", staticmethod(rate))
+
+
+def noisy(seed: int, share: float, **shift: float) -> Rate:
+    """Return rates about 100 with noise, times what a variant's name says."""
+    rng = np.random.default_rng(seed)
+    return lambda lap: float(100 * shift.get(lap.variant, 1.0) * np.exp(share * rng.standard_normal()))
+
+
+REQUEST_OF_TWO: Final = CompareRequest(
+    scenario="flood-1000-direct", variants=(Variant("a"), Variant("b")), baseline="a", metrics=(METRIC,)
+)
+
+
+def keys(laps: Sequence[Any]) -> list[tuple[int, int, str]]:
+    """Return which laps they are."""
+    return [(lap.round, lap.turn, lap.variant) for lap in laps]
+
+
+def written(folder: Path) -> CompareResult:
+    """Return the document as it is on disk."""
+    return CompareResult.model_validate_json((folder / DOCUMENT).read_text())
+
+
+def silent(text: str) -> None:
+    """Take what is said."""
+
+
+def test_all_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warm-up of each, then five rounds there and back; equal variants are told to be so."""
+    rates(monkeypatch, noisy(1, 0.01))
+    result = Comparison(REQUEST_OF_TWO, tmp_path, silent).run()
+
+    assert len(FakeRunner.laps) == 2 + 5 * 4
+    assert keys(FakeRunner.laps) == keys(result.laps)
+    assert result == written(tmp_path)
+    assert result.complete
+    assert result.rounds == 5
+    assert [finding.verdict for finding in result.findings] == ["no-difference"]
+    assert result.findings[0].pairs == 10
+    assert result.exit_code == 0
+    assert not FakeBrokers.up
+
+
+def test_a_slowdown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A rate that is 10 % lower is worse, and fails the comparison if that is asked."""
+    rates(monkeypatch, noisy(2, 0.01, b=0.9))
+    result = Comparison(replace(REQUEST_OF_TWO, fails_on_worse=True), tmp_path, silent).run()
+
+    assert [finding.verdict for finding in result.findings] == ["worse"]
+    assert result.exit_code == 1
+    assert result.reason == f"{METRIC} of b came out worse"
+
+
+def test_every_lap_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After each lap the document on disk is whole and holds it; no part of a file is left beside it."""
+    seen: list[int] = []
+
+    def rate(lap: Lap) -> float:
+        if (tmp_path / DOCUMENT).exists():
+            document = written(tmp_path)
+            seen.append(len(document.laps))
+            assert not document.complete
+        return 100.0
+
+    rates(monkeypatch, rate)
+    Comparison(replace(REQUEST_OF_TWO, rounds=2), tmp_path, silent).run()
+
+    assert seen == list(range(1, 10))
+    assert sorted(path.name for path in tmp_path.iterdir()) == [DOCUMENT, "laps", REQUEST]
+
+
+@pytest.mark.parametrize("at", [(0, 0, "b"), (1, 0, "a"), (2, 1, "b"), (5, 1, "a")])
+def test_resume(at: tuple[int, int, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was interrupted goes on with the lap that was interrupted, and comes to what it would have come to."""
+
+    def rate(lap: Lap) -> float:
+        return 100.0 + lap.round + (0.5 if lap.variant == "b" else 0.0)
+
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    rates(monkeypatch, rate)
+    expected = Comparison(REQUEST_OF_TWO, whole, silent).run()
+    FakeRunner.laps = ()
+    rates(monkeypatch, lambda lap: -1.0 if keys([lap]) == [at] else rate(lap))
+    with pytest.raises(KeyboardInterrupt):
+        Comparison(REQUEST_OF_TWO, tmp_path, silent).run()
+    before = written(tmp_path) if (tmp_path / DOCUMENT).exists() else None
+    done = keys(FakeRunner.laps)
+    assert not FakeBrokers.up
+
+    FakeRunner.laps = ()
+    rates(monkeypatch, rate)
+    again = Comparison(REQUEST_OF_TWO, tmp_path, silent)
+    if before is not None:
+        assert not before.complete
+        again.resume(before)
+    result = again.run()
+
+    assert keys(FakeRunner.laps) == [key for key in keys(expected.laps) if key not in done]
+    assert result.findings == expected.findings
+    assert keys(result.laps) == keys(expected.laps)
+    assert result.variants == expected.variants
+
+
+def test_failed_laps_are_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lap that failed counts for nothing, nor does its pair, and is what a resumed comparison runs."""
+    said: list[str] = []
+    rates(monkeypatch, lambda lap: None if keys([lap]) == [(2, 0, "b")] else 100.0)
+    first = Comparison(REQUEST_OF_TWO, tmp_path, said.append).run()
+
+    assert first.exit_code == 5
+    assert first.findings[0].pairs == 9
+    assert "1 runs failed, the first laps/02-1-b with exit code 3" in first.reason
+    assert "  b: failed (the broker is gone)" in said
+
+    FakeRunner.laps = ()
+    rates(monkeypatch, lambda lap: 100.0)
+    again = Comparison(REQUEST_OF_TWO, tmp_path, silent)
+    again.resume(first)
+    result = again.run()
+
+    assert keys(FakeRunner.laps) == [(2, 0, "b")]
+    assert result.exit_code == 0
+    assert result.findings[0].pairs == 10
+
+
+def test_other_variants_are_not_gone_on_with(tmp_path: Path) -> None:
+    """They would be compared with laps of others."""
+    before = Comparison(replace(REQUEST_OF_TWO, rounds=2), tmp_path, silent).run()
+    other = Comparison(replace(REQUEST_OF_TWO, variants=(Variant("a"), Variant("c"))), tmp_path, silent)
+
+    with pytest.raises(UsageError, match="other variants were compared"):
+        other.resume(before)
+
+
+@pytest.mark.parametrize(
+    "share, b, rounds",
+    [
+        pytest.param(0.01, 1.0, 5, id="decided at the first look"),
+        pytest.param(0.08, 1.25, 7, id="at the second"),
+        pytest.param(0.5, 1.0, 10, id="never"),
+    ],
+)
+def test_until_decided(share: float, b: float, rounds: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends when all is decided, by looks after 5, 7 and 10 rounds; and after the last round in any case."""
+    rates(monkeypatch, noisy(20, share, b=b))
+    if rounds == 7:  # five rounds that contradict each other
+        agreed = noisy(3, 0.005, b=1.25)
+        rates(monkeypatch, lambda lap: 100.0 if lap.round == 1 or (lap.turn == 0 and lap.round < 4) else agreed(lap))
+    request = replace(REQUEST_OF_TWO, until_decided=True, max_rounds=10)
+    result = Comparison(request, tmp_path, silent).run()
+
+    assert result.rounds == rounds
+    assert (result.exit_code == 0) == (rounds < 10)
+
+
+def test_default_metrics_are_what_all_variants_have(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are settled after the warm-up."""
+    result = Comparison(replace(REQUEST_OF_TWO, metrics=(), rounds=2), tmp_path, silent).run()
+
+    assert [metric.name for metric in result.metrics] == [
+        METRIC,
+        "flood.confirm.p50",
+        "flood.confirm.p99",
+        "drain.got_rate",
+        "drain.get.p50",
+        "drain.get.p99",
+    ]
+
+
+def test_a_metric_that_no_variant_has(tmp_path: Path) -> None:
+    """It is refused after the warm-up, before the rounds."""
+    with pytest.raises(UsageError, match=r"--metric shop\.confirm\.p99: the warm-up has no such figure"):
+        Comparison(replace(REQUEST_OF_TWO, metrics=("shop.confirm.p99",)), tmp_path, silent).run()
+    assert len(FakeRunner.laps) == 2
+    assert not FakeBrokers.up
+
+
+def test_a_warm_up_that_cannot_be_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the comparison with what it said, and with the exit code of a broker that is gone."""
+    rates(monkeypatch, lambda lap: None)
+    with pytest.raises(BrokerError, match="b cannot be run: the broker is gone") as error:
+        Comparison(REQUEST_OF_TWO, tmp_path, silent).run()
+
+    assert error.value.exit_code == 3
+
+
+def test_nothing_secret_is_written(tmp_path: Path) -> None:
+    """Passwords of URLs, of overrides and of the environment are in no file."""
+    url = f"amqp://ann:{SECRET}@broker.example/"
+    variants = (
+        Variant("a", brokers=(url,)),
+        Variant("b", overrides=(f"variables.url={url}", f"variables.password={SECRET}")),
+    )
+    request = replace(
+        REQUEST_OF_TWO, variants=variants, overrides=(f"description={url}",), rounds=2, environ={"LOADTEST_BROKER": url}
+    )
+    Comparison(request, tmp_path, silent).run()
+    texts = [(tmp_path / name).read_text() for name in (DOCUMENT, REQUEST)]
+
+    assert all(SECRET not in text for text in texts)
+    assert "amqp://ann:***@broker.example/" in texts[0]
+    assert json.loads(texts[1])["variants"][0]["brokers"] == ["amqp://ann:***@broker.example/"]
+
+
+@pytest.mark.parametrize(
+    "environ, urls",
+    [
+        ({}, ()),
+        ({"AMQP_URL": "amqp://x"}, ("amqp://x",)),
+        ({"AMQP_URL": "amqp://x", "LOADTEST_BROKER": "amqp://y, amqp://z"}, ("amqp://y", "amqp://z")),
+        ({"LOADTEST_BROKER": " "}, ()),
+    ],
+)
+def test_brokers_of_the_environment(environ: Mapping[str, str], urls: tuple[str, ...]) -> None:
+    """They are found as `loadtest run` finds them."""
+    assert brokers_of(environ) == urls
