@@ -92,6 +92,7 @@ class Comparison:
         self._laps: list[LapPart] = []
         self._metrics: list[MetricPart] = [metric_part(name) for name in request.metrics]
         self._first: dict[str, RunResult] = {}
+        self._configs: dict[str, str | None] = {}
         self._started_at = datetime.now(UTC).isoformat()
         self._took_s: list[float] = []
 
@@ -123,6 +124,7 @@ class Comparison:
         try:
             if brokers is not None:
                 brokers.start(request.variants)
+                self._configs = {variant.name: brokers.config(variant) for variant in request.variants}
             number = WARM_UP
             while not self._is_over(number):
                 for lap in laps_of_round(number, list(self._variants)):
@@ -176,7 +178,7 @@ class Comparison:
         if not self._metrics:
             self._metrics = [metric_part(name) for name in default_metrics(results)]
         for metric in self._metrics:
-            if all(value_of(metric.name, result) is None for result in results):
+            if results and all(value_of(metric.name, result) is None for result in results):
                 raise UsageError(f"--metric {metric.name}: the warm-up has no such figure")
 
     def _remember(self, variant: str, folder: Path) -> None:
@@ -238,13 +240,19 @@ class Comparison:
 
     def _variant_part(self, variant: Variant) -> VariantPart:
         result, base = self._first.get(variant.name), self._first.get(self._request.baseline)
-        differs = {} if result is None or base is None else dict(_differences(base, result))
+        differs: dict[str, tuple[str, str]] = {}
+        if result is not None and base is not None:
+            differs = _differences(self._broker_of(self._request.baseline, base), self._broker_of(variant.name, result))
         return VariantPart(
             name=variant.name,
             overrides=_redacted(variant.overrides),
             broker=_broker_text(variant, result),
             differs=differs,
         )
+
+    def _broker_of(self, variant: str, result: RunResult) -> dict[str, Any]:
+        """Return what is known of a broker: by a run of it, which does not know the config of one that others share."""
+        return {**result.broker, "config": self._configs.get(variant) or result.broker.get("config")}
 
     def _write(self, *, complete: bool) -> CompareResult:
         document = self.document(complete=complete)
@@ -272,11 +280,11 @@ def _broker_text(variant: Variant, result: RunResult | None) -> str:
     return f"{product}, {where}".strip(", ")
 
 
-def _differences(base: RunResult, other: RunResult) -> dict[str, tuple[str, str]]:
+def _differences(base: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
     """Return in which lines of the effective config two brokers differ, and in what else."""
     found: dict[str, tuple[str, str]] = {}
     for key in ("product", "version", "config"):
-        before, after = _flat(base.broker.get(key), key), _flat(other.broker.get(key), key)
+        before, after = _flat(base.get(key), key), _flat(other.get(key), key)
         for name in sorted(before.keys() | after.keys()):
             values = (before.get(name, "not set"), after.get(name, "not set"))
             if values[0] != values[1] and "listeners" not in name and ".port" not in name:

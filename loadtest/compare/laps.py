@@ -83,6 +83,11 @@ class Brokers:
         url = cluster.nodes[0].management_url
         return found | ({_MANAGEMENT: url} if url is not None else {})
 
+    def config(self, variant: Variant) -> str | None:
+        """Return the configuration of a variant's private broker; None if it has none."""
+        cluster = self._private.get(variant.broker)
+        return None if cluster is None else cluster.config
+
     def close(self) -> None:
         """Stop them."""
         self._opened.close()

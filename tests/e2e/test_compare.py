@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import LOADTEST, Finished, Json, Processes, results_folders, wait_until
+from tests.e2e.processes import LOADTEST, Finished, Json, Processes, wait_until
 
 pytestmark = pytest.mark.e2e
 
 TYPES = "topology.queues.Queue111112.type=classic,quorum"
-SHORT = ("--set", "publishers.flood.messages=200")
+SHORT = ("--set", "publishers.flood.messages=200", "--set", 'thresholds=["lost == 0"]')
 FEW = ("--metric", "flood.confirmed_rate", "--metric", "drain.get.p50")
 
 
@@ -28,90 +28,15 @@ def document(run: Finished) -> Json:
     return found
 
 
-def test_values_of_a_scenario(processes: Processes, vhost_url: str) -> None:
-    """Two types of a queue, two rounds: a table, a summary, a folder for each lap, on the broker that is named."""
-    command = compare("flood-1000-direct", "--vary", TYPES, "--rounds", "2", *SHORT, *FEW)
-    run = processes.run(command, LOADTEST_BROKER=vhost_url)
-    found = document(run)
-
-    assert run.exit_code == found["exit_code"] == 5, run.printed
-    assert found["schema"] == "loadtest.compare/1"
-    assert found["complete"] is True
-    assert found["rounds"] == 2
-    assert [variant["name"] for variant in found["variants"]] == ["classic", "quorum"]
-    assert all(lap["exit_code"] == 0 and lap["values"]["drain.get.p50"] > 0 for lap in found["laps"] if lap["round"])
-    assert [finding["pairs"] for finding in found["findings"]] == [4, 4]
-    for lap in found["laps"]:
-        assert len(list((run.results_folder / lap["folder"]).glob("*/result.json"))) == 1
-    assert "quorum beside classic" in run.stdout
-    assert "starting a private" not in run.stderr
-    assert "round 2 of 2: quorum, about" in run.stderr
-    assert (run.results_folder / "summary.md").read_text().startswith("# flood-1000-direct, compared")
-
-
-def test_configs_of_private_brokers(processes: Processes, rabbitmq_server: Path, tmp_path: Path) -> None:
-    """Each variant has a node of its own, and what differs in its config is told; a worse figure fails if asked."""
-    (tmp_path / "a.conf").write_text("heartbeat = 60\n")
-    (tmp_path / "b.conf").write_text("heartbeat = 30\nframe_max = 65536\n")
-    configs = [word for name in "ab" for word in ("--config", f"{name}={tmp_path / name}.conf")]
-    run = processes.run(compare("flood-1000-direct", *configs, "--rounds", "2", *SHORT, *FEW, "--fail-on", "worse"))
-    found = document(run)
-    differs = {name.split()[-1]: values for name, values in found["variants"][1]["differs"].items()}
-
-    assert run.exit_code == 5, run.printed
-    assert run.stderr.count("is up at") == 2
-    assert differs == {"heartbeat": ["60", "30"], "frame_max": ["not set", "65536"]}
-    assert "config b.conf" in run.stdout
-    assert str(tmp_path) not in (run.results_folder / "compare.json").read_text()
-
-
-KILL = "faults=[{at: 10ms, do: kill-node}]"
-
-
-@pytest.mark.parametrize(
-    "words, told",
-    [
-        pytest.param([], "name a scenario", id="no scenario"),
-        pytest.param(["no-such-scenario", "--vary", "x=1,2"], "no-such-scenario", id="unknown scenario"),
-        pytest.param(["flood-1000-direct"], "nothing to compare", id="no variants"),
-        pytest.param(["flood-1000-direct", "--variant", "a=run.drain=1s"], "nothing to compare", id="one variant"),
-        pytest.param(["flood-1000-direct", "--vary", "x.y=1,2"], "1: ", id="bad path"),
-        pytest.param(
-            ["flood-1000-direct", "--variant", "a", "--variant", "b=publishers.flood.users=none"], "b: ", id="bad value"
-        ),
-        pytest.param(["flood-1000-direct", "--vary", TYPES, "--metric", "speed"], "speed", id="unknown metric"),
-        pytest.param(["flood-1000-direct", "--vary", TYPES, "--metric", "lost"], "lost", id="neither better nor worse"),
-        pytest.param(
-            ["flood-1000-direct", "--vary", TYPES, "--baseline", "stream"], "allowed classic, quorum", id="baseline"
-        ),
-        pytest.param(
-            ["flood-1000-direct", "--vary", TYPES, "--fail-on", "x"], "--fail-on: allowed worse", id="fail on"
-        ),
-        pytest.param(
-            ["flood-1000-direct", "--vary", TYPES, "--until-decided", "--max-rounds", "3"], "--max-rounds", id="rounds"
-        ),
-        pytest.param(
-            ["steady-1kb", "--variant", "a", "--variant", f"b={KILL}"], "b: faults[0]: kill-node", id="harms a node"
-        ),
-        pytest.param(["--resume", "nowhere"], "nowhere holds no comparison", id="nothing to go on with"),
-    ],
-)
-def test_faults_are_told_before_anything_runs(words: list[str], told: str, processes: Processes) -> None:
-    """Nothing is started, and no folder is made."""
-    run = processes.run(compare(*words))
-
-    assert run.exit_code in {2, 4}, run.printed
-    assert told in run.stderr
-    assert "starting" not in run.stderr
-    assert results_folders(run.folder) == []
-
-
 def test_interrupted_and_gone_on_with(processes: Processes, vhost_url: str) -> None:
-    """Ctrl-C in the middle of a lap ends it with 130; `--resume` runs what is missing, to the verdict."""
+    """
+    Two types of a queue, on the broker that is named: a table, a summary, a folder for each lap.
+
+    Ctrl-C in the middle of a lap ends it with 130; `--resume` runs what is missing, to the verdict.
+    """
     broker = {"LOADTEST_BROKER": vhost_url}
-    command = compare("flood-1000-direct", "--vary", TYPES, "--rounds", "2", *SHORT, *FEW)
-    running = processes.start(command, **broker)
-    wait_until(lambda: "round 2 of 2" in running.stderr, 40.0, "the second round")
+    running = processes.start(compare("flood-1000-direct", "--vary", TYPES, "--rounds", "2", *SHORT, *FEW), **broker)
+    wait_until(lambda: "round 1 of 2: quorum" in running.stderr, 40.0, "the first round")
     running.send(signal.SIGINT)
     interrupted = running.wait(20.0)
     folder = interrupted.results_folder
@@ -120,19 +45,79 @@ def test_interrupted_and_gone_on_with(processes: Processes, vhost_url: str) -> N
     assert interrupted.exit_code == 130, interrupted.printed
     assert f"to go on: loadtest compare --resume {folder.relative_to(interrupted.folder)}" in interrupted.stderr
     assert before["complete"] is False
-    assert 4 <= len(before["laps"]) < 10
+    assert 3 <= len(before["laps"]) < 10
 
     resumed = processes.run(compare("--resume", str(folder)), **broker)
     after = document(resumed)
 
     assert resumed.exit_code == after["exit_code"] == 5, resumed.printed
-    assert after["complete"] is True
+    assert_whole(after, folder)
     assert after["started_at"] == before["started_at"]
-    assert len(after["laps"]) == 10
     assert [lap for lap in after["laps"] if lap in before["laps"]] == before["laps"]
+    assert "quorum beside classic" in resumed.stdout
+    assert "starting a private" not in interrupted.stderr + resumed.stderr
     again = processes.run(compare("--resume", str(folder)), **broker)
     assert again.exit_code == 2
     assert "that comparison is complete" in again.stderr
+
+    make_worse(folder, after)
+    worse = processes.run(compare("--resume", str(folder)), **broker)
+
+    assert worse.exit_code == 1, worse.printed
+    assert "FAIL (exit code 1): drain.get.p50 of quorum came out worse" in worse.stdout
+    assert (folder / "summary.md").read_text().startswith("# flood-1000-direct, compared")
+
+
+def assert_whole(found: Json, folder: Path) -> None:
+    """Fail unless a comparison of two rounds has all of its laps, each with its results."""
+    assert found["schema"] == "loadtest.compare/1"
+    assert found["complete"] is True
+    assert found["rounds"] == 2
+    assert [variant["name"] for variant in found["variants"]] == ["classic", "quorum"]
+    assert len(found["laps"]) == 10
+    assert all(lap["exit_code"] == 0 and lap["values"]["drain.get.p50"] > 0 for lap in found["laps"] if lap["round"])
+    assert [finding["pairs"] for finding in found["findings"]] == [4, 4]
+    for lap in found["laps"]:
+        assert (folder / lap["folder"] / "stdout.txt").is_file()
+        assert list((folder / lap["folder"]).glob("*/result.json"))
+
+
+def make_worse(folder: Path, found: Json) -> None:
+    """
+    Put in a third round, whose last lap failed, and have quorum wait a thousand times as long as classic.
+
+    `--resume` then runs that lap alone, and six pairs of one metric are enough for a verdict.
+    """
+    found["laps"] += [{**lap, "round": 3} for lap in found["laps"] if lap["round"] == 1]
+    found["metrics"] = [metric for metric in found["metrics"] if metric["name"] == "drain.get.p50"]
+    found["laps"][-1]["marks"] = ["failed"]
+    for lap in found["laps"]:
+        lap["values"] = {"drain.get.p50": {"classic": 1e5, "quorum": 1e8 + lap["round"]}[lap["variant"]]}
+    assert found["laps"][-1]["variant"] == "classic"
+    (folder / "compare.json").write_text(json.dumps(found))
+    asked = json.loads((folder / "request.json").read_text())
+    (folder / "request.json").write_text(json.dumps(asked | {"rounds": 3, "fails_on_worse": True}))
+
+
+def test_configs_of_private_brokers(processes: Processes, rabbitmq_server: Path, tmp_path: Path) -> None:
+    """Each variant has a node of its own, and what differs in its config is told; SIGTERM takes both down."""
+    (tmp_path / "a.conf").write_text("heartbeat = 60\n")
+    (tmp_path / "b.conf").write_text("heartbeat = 30\nframe_max = 65536\n")
+    configs = [word for name in "ab" for word in ("--config", f"{name}={tmp_path / name}.conf")]
+    running = processes.start(compare("flood-1000-direct", *configs, "--rounds", "2", *SHORT, *FEW))
+    wait_until(lambda: "round 1 of 2" in running.stderr, 50.0, "the first round")
+    running.send(signal.SIGTERM)
+    run = running.wait(30.0)
+    found = document(run)
+
+    assert run.exit_code == 130, run.printed
+    assert run.stderr.count("is up at") == 2
+    assert found["variants"][1]["differs"] == {
+        "config heartbeat": ["60", "30"],
+        "config frame_max": ["not set", "65536"],
+    }
+    assert "config b.conf" in found["variants"][1]["broker"]
+    assert str(tmp_path) not in (run.results_folder / "compare.json").read_text()
 
 
 def test_a_broker_that_is_not_there(processes: Processes, free_port: int) -> None:

@@ -1,4 +1,4 @@
-"""A comparison from lap to lap, with laps that are made up: what is saved, gone on with, repeated, and when it is over."""
+"""A comparison from lap to lap, with laps that are made up: what is saved, gone on with, repeated; when it is over."""
 
 from __future__ import annotations
 
@@ -67,6 +67,10 @@ class FakeBrokers:
     def start(self, variants: Any) -> None:
         """Bring them up."""
         FakeBrokers.up = True
+
+    def config(self, variant: Variant) -> str | None:
+        """Return a configuration with a port, which differs always, and with one value that does by variant."""
+        return f"listeners.tcp.1 = 127.0.0.1:{id(variant)}\nheartbeat = {variant.name}\nframe_max = 1\n"
 
     def close(self) -> None:
         """Take them down."""
@@ -261,6 +265,13 @@ def test_default_metrics_are_what_all_variants_have(tmp_path: Path, monkeypatch:
         "drain.get.p50",
         "drain.get.p99",
     ]
+
+
+def test_what_differs_in_the_config_is_told(tmp_path: Path) -> None:
+    """Of brokers that all laps of a variant share; ports differ always, and are left out."""
+    result = Comparison(replace(REQUEST_OF_TWO, rounds=2), tmp_path, silent).run()
+
+    assert [variant.differs for variant in result.variants] == [{}, {"config heartbeat": ("a", "b")}]
 
 
 def test_a_metric_that_no_variant_has(tmp_path: Path) -> None:
