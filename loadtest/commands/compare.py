@@ -126,7 +126,12 @@ def _compare(request: CompareRequest, folder: Path, before: CompareResult | None
     try:
         result = comparison.run()
     except KeyboardInterrupt:
-        _say(f"interrupted; to go on: loadtest compare --resume {folder}")
+        # Before the first run has ended there is nothing to go on with.
+        _say(
+            f"interrupted; to go on: loadtest compare --resume {folder}"
+            if (folder / DOCUMENT).exists()
+            else "interrupted"
+        )
         return EXIT_INTERRUPTED
     write_file(folder, SUMMARY, comparison_markdown(result))
     print_comparison(result)

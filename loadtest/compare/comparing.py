@@ -17,7 +17,7 @@ from typing import Any, Final
 from loadtest.compare.laps import FAILED, Brokers, LapRunner, default_metrics, lap_part, value_of
 from loadtest.compare.schedule import WARM_UP, Lap, laps_of_round
 from loadtest.compare.variants import Variant
-from loadtest.errors import EXIT_BROKER, BrokerError, UsageError
+from loadtest.errors import EXIT_BROKER, EXIT_INTERRUPTED, BrokerError, UsageError
 from loadtest.redaction import redacted
 from loadtest.report.folder import write_file
 from loadtest.report.read import read_result
@@ -115,7 +115,7 @@ class Comparison:
 
         Raises:
             KeyboardInterrupt: What was done has been written, after each lap.
-            LoadTestError: If a broker cannot be started, or a lap of the warm-up cannot be run.
+            LoadTestError: If a broker cannot be started, a lap of the warm-up cannot be run, or all of a round failed.
         """
         request = self._request
         write_file(self._folder, REQUEST, request.to_json())
@@ -131,6 +131,7 @@ class Comparison:
                     self._run_lap(lap, runner)
                 if number == WARM_UP:
                     self._settle_metrics()
+                self._stop_if_all_failed(number)
                 number += 1
         finally:
             if brokers is not None:
@@ -187,6 +188,14 @@ class Comparison:
             if results:
                 self._first[variant] = read_result(results[-1].parent)
 
+    def _stop_if_all_failed(self, number: int) -> None:
+        laps = [lap for lap in self._laps if lap.round == number]
+        if number != WARM_UP and all(FAILED in lap.marks for lap in laps):
+            raise BrokerError(
+                f"all runs of round {number} failed, the last with exit code {laps[-1].exit_code}; "
+                f"to go on: loadtest compare --resume {self._folder}"
+            )
+
     def _where(self, lap: Lap) -> str:
         request, laps_a_round = self._request, 2 * len(self._variants)
         left = len(self._variants) + request.rounds * laps_a_round - len(self._laps)
@@ -206,7 +215,9 @@ class Comparison:
             min_effect=request.min_effect,
             alpha=self._alpha(len(done)),
         )
-        exit_code, reason = judge(findings, self._laps, fails_on_worse=request.fails_on_worse)
+        exit_code, reason = EXIT_INTERRUPTED, f"not complete: {len(done)} of {request.rounds} rounds"
+        if complete:
+            exit_code, reason = judge(findings, self._laps, fails_on_worse=request.fails_on_worse)
         return CompareResult(
             scenario=redacted(request.scenario),
             baseline=request.baseline,

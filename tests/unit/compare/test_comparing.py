@@ -159,6 +159,8 @@ def test_every_lap_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
             document = written(tmp_path)
             seen.append(len(document.laps))
             assert not document.complete
+            assert document.exit_code == 130
+            assert document.reason.startswith("not complete: ")
         return 100.0
 
     rates(monkeypatch, rate)
@@ -289,6 +291,22 @@ def test_a_warm_up_that_cannot_be_run(tmp_path: Path, monkeypatch: pytest.Monkey
         Comparison(REQUEST_OF_TWO, tmp_path, silent).run()
 
     assert error.value.exit_code == 3
+
+
+def test_a_round_of_which_all_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It ends the comparison, which can be gone on with when the broker is back."""
+    rates(monkeypatch, lambda lap: None if lap.round > 1 else 100.0)
+    with pytest.raises(BrokerError, match=r"all runs of round 2 failed, the last with exit code 3; to go on: loadtest"):
+        Comparison(REQUEST_OF_TWO, tmp_path, silent).run()
+
+    assert len(FakeRunner.laps) == 2 + 2 * 4
+    FakeRunner.laps = ()
+    rates(monkeypatch, lambda lap: 100.0)
+    again = Comparison(REQUEST_OF_TWO, tmp_path, silent)
+    again.resume(written(tmp_path))
+
+    assert again.run().exit_code == 0
+    assert len(FakeRunner.laps) == 4 * 4
 
 
 def test_nothing_secret_is_written(tmp_path: Path) -> None:

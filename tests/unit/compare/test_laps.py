@@ -1,0 +1,170 @@
+"""Laps: what they are marked with, the broker they find, and Ctrl-C."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from loadtest.compare import laps
+from loadtest.compare.laps import Brokers, LapRunner, default_metrics, lap_part, value_of
+from loadtest.compare.schedule import Lap
+from loadtest.compare.variants import Variant
+from loadtest.report.read import read_result
+from loadtest.result.comparison import MetricPart
+from loadtest.result.document import BoundPart, FindingPart, RunResult
+
+GOLDEN: Final = read_result(Path(__file__).parents[2] / "golden" / "flood")
+RATE: Final = MetricPart(name="flood.confirmed_rate", better="more", unit="rate")
+MISSING: Final = MetricPart(name="broker.cpu.mean", better="less", unit="cores")
+
+
+def judged(*, codes: tuple[str, ...] = (), machine: float | None = None, broker: float | None = None) -> RunResult:
+    """Return a result with findings of these codes, and with these cores in use."""
+    findings = tuple(
+        FindingPart(code=code, group=None, text="", value=None, limit=None, unit="", next_step="") for code in codes
+    )
+    bound = BoundPart(
+        by="unknown",
+        text="",
+        generator_cores=0.5,
+        broker_cores=broker,
+        machine_cores=machine,
+        share_of_calibrated=None,
+    )
+    verdict = GOLDEN.verdict.model_copy(update={"findings": findings, "bound": bound})
+    return GOLDEN.model_copy(update={"verdict": verdict})
+
+
+@pytest.mark.parametrize(
+    "exit_code, result, marks",
+    [
+        pytest.param(0, GOLDEN, (), id="as it should be"),
+        pytest.param(1, GOLDEN, (), id="a threshold failed: the figures hold"),
+        pytest.param(3, GOLDEN, ("failed",), id="the broker is gone"),
+        pytest.param(4, GOLDEN, ("failed",), id="incomplete"),
+        pytest.param(130, GOLDEN, ("failed",), id="interrupted"),
+        pytest.param(0, None, ("failed",), id="no result"),
+        pytest.param(-9, None, ("failed",), id="killed"),
+        pytest.param(0, judged(codes=("generator-bound",)), ("generator-bound",), id="bound by the generator"),
+        pytest.param(0, judged(codes=("lateness-high",)), (), id="another finding"),
+        pytest.param(0, judged(machine=1.9, broker=0.8), ("disturbed",), id="0.6 cores of others"),
+        pytest.param(0, judged(machine=1.7, broker=0.8), (), id="0.4 cores of others"),
+        pytest.param(0, judged(machine=1.9, broker=None), (), id="a broker elsewhere"),
+    ],
+)
+def test_marks(exit_code: int, result: RunResult | None, marks: tuple[str, ...]) -> None:
+    """Only `failed` keeps a lap from counting; its values are kept all the same."""
+    part = lap_part(Lap(2, 1, "a"), exit_code, Path("x/laps/02-2-a"), result, [RATE, MISSING])
+
+    assert part.marks == marks
+    assert part.folder == "laps/02-2-a"
+    assert part.values == {RATE.name: None if result is None else value_of(RATE.name, result), MISSING.name: None}
+    assert result is None or (part.values[RATE.name] or 0) > 1000
+
+
+def test_default_metrics() -> None:
+    """What all variants have; what one lacks is left out."""
+    getters = {name: group for name, group in GOLDEN.groups.items() if group.kind == "getter"}
+    other = GOLDEN.model_copy(update={"groups": getters})
+
+    assert "flood.confirmed_rate" in default_metrics([GOLDEN, GOLDEN])
+    assert default_metrics([GOLDEN, other]) == ["drain.got_rate", "drain.get.p50", "drain.get.p99"]
+
+
+ELSEWHERE: Final = {
+    "LOADTEST_BROKER": "amqp://x.example",
+    "AMQP_URL": "amqp://y.example",
+    "LOADTEST_MANAGEMENT_URL": "http://x.example",
+    "KEPT": "1",
+}
+
+
+@pytest.mark.parametrize(
+    "variant, environ",
+    [
+        pytest.param(Variant("a"), {"KEPT": "1"}, id="a broker of its own"),
+        pytest.param(
+            Variant("a", brokers=("amqp://z.example", "amqp://w.example")),
+            {"KEPT": "1", "LOADTEST_BROKER": "amqp://z.example,amqp://w.example"},
+            id="a broker that is named",
+        ),
+        pytest.param(
+            Variant("a", brokers=("amqp://x.example",)),
+            {
+                "KEPT": "1",
+                "LOADTEST_BROKER": "amqp://x.example",
+                "LOADTEST_MANAGEMENT_URL": ELSEWHERE["LOADTEST_MANAGEMENT_URL"],
+            },
+            id="that of the environment",
+        ),
+    ],
+)
+@pytest.mark.parametrize("is_fresh", [False, True])
+def test_environment(variant: Variant, environ: dict[str, str], is_fresh: bool, tmp_path: Path) -> None:
+    """A lap finds the broker that is its variant's, and nothing of another one."""
+    brokers = None if is_fresh else Brokers(ELSEWHERE, lambda text: None)
+    runner = LapRunner("x", (), tmp_path, brokers, ELSEWHERE)
+
+    assert runner._env(variant) == environ
+
+
+def test_options_of_private_brokers(tmp_path: Path) -> None:
+    """They are those of each lap only where each has a broker of its own."""
+    variant = Variant("a", overrides=("b=2",), config=Path("own.conf"), nodes=3)
+    shared = LapRunner("x", ("a=1",), tmp_path, Brokers({}, lambda text: None), {})._command(variant, tmp_path)
+    fresh = LapRunner("x", ("a=1",), tmp_path, None, {})._command(variant, tmp_path)
+
+    assert shared[4:] == ["x", "--results", str(tmp_path), "--set", "a=1", "--set", "b=2"]
+    assert fresh == [*shared, "--config", "own.conf", "--nodes", "3"]
+
+
+TAKES_INTERRUPTS: Final = """
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
+try:
+    print(flush=True)
+    time.sleep(30)
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+def test_an_interrupt_is_handed_on() -> None:
+    """The lap, in a session of its own, gets it, and ends in order before the comparison does."""
+    child = subprocess.Popen([sys.executable, "-c", TAKES_INTERRUPTS], start_new_session=True, stdout=subprocess.PIPE)
+    assert child.stdout is not None
+    with child.stdout:
+        child.stdout.readline()
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)
+        timer = threading.Timer(0.2, signal.raise_signal, [signal.SIGINT])
+        timer.start()
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                laps._wait(child)
+        finally:
+            signal.signal(signal.SIGINT, before)
+
+    assert child.returncode == 130
+
+
+def test_results_of_an_earlier_try_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lap that is run again and fails has no result, though its folder has one."""
+    old = tmp_path / "01-1-a" / "run" / "result.json"
+    old.parent.mkdir(parents=True)
+    old.write_text(GOLDEN.model_dump_json(by_alias=True))
+
+    def command(runner: LapRunner, variant: Any, folder: Any) -> list[str]:
+        return [sys.executable, "-c", "import sys; sys.exit('no broker')"]
+
+    monkeypatch.setattr(LapRunner, "_command", command)
+    runner = LapRunner("x", (), tmp_path, None, {})
+    exit_code, folder, result = runner.run(Lap(1, 0, "a"), Variant("a"))
+
+    assert (exit_code, folder.name, result) == (1, "01-1-a", None)
+    assert runner.last_words(folder) == "no broker"
