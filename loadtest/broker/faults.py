@@ -133,6 +133,8 @@ class FaultDoer:
             if each not in finishes and step.undone is None:
                 self._event(FAILED, f"{step.do}: it was not done yet when the run ended")
         gevent.killall([each for each in self._greenlets if each not in finishes])
+        for each in set(self._doing).difference(finishes):
+            del self._doing[each]  # told once
         gevent.joinall(finishes)
         self._tell_undone()
         for step in list(self._to_undo.values()):
