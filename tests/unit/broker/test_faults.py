@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gevent
 import pytest
 
 from loadtest.broker.endpoint import Endpoint, resolve_endpoints
@@ -96,6 +97,20 @@ def test_what_was_never_done_is_told() -> None:
     doer.stop()
 
     assert told == [("fault-failed", "kill-node: the run was over before its time")]
+
+
+def test_what_is_under_way_at_the_end_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often it is stopped: the second time is when the journal is closed already."""
+    told: list[str] = []
+    doer = foreign()
+    monkeypatch.setattr(doer, "_event", lambda code, text: told.append(text))
+    monkeypatch.setattr(doer, "_do_now", lambda step: gevent.sleep(30))
+    doer.begin([fault(at="0s", do="stop-node")], monotonic_ns(), UNTIL_NS)
+    gevent.sleep(0.05)
+    doer.stop()
+    doer.stop()
+
+    assert told == ["stop-node: it was not done yet when the run ended"]
 
 
 def test_queues_anywhere() -> None:
