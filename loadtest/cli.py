@@ -292,6 +292,46 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
 
 
 @app.command()
+def capacity(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
+    scenario: Scenario,
+    slo: Annotated[
+        list[str] | None, typer.Option(metavar="CHECK", help="What has to hold, as a threshold; repeatable.")
+    ] = None,
+    overrides: Set = None,
+    broker: Broker = None,
+    config: Config = None,
+    nodes: Nodes = None,
+    server: Server = None,
+    start: Annotated[str | None, typer.Option("--from", metavar="RATE", help="The first rate, such as 1000/s.")] = None,
+    most: Annotated[str | None, typer.Option("--most", metavar="RATE", help="No rate above it is tried.")] = None,
+    hold: Annotated[str, typer.Option(help="How long each rate is held.")] = "10s",
+    precision: Annotated[float, typer.Option(min=0.1, max=50, help="In percent of the answer.")] = 5.0,
+    repeats: Annotated[int, typer.Option(min=1, help="How often the answer must be held, the first included.")] = 2,
+    results: Annotated[Path, typer.Option(help="Folder that the results go to.")] = Path("results"),
+) -> None:
+    """Find the highest rate that a broker sustains within an SLO, with no backlog growing and nothing lost."""
+    from loadtest.capacity.probing import CapacityRequest
+    from loadtest.commands.capacity import capacity as search
+    from loadtest.commands.capacity import rate_of
+    from loadtest.compare.variants import Variant
+    from loadtest.scenario.quantity import MAX_RATE_PER_S
+
+    request = CapacityRequest(
+        scenario=scenario,
+        slo=tuple(slo or ()),
+        broker=Variant("broker", (), tuple(broker or ()), config, nodes, server),
+        overrides=tuple(overrides or ()),
+        start_per_s=rate_of("--from", start),
+        most_per_s=rate_of("--most", most) or float(MAX_RATE_PER_S),
+        hold=hold,
+        precision=precision / 100,
+        repeats=repeats,
+        environ=dict(os.environ),
+    )
+    raise typer.Exit(search(request, results))
+
+
+@app.command()
 def calibrate(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON; - prints it.")
