@@ -108,7 +108,7 @@ def suite_xml(suite: Suite) -> str:
     properties = ET.SubElement(element, "properties")
     for name, value in suite.properties:
         if value:
-            ET.SubElement(properties, "property", {"name": name, "value": _line(value)})
+            ET.SubElement(properties, "property", {"name": _line(name), "value": _line(value)})
     seen: Counter[str] = Counter()
     for case in suite.cases:
         name = _line(case.name)

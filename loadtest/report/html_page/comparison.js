@@ -18,15 +18,15 @@ window.loadtestDraw = (tools, data) => {
   const FLOOR = -0.95, CEILING = 20;
   const scale = share => Math.log1p(Math.min(Math.max(share, FLOOR), CEILING));
   const NICE = [.01, .02, .05, .1, .2, .5, 1, 2, 5, 10, 20];
-  function reach() {
-    const ends = data.forest.flatMap(set => set.rows).filter(row => row.interval).flatMap(row => row.interval);
+  function reach(set) {
+    const ends = set.rows.filter(row => row.interval).flatMap(row => row.interval);
     const wide = Math.max(2 * data.min_effect, .02);
     const low = Math.min(-Math.min(wide, .5), ...ends), high = Math.max(wide, ...ends);
     const room = (scale(high) - scale(low)) * .04;
     return [scale(low) - room, scale(high) + room];
   }
   function ticks([low, high], pixels) {
-    const least = (high - low) * 62 / Math.max(pixels, 120);
+    const least = (high - low) * 50 / Math.max(pixels, 120);
     const kept = [0];
     for (const [sign, shares] of [[1, NICE], [-1, [.01, .02, .05, .1, .2, .3, .5, .7, .8, .9, .95]]]) {
       let last = 0;
@@ -39,15 +39,15 @@ window.loadtestDraw = (tools, data) => {
   }
   const isWide = () => document.querySelector("main").clientWidth > 760;
   const rowHeight = () => isWide() ? 34 : 54;
-  function forest(set) {
-    const range = reach();
+  function forest(set, number) {
+    const range = reach(set);
     const height = () => set.rows.length * rowHeight() + 34;
     const option = () => {
       const looks = base(), wide = isWide();
-      const pixels = document.querySelector("main").clientWidth - 40 - (wide ? 520 : 0);
+      const pixels = document.querySelector("main").clientWidth - 40 - (wide ? 548 : 0);
       looks.aria = { enabled: false };
       looks.legend = undefined;
-      looks.grid = wide ? { left: 200, right: 320, top: 6, bottom: 28 } : { left: 6, right: 6, top: 6, bottom: 28 };
+      looks.grid = wide ? { left: 200, right: 348, top: 6, bottom: 28 } : { left: 6, right: 6, top: 6, bottom: 28 };
       looks.tooltip = { ...looks.tooltip, trigger: "item", formatter: part => {
         const row = set.rows[part.dataIndex];
         return `<b>${escaped(row.metric)}</b><br>${escaped(data.baseline)}: ${escaped(row.medians[0])}<br>${escaped(set.variant)}: ${escaped(row.medians[1])}<br>${escaped(row.text)}<br>${escaped(SAID[row.verdict].text)}`;
@@ -64,7 +64,7 @@ window.loadtestDraw = (tools, data) => {
       return looks;
     };
     const said = set.rows.map(row => `${row.metric}: ${row.text}, ${SAID[row.verdict].text.slice(2)}`).join("; ");
-    chart("forest-charts", `${set.variant} beside ${data.baseline}`, `A row a metric: change with its 95 % interval. ${said}.`, option, "", height);
+    chart(`forest-${number}`, `Changes with their 95 % intervals`, `${set.variant} beside ${data.baseline}, a row a metric. ${said}.`, option, "", height);
   }
   function drawRow(row, params, api, wide, range) {
     const frame = params.coordSys, colour = colours(SAID[row.verdict].colour);
@@ -72,13 +72,14 @@ window.loadtestDraw = (tools, data) => {
     const words = (text, x, more) => ({ type: "text", silent: true, style: { text, x, y: wide ? middle : top, verticalAlign: "middle", fill: colours("--text"), font: "12px system-ui, sans-serif", ...more } });
     const rule = { type: "line", silent: true, shape: { x1: 0, x2: api.getWidth(), y1: middle + rowHeight() / 2, y2: middle + rowHeight() / 2 }, style: { stroke: colours("--line"), opacity: .6 } };
     const bold = { fill: colour, font: "600 12px system-ui, sans-serif" };
+    const ground = { backgroundColor: colours("--ground"), padding: [1, 3, 1, 0] };
     const children = [rule];
     if (wide) {
       const right = frame.x + frame.width + 14;
-      children.push(words(row.metric, 0, { width: 186, overflow: "truncate" }), words(row.text, right), words(SAID[row.verdict].text, right + 196, bold));
+      children.push(words(row.metric, 0, { width: 186, overflow: "truncate" }), words(row.text, right), words(SAID[row.verdict].text, right + 226, bold));
     } else {
-      children.push(words(row.metric, 0, { width: api.getWidth() - 190, overflow: "truncate" }),
-        words(`${row.interval ? percent(row.interval[1]) : ""}  ${SAID[row.verdict].text}`, api.getWidth(), { ...bold, align: "right" }));
+      children.push(words(row.metric, 0, { width: api.getWidth() - 190, overflow: "truncate", ...ground }),
+        words(`${row.interval ? percent(row.interval[1]) : ""}  ${SAID[row.verdict].text}`, api.getWidth(), { ...bold, ...ground, align: "right" }));
     }
     return { type: "group", children: [...children, ...interval(row, colour, y, api, range)] };
   }
@@ -91,7 +92,8 @@ window.loadtestDraw = (tools, data) => {
     const end = (x, is_beyond, way) => is_beyond
       ? [line(x, y, x - way * 7, y - 5), line(x, y, x - way * 7, y + 5)] : [line(x, y - 5, x, y + 5)];
     const dashed = row.verdict === "inconclusive" ? { ...stroke, lineDash: [4, 3] } : stroke;
-    const point = {
+    const way = row.interval[1] > CEILING ? 1 : row.interval[1] < FLOOR ? -1 : 0;
+    const point = way ? { type: "polygon", shape: { points: [[change - way * 8, y - 6], [change - way * 8, y + 6], [change + way * 3, y]] } } : {
       "better": { type: "circle", shape: { cx: change, cy: y, r: 5.5 } },
       "worse": { type: "polygon", shape: { points: [[change - 6.5, y - 5], [change + 6.5, y - 5], [change, y + 7]] } },
       "no-difference": { type: "rect", shape: { x: change - 4.5, y: y - 4.5, width: 9, height: 9 } },
@@ -131,7 +133,7 @@ window.loadtestDraw = (tools, data) => {
     chart("round-charts", set.title, "Its value in each run, by round there and back, a line a variant; the values are in the table of runs.", option);
   }
 
-  data.forest.filter(set => set.rows.length).forEach(forest);
+  if (data.forest.some(set => set.rows.length)) data.forest.forEach(forest);
   for (const set of data.curves) {
     curves("curve-charts", set.series.map(({ variant, points }) => ({ name: data.variants[variant], points, ...look(variant) })), set.title);
   }

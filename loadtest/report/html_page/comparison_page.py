@@ -81,7 +81,8 @@ def _outcome(result: CompareResult) -> str:
 def _tiles(result: CompareResult) -> Iterator[tuple[str, str, str]]:
     """Yield verdict, its word and how many figures have it."""
     found = Counter(finding.verdict for finding in result.findings)
-    yield from ((verdict, WORDS[verdict][0].lower(), count_text(found[verdict])) for verdict in WORDS)
+    for verdict, (word, _) in WORDS.items():
+        yield verdict, f"{SIGNS[verdict]} {word.lower()}", count_text(found[verdict])
 
 
 def _variant(result: CompareResult, variant: VariantPart) -> dict[str, Any]:
@@ -153,9 +154,9 @@ def _lap(result: CompareResult, lap: LapPart, page: str | None) -> dict[str, Any
     return {
         "turn": turn,
         "variant": lap.variant,
-        "marks": ", ".join(lap.marks),
-        "exit_code": lap.exit_code,
-        "counts": counts(lap),
+        "remarks": ", ".join((*lap.marks, *([f"exit code {lap.exit_code}"] if lap.exit_code else []))),
+        "is_marked": bool(lap.marks),
+        "kind": "" if counts(lap) else "dim" if lap.round == WARM_UP else "uncounted",
         "values": [figure_text(result, metric.name, lap.values.get(metric.name)) for metric in result.metrics],
         "page": page,
     }

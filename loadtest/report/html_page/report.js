@@ -191,6 +191,7 @@
     const option = () => {
       const looks = base();
       looks.color = sets.map((each, number) => colours(each.colour || `--c${(number % 7) + 1}`));
+      if (sets.some(each => each.line)) looks.legend = { ...looks.legend, itemWidth: 26, icon: undefined };
       looks.tooltip = { ...looks.tooltip, trigger: "axis", formatter: tooltip("ns", value => `${digits(100 - 100 / value, 6)}%`) };
       looks.xAxis = axis({ label: { formatter: nine }, rest: { type: "log", min: 1, splitLine: { show: true, lineStyle: { color: colours("--line"), opacity: .6 } } } });
       looks.yAxis = axis({ label: { formatter: texts.ns }, rest: { type: "log" } });
