@@ -45,7 +45,6 @@ window.loadtestDraw = (tools, data) => {
     const option = () => {
       const looks = base(), wide = isWide();
       const pixels = document.querySelector("main").clientWidth - 40 - (wide ? 548 : 0);
-      looks.aria = { enabled: false };
       looks.legend = undefined;
       looks.grid = wide ? { left: 200, right: 348, top: 6, bottom: 28 } : { left: 6, right: 6, top: 6, bottom: 28 };
       looks.tooltip = { ...looks.tooltip, trigger: "item", formatter: part => {

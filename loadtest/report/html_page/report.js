@@ -38,7 +38,7 @@
   const base = () => ({
     animation: false,
     textStyle: { color: colours("--text"), fontFamily: "system-ui, sans-serif" },
-    aria: { enabled: true },
+    aria: { enabled: false },  // it would put a list of numbers in place of each chart's own label
     grid: { left: 8, right: 26, top: 34, bottom: 6, containLabel: true },
     legend: { top: 0, left: 0, itemWidth: 12, itemHeight: 12, icon: "roundRect", type: "scroll", textStyle: { color: colours("--dim") },
               pageTextStyle: { color: colours("--dim") }, pageIconColor: colours("--dim") },
@@ -71,7 +71,6 @@
     document.getElementById(place).append(box);
     const made = echarts.init(canvas, null, { renderer: "canvas" });
     made.setOption(option());
-    canvas.setAttribute("aria-label", `${title}. ${label}`);
     drawn.push([made, option, height]);
     return made;
   }
