@@ -14,7 +14,7 @@ from rich.text import Text
 from loadtest.errors import EXIT_FAILED, EXIT_PASSED
 from loadtest.report.page import Cell, Column, Page, Row
 from loadtest.report.terminal import print_page
-from loadtest.result.comparison import CompareResult, FindingPart, Word, change_text, signed
+from loadtest.result.comparison import WARM_UP, CompareResult, FindingPart, Word, change_text, signed
 from loadtest.result.thresholds import quantity_text
 from loadtest.result.units import NOTHING, share_text
 
@@ -24,6 +24,7 @@ WORDS: Final[dict[Word, tuple[str, str]]] = {
     "no-difference": ("no difference", ""),
     "inconclusive": ("inconclusive", "bold yellow"),
 }
+_BOUND: Final = "bound by the generator: the broker could do more (--processes, calibrate)"
 _COLUMNS: Final = (
     Column("Metric"),
     Column("baseline", spare=2),
@@ -120,14 +121,15 @@ def values_text(result: CompareResult, finding: FindingPart) -> str:
 
 def remarks(result: CompareResult) -> Iterator[str]:
     """Yield what is to be known of laps that were not as they should be."""
-    for mark, text in (
-        ("failed", "failed and count for nothing"),
-        ("generator-bound", "were bound by the generator: the broker could do more (--processes, calibrate)"),
-        ("disturbed", "had other programs at work beside them"),
+    counted = [lap for lap in result.laps if lap.round != WARM_UP]
+    for mark, one, several in (
+        ("failed", "failed and counts for nothing", "failed and count for nothing"),
+        ("generator-bound", f"was {_BOUND}", f"were {_BOUND}"),
+        ("disturbed", "had other programs at work beside it", "had other programs at work beside them"),
     ):
-        laps = [lap for lap in result.laps if mark in lap.marks and lap.round]
-        if laps:
-            yield f"{len(laps)} of {sum(1 for lap in result.laps if lap.round)} runs {text}"
+        marked = sum(1 for lap in counted if mark in lap.marks)
+        if marked:
+            yield f"{marked} of {len(counted)} runs {one if marked == 1 else several}"
 
 
 def comparison_markdown(result: CompareResult) -> str:

@@ -104,18 +104,20 @@ window.loadtestDraw = (tools, data) => {
   }
 
   // --- values by round --------------------------------------------------------------------------------------------
+  // As the tables have it: less than a core in percent of it.
+  const textOf = unit => unit === "cores" ? value => value < 1 ? `${digits(value * 100, 3)}%` : texts.cores(value) : texts[unit];
   function byRound(set) {
     const option = () => {
       const looks = base();
       looks.tooltip = { ...looks.tooltip, trigger: "axis", formatter: parts => {
         const rows = [].concat(parts).filter(part => part.value && part.value[1] !== null && part.value[1] !== undefined);
         if (!rows.length) return "";
-        const lines = rows.map(part => `<tr><td style="text-align:left">${part.marker}${escaped(part.seriesName)}</td><td>&nbsp;${escaped(texts[set.unit](part.value[1]))} ${escaped(part.data.mark)}</td></tr>`);
+        const lines = rows.map(part => `<tr><td style="text-align:left">${part.marker}${escaped(part.seriesName)}</td><td>&nbsp;${escaped(textOf(set.unit)(part.value[1]))} ${escaped(part.data.mark)}</td></tr>`);
         return `<b>round ${escaped(data.turns[rows[0].dataIndex])}</b><table>${lines.join("")}</table>`;
       } };
       looks.legend = { ...looks.legend, itemWidth: 26, icon: undefined };
       looks.xAxis = axis({ label: { interval: "auto" }, rest: { type: "category", data: data.turns, boundaryGap: true } });
-      looks.yAxis = axis({ label: { formatter: texts[set.unit] }, rest: { type: "value", scale: true } });
+      looks.yAxis = axis({ label: { formatter: textOf(set.unit) }, rest: { type: "value", scale: true } });
       looks.series = set.series.map(each => {
         const { colour, line, symbol } = look(each.variant);
         return {

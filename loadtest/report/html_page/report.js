@@ -195,7 +195,7 @@
       looks.xAxis = axis({ label: { formatter: nine }, rest: { type: "log", min: 1, splitLine: { show: true, lineStyle: { color: colours("--line"), opacity: .6 } } } });
       looks.yAxis = axis({ label: { formatter: texts.ns }, rest: { type: "log" } });
       looks.series = sets.map(each => ({
-        name: each.name, type: "line", symbol: "none", emphasis: { disabled: true }, lineStyle: { width: each.dash ? 1.2 : 1.8, type: each.line || (each.dash ? "dashed" : "solid") },
+        name: each.name, type: "line", symbol: each.symbol || "none", showSymbol: false, emphasis: { disabled: true }, lineStyle: { width: each.dash ? 1.2 : 1.8, type: each.line || (each.dash ? "dashed" : "solid") },
         data: each.points.map(([share, value]) => [nines(share), Math.max(value, 1)]),
       }));
       return looks;
