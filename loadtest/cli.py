@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from loadtest.commands import compare_options as options
 from loadtest.commands.broker import broker_app
 from loadtest.commands.options import (
     Broker,
@@ -236,44 +237,23 @@ def check(
 
 @app.command()
 def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
-    scenario: Annotated[str | None, typer.Argument(help="Name of a scenario of the catalogue, or a file.")] = None,
-    vary: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PATH=V1,V2", help="Values of the scenario; several: every combination. Repeatable."),
-    ] = None,
-    variant: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=PATH=V,…", help="A variant with its overrides; repeatable.")
-    ] = None,
-    broker: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=URL", help="The broker of a variant; repeatable.")
-    ] = None,
-    config: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=FILE", help="rabbitmq.conf of a variant's private broker.")
-    ] = None,
-    nodes: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=N", help="Nodes of a variant's private broker: 1, 3 or 5.")
-    ] = None,
-    server: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=DIR", help="RabbitMQ installation of a variant's private broker.")
-    ] = None,
+    scenario: options.ComparedScenario = None,
+    vary: options.Vary = None,
+    variant: options.VariantOption = None,
+    broker: options.VariantBroker = None,
+    config: options.VariantConfig = None,
+    nodes: options.VariantNodes = None,
+    server: options.VariantServer = None,
     overrides: Set = None,
-    baseline: Annotated[
-        str | None, typer.Option(help="What the others are compared with; the first unless told.")
-    ] = None,
-    rounds: Annotated[int, typer.Option(min=2, help="Rounds, each variant there and back: A B B A.")] = 5,
-    metric: Annotated[
-        list[str] | None, typer.Option(help="What is looked at, such as in.confirm.p99; repeatable.")
-    ] = None,
-    min_effect: Annotated[float, typer.Option(min=0, max=100, help="In percent: less is no difference.")] = 5.0,
-    until_decided: Annotated[  # noqa: FBT002  # a flag
-        bool, typer.Option("--until-decided", help="Go on until all is decided, or --max-rounds are done.")
-    ] = False,
-    max_rounds: Annotated[int, typer.Option(help="Most rounds with --until-decided.")] = 20,
-    fail_on: Annotated[str | None, typer.Option(metavar="worse", help="Exit with 1 if a figure is worse.")] = None,
-    restart: Annotated[
-        str | None, typer.Option(metavar="each", help="A private broker of its own for each run.")
-    ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Folder of a comparison that was interrupted.")] = None,
+    baseline: options.Baseline = None,
+    rounds: options.Rounds = 5,
+    metric: options.MetricOption = None,
+    min_effect: options.MinEffect = 5.0,
+    until_decided: options.UntilDecided = False,  # noqa: FBT002  # a flag
+    max_rounds: options.MaxRounds = 20,
+    fail_on: options.FailOn = None,
+    restart: options.Restart = None,
+    resume: options.Resume = None,
     results: Annotated[Path, typer.Option(help="Folder that the results go to.")] = Path("results"),
 ) -> None:
     """Run variants of a scenario, or of a broker, in turns, and say which is better, by how much, and how surely."""
