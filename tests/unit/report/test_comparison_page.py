@@ -9,6 +9,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from loadtest.errors import ResultsError
+from loadtest.report.annotations import comparison_annotations
+from loadtest.report.announce import announce_comparison
 from loadtest.report.comparison import comparison_markdown
 from loadtest.report.comparison_files import is_comparison, read_comparison, write_comparison
 from loadtest.report.comparison_junit import RUN_CASE, comparison_junit
@@ -226,3 +228,47 @@ def test_document_of_another_kind_is_refused(tmp_path: Path) -> None:
         read_comparison(tmp_path)
     with pytest.raises(ResultsError, match="cannot be read"):
         read_comparison(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize(
+    "result, kinds",
+    [
+        (comparison(fail=False), ["error"]),
+        (comparison(fails_on_worse=True), ["error", "error", "warning", "warning", "warning"]),
+        (comparison(fails_on_worse=True, fail=False, complete=False), ["error", "error"]),
+        (comparison(fail=False).model_copy(update={"exit_code": 0}), ["notice"]),
+    ],
+    ids=["open", "worse", "worse and interrupted", "decided"],
+)
+def test_annotations_say_what_came_of_it(result: CompareResult, kinds: list[str]) -> None:
+    """An error for each figure that is worse, or for what is open; a warning for each remark; else a notice."""
+    lines = comparison_annotations(result)
+
+    assert [line.split()[0].strip(":") for line in lines] == kinds
+    if result.exit_code == 1:
+        assert lines[0].startswith("::error title=steady-1kb%3A worse::in.confirmed_rate of stream: −30.1%25 (")
+
+
+def test_github_has_annotations_and_the_step_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The table comes first, then the annotations; the step's summary has the Markdown; elsewhere there is neither."""
+    summary = tmp_path / "step.md"
+    announce_comparison(WHOLE, {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)})
+    on_github = capsys.readouterr().out
+    announce_comparison(WHOLE, {"GITHUB_STEP_SUMMARY": str(summary)})
+
+    assert on_github.startswith("steady-1kb, compared\n")
+    assert "\n::error title=" in on_github
+    assert "::" not in capsys.readouterr().out
+    assert summary.read_text(encoding="utf-8") == f"{comparison_markdown(WHOLE)}\n"
+
+
+def test_remarks_speak_of_one_run_and_of_several(capsys: pytest.CaptureFixture[str]) -> None:
+    """They stand below the tables; the warm-up is not counted."""
+    marked = WHOLE.laps[7].model_copy(update={"round": 3, "turn": 0, "variant": "stream"})
+    twice = WHOLE.model_copy(update={"laps": (*WHOLE.laps, marked)})
+    announce_comparison(twice, {})
+    told = " ".join(capsys.readouterr().out.split())
+
+    assert "1 of 37 runs failed and counts for nothing" in told
+    assert "2 of 37 runs were bound by the generator" in told
+    assert "INCONCLUSIVE (exit code 5): not decided: " in told
