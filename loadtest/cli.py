@@ -16,25 +16,8 @@ from typing import Annotated
 
 import typer
 
+from loadtest.commands import compare_options as options
 from loadtest.commands.broker import broker_app
-from loadtest.commands.compare_options import (
-    Baseline,
-    ComparedScenario,
-    FailOn,
-    MaxRounds,
-    Metrics,
-    MinEffect,
-    Restart,
-    Resume,
-    Rounds,
-    UntilDecided,
-    VariantBroker,
-    VariantConfig,
-    VariantNodes,
-    VariantServer,
-    VariantSets,
-    Vary,
-)
 from loadtest.commands.options import (
     Broker,
     Config,
@@ -131,13 +114,19 @@ def validate(files: Annotated[list[str], typer.Argument(metavar="FILE...")]) -> 
 
 
 @app.command()
-def schema(document: Annotated[str, typer.Argument(help="scenario, result or windows")] = "scenario") -> None:
-    """Print the JSON Schema of scenario files, of result.json, or of the lines of windows.jsonl."""
+def schema(document: Annotated[str, typer.Argument(help="scenario, result, windows or compare")] = "scenario") -> None:
+    """Print the JSON Schema of scenario files, of result.json, of the lines of windows.jsonl, or of compare.json."""
     from loadtest.measure.record_models import windows_schema
+    from loadtest.result.comparison import compare_schema
     from loadtest.result.document import result_schema
     from loadtest.scenario import scenario_schema
 
-    schemas = {"scenario": scenario_schema, "result": result_schema, "windows": windows_schema}
+    schemas = {
+        "scenario": scenario_schema,
+        "result": result_schema,
+        "windows": windows_schema,
+        "compare": compare_schema,
+    }
     if document not in schemas:
         raise UsageError(f"there is no schema of {document!r}; there is one of: {', '.join(schemas)}")
     typer.echo(json.dumps(schemas[document](), indent=2))
@@ -199,22 +188,28 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
 
 @app.command()
 def report(
-    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folder of a run, or of several.")],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Folder of a run, a comparison, or several runs.")
+    ],
     output: Annotated[Path, typer.Option(help="Where the page of several runs goes.")] = Path("side-by-side.html"),
     json_file: JsonFile = None,
 ) -> None:
-    """Make every output of a run again from its journal, and print the summary; put several runs side by side."""
+    """Make every output of a run, or of a comparison, again and print the summary; put several runs side by side."""
+    from loadtest.commands.results import put_side_by_side, report_comparison
     from loadtest.report.announce import announce, check_json_file
+    from loadtest.report.comparison_files import is_comparison
     from loadtest.report.write import regenerate
 
     if len(folders) > 1:
-        from loadtest.commands.results import put_side_by_side
-
         if json_file is not None:
             raise UsageError("--json is of one run; several are read from their own result.json")
         put_side_by_side(folders, output)
         raise typer.Exit
     (folder,) = folders
+    if is_comparison(folder):
+        if json_file is not None:
+            raise UsageError("--json is of a run; what a comparison came to is in its compare.json")
+        raise typer.Exit(report_comparison(folder, os.environ))
     check_json_file(json_file)
     raise typer.Exit(announce(regenerate(folder), folder, json_file=json_file, environ=os.environ))
 
@@ -242,23 +237,23 @@ def check(
 
 @app.command()
 def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
-    scenario: ComparedScenario = None,
-    vary: Vary = None,
-    variant: VariantSets = None,
-    broker: VariantBroker = None,
-    config: VariantConfig = None,
-    nodes: VariantNodes = None,
-    server: VariantServer = None,
+    scenario: options.ComparedScenario = None,
+    vary: options.Vary = None,
+    variant: options.VariantOption = None,
+    broker: options.VariantBroker = None,
+    config: options.VariantConfig = None,
+    nodes: options.VariantNodes = None,
+    server: options.VariantServer = None,
     overrides: Set = None,
-    baseline: Baseline = None,
-    rounds: Rounds = 5,
-    metric: Metrics = None,
-    min_effect: MinEffect = 5.0,
-    until_decided: UntilDecided = False,  # noqa: FBT002  # a flag
-    max_rounds: MaxRounds = 20,
-    fail_on: FailOn = None,
-    restart: Restart = None,
-    resume: Resume = None,
+    baseline: options.Baseline = None,
+    rounds: options.Rounds = 5,
+    metric: options.MetricOption = None,
+    min_effect: options.MinEffect = 5.0,
+    until_decided: options.UntilDecided = False,  # noqa: FBT002  # a flag
+    max_rounds: options.MaxRounds = 20,
+    fail_on: options.FailOn = None,
+    restart: options.Restart = None,
+    resume: options.Resume = None,
     results: Annotated[Path, typer.Option(help="Folder that the results go to.")] = Path("results"),
 ) -> None:
     """Run variants of a scenario, or of a broker, in turns, and say which is better, by how much, and how surely."""

@@ -1,4 +1,4 @@
-"""Options of `loadtest compare`."""
+"""The options of `loadtest compare`."""
 
 from __future__ import annotations
 
@@ -12,36 +12,29 @@ Vary = Annotated[
     list[str] | None,
     typer.Option(metavar="PATH=V1,V2", help="Values of the scenario; several: every combination. Repeatable."),
 ]
-VariantSets = Annotated[
-    list[str] | None,
-    typer.Option("--variant", metavar="NAME=PATH=V,…", help="A variant with its overrides; repeatable."),
+VariantOption = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=PATH=V,…", help="A variant with its overrides; repeatable.")
 ]
 VariantBroker = Annotated[
-    list[str] | None, typer.Option("--broker", metavar="NAME=URL", help="The broker of a variant; repeatable.")
+    list[str] | None, typer.Option(metavar="NAME=URL", help="The broker of a variant; repeatable.")
 ]
 VariantConfig = Annotated[
-    list[str] | None,
-    typer.Option("--config", metavar="NAME=FILE", help="rabbitmq.conf of a variant's private broker."),
+    list[str] | None, typer.Option(metavar="NAME=FILE", help="rabbitmq.conf of a variant's private broker.")
 ]
 VariantNodes = Annotated[
-    list[str] | None,
-    typer.Option("--nodes", metavar="NAME=N", help="Nodes of a variant's private broker: 1, 3 or 5."),
+    list[str] | None, typer.Option(metavar="NAME=N", help="Nodes of a variant's private broker: 1, 3 or 5.")
 ]
 VariantServer = Annotated[
-    list[str] | None,
-    typer.Option("--server", metavar="NAME=DIR", help="RabbitMQ installation of a variant's private broker."),
+    list[str] | None, typer.Option(metavar="NAME=DIR", help="RabbitMQ installation of a variant's private broker.")
 ]
-Baseline = Annotated[str | None, typer.Option(help="Beside which the others are put; the first unless told.")]
+Baseline = Annotated[str | None, typer.Option(help="What the others are compared with; the first unless told.")]
 Rounds = Annotated[int, typer.Option(min=2, help="Rounds, each variant there and back: A B B A.")]
-Metrics = Annotated[
-    list[str] | None,
-    typer.Option("--metric", help="What is looked at, such as in.confirm.p99; repeatable."),
-]
+MetricOption = Annotated[list[str] | None, typer.Option(help="What is looked at, such as in.confirm.p99; repeatable.")]
 MinEffect = Annotated[float, typer.Option(min=0, max=100, help="In percent: less is no difference.")]
 UntilDecided = Annotated[
     bool, typer.Option("--until-decided", help="Go on until all is decided, or --max-rounds are done.")
 ]
 MaxRounds = Annotated[int, typer.Option(help="Most rounds with --until-decided.")]
 FailOn = Annotated[str | None, typer.Option(metavar="worse", help="Exit with 1 if a figure is worse.")]
-Restart = Annotated[str | None, typer.Option(metavar="each", help="A private broker for each run.")]
+Restart = Annotated[str | None, typer.Option(metavar="each", help="A private broker of its own for each run.")]
 Resume = Annotated[Path | None, typer.Option(help="Folder of a comparison that was interrupted.")]
