@@ -16,24 +16,8 @@ from typing import Annotated
 
 import typer
 
+from loadtest.commands import compare_options as options
 from loadtest.commands.broker import broker_app
-from loadtest.commands.compare_options import (
-    BaselineVariant,
-    FailOn,
-    MaxRounds,
-    Metrics,
-    MinEffect,
-    Restart,
-    Resume,
-    Rounds,
-    UntilDecided,
-    VariantBroker,
-    VariantConfig,
-    VariantNodes,
-    VariantServer,
-    VariantSet,
-    Vary,
-)
 from loadtest.commands.options import (
     Broker,
     Config,
@@ -130,13 +114,19 @@ def validate(files: Annotated[list[str], typer.Argument(metavar="FILE...")]) -> 
 
 
 @app.command()
-def schema(document: Annotated[str, typer.Argument(help="scenario, result or windows")] = "scenario") -> None:
-    """Print the JSON Schema of scenario files, of result.json, or of the lines of windows.jsonl."""
+def schema(document: Annotated[str, typer.Argument(help="scenario, result, windows or compare")] = "scenario") -> None:
+    """Print the JSON Schema of scenario files, of result.json, of the lines of windows.jsonl, or of compare.json."""
     from loadtest.measure.record_models import windows_schema
+    from loadtest.result.comparison import compare_schema
     from loadtest.result.document import result_schema
     from loadtest.scenario import scenario_schema
 
-    schemas = {"scenario": scenario_schema, "result": result_schema, "windows": windows_schema}
+    schemas = {
+        "scenario": scenario_schema,
+        "result": result_schema,
+        "windows": windows_schema,
+        "compare": compare_schema,
+    }
     if document not in schemas:
         raise UsageError(f"there is no schema of {document!r}; there is one of: {', '.join(schemas)}")
     typer.echo(json.dumps(schemas[document](), indent=2))
@@ -198,22 +188,28 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
 
 @app.command()
 def report(
-    folders: Annotated[list[Path], typer.Argument(metavar="FOLDER...", help="Folder of a run, or of several.")],
+    folders: Annotated[
+        list[Path], typer.Argument(metavar="FOLDER...", help="Folder of a run, a comparison, or several runs.")
+    ],
     output: Annotated[Path, typer.Option(help="Where the page of several runs goes.")] = Path("side-by-side.html"),
     json_file: JsonFile = None,
 ) -> None:
-    """Make every output of a run again from its journal, and print the summary; put several runs side by side."""
+    """Make every output of a run, or of a comparison, again and print the summary; put several runs side by side."""
+    from loadtest.commands.results import put_side_by_side, report_comparison
     from loadtest.report.announce import announce, check_json_file
+    from loadtest.report.comparison_files import is_comparison
     from loadtest.report.write import regenerate
 
     if len(folders) > 1:
-        from loadtest.commands.results import put_side_by_side
-
         if json_file is not None:
             raise UsageError("--json is of one run; several are read from their own result.json")
         put_side_by_side(folders, output)
         raise typer.Exit
     (folder,) = folders
+    if is_comparison(folder):
+        if json_file is not None:
+            raise UsageError("--json is of a run; what a comparison came to is in its compare.json")
+        raise typer.Exit(report_comparison(folder, os.environ))
     check_json_file(json_file)
     raise typer.Exit(announce(regenerate(folder), folder, json_file=json_file, environ=os.environ))
 
@@ -241,23 +237,23 @@ def check(
 
 @app.command()
 def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
-    scenario: Annotated[str | None, typer.Argument(help="Name of a scenario of the catalogue, or a file.")] = None,
-    vary: Vary = None,
-    variant: VariantSet = None,
-    broker: VariantBroker = None,
-    config: VariantConfig = None,
-    nodes: VariantNodes = None,
-    server: VariantServer = None,
+    scenario: options.ComparedScenario = None,
+    vary: options.Vary = None,
+    variant: options.VariantOption = None,
+    broker: options.VariantBroker = None,
+    config: options.VariantConfig = None,
+    nodes: options.VariantNodes = None,
+    server: options.VariantServer = None,
     overrides: Set = None,
-    baseline: BaselineVariant = None,
-    rounds: Rounds = 5,
-    metric: Metrics = None,
-    min_effect: MinEffect = 5.0,
-    until_decided: UntilDecided = False,  # noqa: FBT002  # a flag
-    max_rounds: MaxRounds = 20,
-    fail_on: FailOn = None,
-    restart: Restart = None,
-    resume: Resume = None,
+    baseline: options.Baseline = None,
+    rounds: options.Rounds = 5,
+    metric: options.MetricOption = None,
+    min_effect: options.MinEffect = 5.0,
+    until_decided: options.UntilDecided = False,  # noqa: FBT002  # a flag
+    max_rounds: options.MaxRounds = 20,
+    fail_on: options.FailOn = None,
+    restart: options.Restart = None,
+    resume: options.Resume = None,
     results: Annotated[Path, typer.Option(help="Folder that the results go to.")] = Path("results"),
 ) -> None:
     """Run variants of a scenario, or of a broker, in turns, and say which is better, by how much, and how surely."""
@@ -272,8 +268,7 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         raise UsageError("name a scenario, or go on with a comparison by --resume FOLDER")
     if fail_on not in {None, "worse"} or restart not in {None, "each"}:
         raise UsageError("--fail-on: allowed worse; --restart: allowed each")
-    asked = Asked(vary or (), variant or (), broker or (), config or (), nodes or (), server or ())
-    variants = parse_variants(asked)
+    variants = parse_variants(Asked(vary or (), variant or (), broker or (), config or (), nodes or (), server or ()))
     request = CompareRequest(
         scenario=scenario,
         variants=variants,
@@ -289,6 +284,46 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         environ=dict(os.environ),
     )
     raise typer.Exit(run_comparison(request, results))
+
+
+@app.command()
+def capacity(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
+    scenario: Scenario,
+    slo: Annotated[
+        list[str] | None, typer.Option(metavar="CHECK", help="What has to hold, as a threshold; repeatable.")
+    ] = None,
+    overrides: Set = None,
+    broker: Broker = None,
+    config: Config = None,
+    nodes: Nodes = None,
+    server: Server = None,
+    start: Annotated[str | None, typer.Option("--from", metavar="RATE", help="The first rate, such as 1000/s.")] = None,
+    most: Annotated[str | None, typer.Option("--most", metavar="RATE", help="No rate above it is tried.")] = None,
+    hold: Annotated[str, typer.Option(help="How long each rate is held.")] = "10s",
+    precision: Annotated[float, typer.Option(min=0.1, max=50, help="In percent of the answer.")] = 5.0,
+    repeats: Annotated[int, typer.Option(min=1, help="How often the answer must be held, the first included.")] = 2,
+    results: Annotated[Path, typer.Option(help="Folder that the results go to.")] = Path("results"),
+) -> None:
+    """Find the highest rate that a broker sustains within an SLO, with no backlog growing and nothing lost."""
+    from loadtest.capacity.probing import CapacityRequest
+    from loadtest.commands.capacity import capacity as search
+    from loadtest.commands.capacity import rate_of
+    from loadtest.compare.variants import Variant
+    from loadtest.scenario.quantity import MAX_RATE_PER_S
+
+    request = CapacityRequest(
+        scenario=scenario,
+        slo=tuple(slo or ()),
+        broker=Variant("broker", (), tuple(broker or ()), config, nodes, server),
+        overrides=tuple(overrides or ()),
+        start_per_s=rate_of("--from", start),
+        most_per_s=rate_of("--most", most) or float(MAX_RATE_PER_S),
+        hold=hold,
+        precision=precision / 100,
+        repeats=repeats,
+        environ=dict(os.environ),
+    )
+    raise typer.Exit(search(request, results))
 
 
 @app.command()

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Final
 import typer
 from pydantic import ValidationError
 
+from loadtest.commands.results import tell_comparison
 from loadtest.compare.comparing import DOCUMENT, REQUEST, CompareRequest, Comparison, metric_part
 from loadtest.compare.laps import FAILED, brokers_of
 from loadtest.compare.variants import Variant
 from loadtest.errors import EXIT_INTERRUPTED, ResultsError, ScenarioError, UsageError
 from loadtest.redaction import REDACTED, redacted
-from loadtest.report.comparison import comparison_markdown, print_comparison
-from loadtest.report.folder import create_folder, write_file
+from loadtest.report.comparison_files import read_comparison, write_comparison
+from loadtest.report.folder import create_folder
 from loadtest.result.comparison import LAPS_A_ROUND, CompareResult
 from loadtest.result.units import span_text
 from loadtest.scenario import load_scenario
@@ -29,7 +30,6 @@ from loadtest.scenario.faults import PRIVATE_ONLY
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SUMMARY: Final = "summary.md"
 NS_PER_S: Final = 1_000_000_000
 # Of a lap besides its measured part: the process, connecting, draining, the files.
 OVERHEAD_S: Final = 3.0
@@ -126,17 +126,13 @@ def _compare(request: CompareRequest, folder: Path, before: CompareResult | None
     try:
         result = comparison.run()
     except KeyboardInterrupt:
-        # Before the first run has ended there is nothing to go on with.
-        _say(
-            f"interrupted; to go on: loadtest compare --resume {folder}"
-            if (folder / DOCUMENT).exists()
-            else "interrupted"
-        )
+        if not (folder / DOCUMENT).exists():  # no run has ended: there is nothing to go on with
+            _say("interrupted")
+            return EXIT_INTERRUPTED
+        _say(f"interrupted; to go on: loadtest compare --resume {folder}")
+        typer.echo(f"page      {write_comparison(folder, read_comparison(folder))}")
         return EXIT_INTERRUPTED
-    write_file(folder, SUMMARY, comparison_markdown(result))
-    print_comparison(result)
-    typer.echo(f"results   {folder}")
-    return result.exit_code
+    return tell_comparison(folder, result, request.environ)
 
 
 def _checked(request: CompareRequest) -> CompareRequest:

@@ -1,7 +1,7 @@
 """
-`loadtest report` of several runs: side by side, in a table and on a page.
+`loadtest report` of several runs, side by side in a table and on a page; and of a comparison.
 
-Reads results and writes the page that it is told to; the comparing is the room `report`'s.
+Reads results and writes the pages; what is on them is the room `report`'s.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from loadtest.errors import UsageError
+from loadtest.errors import EXIT_INCOMPLETE, UsageError
+from loadtest.report.announce import announce_comparison
+from loadtest.report.comparison_files import read_comparison, write_comparison
 from loadtest.report.folder import write_file
 from loadtest.report.html_page.side_by_side_page import side_by_side_html
 from loadtest.report.read import read_result
 from loadtest.report.side_by_side import NamedRun, print_side_by_side
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from loadtest.result.comparison import CompareResult
 
 
 def put_side_by_side(folders: Sequence[Path], page: Path) -> None:
@@ -40,3 +44,26 @@ def put_side_by_side(folders: Sequence[Path], page: Path) -> None:
     print_side_by_side(runs)
     written = write_file(page.parent, page.name, text)
     typer.echo(f"page      {written}")
+
+
+def report_comparison(folder: Path, environ: Mapping[str, str]) -> int:
+    """
+    Make every file of a comparison again, say what came of it, and return the exit code.
+
+    Raises:
+        ResultsError: If its document cannot be read, or files cannot be written.
+    """
+    return tell_comparison(folder, read_comparison(folder), environ)
+
+
+def tell_comparison(folder: Path, result: CompareResult, environ: Mapping[str, str]) -> int:
+    """
+    Write the files of a comparison, say what came of it, and return the exit code; of one that is not complete, 4.
+
+    Raises:
+        ResultsError: If files cannot be written.
+    """
+    page = write_comparison(folder, result)
+    announce_comparison(result, environ)
+    typer.echo(f"results   {folder}\npage      {page}")
+    return result.exit_code if result.complete else EXIT_INCOMPLETE

@@ -14,7 +14,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal, TypeAlias
 
+from loadtest.errors import EXIT_FAILED, EXIT_PASSED
+from loadtest.report.comparison import outcome_word, remarks
 from loadtest.report.plain import plain_line
+from loadtest.result.comparison import CompareResult, change_text
 from loadtest.result.document import RunResult
 
 MAX_OF_A_KIND: Final = 10
@@ -34,6 +37,22 @@ def github_annotations(result: RunResult) -> list[str]:
     errors = [command("error", title, message) for title, message in _errors(result)]
     warnings = [command("warning", f"{name}: {finding.code}", plain_line(finding.text)) for finding in verdict.findings]
     return [*_first("error", errors), *_first("warning", warnings), *passed]
+
+
+def comparison_annotations(result: CompareResult) -> list[str]:
+    """Return the lines of a comparison: what it failed on or could not decide, and what to know of its runs."""
+    name = result.scenario
+    if result.complete and result.exit_code == EXIT_PASSED:
+        errors, notices = [], [command("notice", f"{name}: decided", plain_line(result.reason))]
+    elif result.exit_code == EXIT_FAILED:
+        worse = [finding for finding in result.findings if finding.verdict == "worse"]
+        texts = [f"{finding.metric} of {finding.variant}: {change_text(finding)}" for finding in worse]
+        errors, notices = [command("error", f"{name}: worse", plain_line(text)) for text in texts], []
+    else:
+        title = f"{name}: {outcome_word(result).lower()} (exit code {result.exit_code})"
+        errors, notices = [command("error", title, plain_line(result.reason))], []
+    warnings = [command("warning", f"{name}: runs", plain_line(text)) for text in remarks(result)]
+    return [*_first("error", errors), *_first("warning", warnings), *notices]
 
 
 def command(kind: Kind, title: str, message: str) -> str:

@@ -15,11 +15,13 @@ from typing import Final, TextIO
 
 from loadtest.errors import EXIT_INCOMPLETE, UsageError
 from loadtest.redaction import redacted
-from loadtest.report.annotations import command, github_annotations
+from loadtest.report.annotations import command, comparison_annotations, github_annotations
+from loadtest.report.comparison import comparison_markdown, print_comparison
 from loadtest.report.json_file import result_json
 from loadtest.report.markdown import summary_md
 from loadtest.report.plain import ascii_only
 from loadtest.report.terminal import print_summary
+from loadtest.result.comparison import CompareResult
 from loadtest.result.document import RunResult
 
 STANDARD_OUTPUT: Final = Path("-")
@@ -46,7 +48,7 @@ def announce(result: RunResult, folder: Path | None, *, json_file: Path | None, 
     if _is_on_github(environ):
         for line in github_annotations(result):
             _print(line, page)
-    fault = _append_step_summary(result, environ)
+    fault = _append_step_summary(summary_md(result), environ)
     if fault is not None:
         _print(f"loadtest: {fault}", sys.stderr)
     fault = _write_json(result, json_file)
@@ -54,6 +56,23 @@ def announce(result: RunResult, folder: Path | None, *, json_file: Path | None, 
         _print(f"loadtest: {fault}", sys.stderr)
         return result.verdict.exit_code or EXIT_INCOMPLETE
     return result.verdict.exit_code
+
+
+def announce_comparison(result: CompareResult, environ: Mapping[str, str]) -> None:
+    """
+    Say what came of a comparison.
+
+    Args:
+        result: What is said.
+        environ: As for `announce`.
+    """
+    print_comparison(result, sys.stdout)
+    if _is_on_github(environ):
+        for line in comparison_annotations(result):
+            _print(line, sys.stdout)
+    fault = _append_step_summary(comparison_markdown(result), environ)
+    if fault is not None:
+        _print(f"loadtest: {fault}", sys.stderr)
 
 
 def complain(error: Exception, environ: Mapping[str, str]) -> None:
@@ -85,14 +104,14 @@ def _is_on_github(environ: Mapping[str, str]) -> bool:
     return environ.get(GITHUB_ACTIONS) == "true"
 
 
-def _append_step_summary(result: RunResult, environ: Mapping[str, str]) -> str | None:
-    """Put summary.md at the end of the step's summary, which may hold that of another run; return what went wrong."""
+def _append_step_summary(summary: str, environ: Mapping[str, str]) -> str | None:
+    """Put a summary at the end of the step's summary, which may hold that of another run; return what went wrong."""
     path = environ.get(GITHUB_STEP_SUMMARY)
     if not path or not _is_on_github(environ):
         return None
     try:
         with Path(path).open("a", encoding="utf-8") as file:
-            file.write(f"{summary_md(result)}\n")
+            file.write(f"{summary}\n")
     except OSError as error:
         return f"{path}: the step's summary cannot be written: {error.strerror}"
     return None

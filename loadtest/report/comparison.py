@@ -1,5 +1,5 @@
 """
-A comparison for people: a table of changes with their intervals, in the terminal and as Markdown, and JUnit for CI.
+A comparison for people: a table of changes with their intervals, in the terminal and as Markdown.
 
 Pure: the document in, text out.
 """
@@ -11,18 +11,20 @@ from typing import Final, TextIO
 
 from rich.text import Text
 
+from loadtest.errors import EXIT_FAILED, EXIT_PASSED
 from loadtest.report.page import Cell, Column, Page, Row
 from loadtest.report.terminal import print_page
-from loadtest.result.comparison import CompareResult, FindingPart, change_text, signed
+from loadtest.result.comparison import WARM_UP, CompareResult, FindingPart, Word, change_text, signed
 from loadtest.result.thresholds import quantity_text
 from loadtest.result.units import NOTHING, share_text
 
-WORDS: Final = {
+WORDS: Final[dict[Word, tuple[str, str]]] = {
     "better": ("better", "bold green"),
     "worse": ("WORSE", "bold red"),
     "no-difference": ("no difference", ""),
     "inconclusive": ("inconclusive", "bold yellow"),
 }
+_BOUND: Final = "bound by the generator: the broker could do more (--processes, calibrate)"
 _COLUMNS: Final = (
     Column("Metric"),
     Column("baseline", spare=2),
@@ -41,26 +43,34 @@ def print_comparison(result: CompareResult, file: TextIO | None = None) -> None:
 def _page(result: CompareResult, width: int) -> Text:
     page = Page(width)
     page.sentence(f"{result.scenario}, compared", style="bold")
-    page.sentence(_what(result))
+    page.sentence(what_text(result))
     for variant in result.variants:
         page.sentence(f"{variant.name}: {_variant_text(result, variant.name)}", indent=2)
     for name in _others(result):
         page.blank()
         page.sentence(f"{name} beside {result.baseline}", style="bold")
         page.table(_COLUMNS, [_row(result, finding) for finding in result.findings if finding.variant == name])
-    marks = list(_marks(result))
+    marks = list(remarks(result))
     if marks:
         page.blank()
     for text in marks:
         page.sentence(text, mark=Cell("!", "bold yellow"), indent=2)
     page.blank()
-    style = {0: "bold green", 1: "bold red"}.get(result.exit_code, "bold yellow")
-    mark = Cell({0: "DECIDED", 1: "FAIL"}.get(result.exit_code, "INCONCLUSIVE"), style)
+    word = outcome_word(result)
+    mark = Cell(word.upper(), {"Decided": "bold green", "Failed": "bold red"}.get(word, "bold yellow"))
     page.sentence(f"(exit code {result.exit_code}): {result.reason}", mark=mark, indent=len(mark.text) + 1)
     return page.text()
 
 
-def _what(result: CompareResult) -> str:
+def outcome_word(result: CompareResult) -> str:
+    """Return what came of a comparison, in a word."""
+    if not result.complete:
+        return "Interrupted"
+    return {EXIT_PASSED: "Decided", EXIT_FAILED: "Failed"}.get(result.exit_code, "Inconclusive")
+
+
+def what_text(result: CompareResult) -> str:
+    """Return how much was compared, and what counts as a difference."""
     whole = "" if result.complete else ", interrupted"
     effect = share_text(result.min_effect)
     return (
@@ -87,34 +97,44 @@ def _row(result: CompareResult, finding: FindingPart) -> Row:
         interval = f"{signed(finding.low)} to {signed(finding.high)}"
     return [
         Cell(finding.metric),
-        Cell(_quantity(result, finding.metric, finding.baseline_median)),
-        Cell(_quantity(result, finding.metric, finding.variant_median)),
+        Cell(figure_text(result, finding.metric, finding.baseline_median)),
+        Cell(figure_text(result, finding.metric, finding.variant_median)),
         Cell(change, style),
         Cell(interval),
         Cell(word, style),
     ]
 
 
-def _quantity(result: CompareResult, metric: str, value: float | None) -> str:
+def figure_text(result: CompareResult, metric: str, value: float | None) -> str:
+    """Return a value of a metric with its unit; a dash where there is none."""
     unit = next(each.unit for each in result.metrics if each.name == metric)
     return NOTHING if value is None else quantity_text(value, unit)
 
 
-def _marks(result: CompareResult) -> Iterator[str]:
+def values_text(result: CompareResult, finding: FindingPart) -> str:
+    """Return the two medians of a finding: ``classic 27,802/s, quorum 25,000/s``."""
+    before, after = (
+        figure_text(result, finding.metric, value) for value in (finding.baseline_median, finding.variant_median)
+    )
+    return f"{result.baseline} {before}, {finding.variant} {after}"
+
+
+def remarks(result: CompareResult) -> Iterator[str]:
     """Yield what is to be known of laps that were not as they should be."""
-    for mark, text in (
-        ("failed", "failed and count for nothing"),
-        ("generator-bound", "were bound by the generator: the broker could do more (--processes, calibrate)"),
-        ("disturbed", "had other programs at work beside them"),
+    counted = [lap for lap in result.laps if lap.round != WARM_UP]
+    for mark, one, several in (
+        ("failed", "failed and counts for nothing", "failed and count for nothing"),
+        ("generator-bound", f"was {_BOUND}", f"were {_BOUND}"),
+        ("disturbed", "had other programs at work beside it", "had other programs at work beside them"),
     ):
-        laps = [lap for lap in result.laps if mark in lap.marks and lap.round]
-        if laps:
-            yield f"{len(laps)} of {sum(1 for lap in result.laps if lap.round)} runs {text}"
+        marked = sum(1 for lap in counted if mark in lap.marks)
+        if marked:
+            yield f"{marked} of {len(counted)} runs {one if marked == 1 else several}"
 
 
 def comparison_markdown(result: CompareResult) -> str:
     """Return the comparison as Markdown, for `summary.md` and the summaries of CI."""
-    lines = [f"# {_cell(result.scenario)}, compared", "", _what(result), "", f"**{_cell(result.reason)}**", ""]
+    lines = [f"# {_cell(result.scenario)}, compared", "", what_text(result), "", f"**{_cell(result.reason)}**", ""]
     lines += [f"- `{_cell(variant.name)}`: {_cell(_variant_text(result, variant.name))}" for variant in result.variants]
     for name in _others(result):
         lines += ["", f"## {_cell(name)} beside {_cell(result.baseline)}", ""]
@@ -122,14 +142,14 @@ def comparison_markdown(result: CompareResult) -> str:
         for finding in result.findings:
             if finding.variant == name:
                 values = [
-                    _quantity(result, finding.metric, value)
+                    figure_text(result, finding.metric, value)
                     for value in (finding.baseline_median, finding.variant_median)
                 ]
                 lines.append(
                     f"| {_cell(finding.metric)} | {values[0]} | {values[1]} | {change_text(finding)} | "
                     f"{WORDS[finding.verdict][0]} |"
                 )
-    lines += ["", *(f"- {text}" for text in _marks(result)), ""]
+    lines += ["", *(f"- {text}" for text in remarks(result)), ""]
     return "\n".join(lines)
 
 

@@ -69,9 +69,11 @@ def test_validate_tells_good_from_bad(processes: Processes) -> None:
     assert "worse.yaml:" in mixed.stderr
 
 
-@pytest.mark.parametrize("document, title", [("scenario", "loadtest scenario"), ("result", "RunResult")])
+@pytest.mark.parametrize(
+    "document, title", [("scenario", "loadtest scenario"), ("result", "RunResult"), ("compare", "CompareResult")]
+)
 def test_schema_is_a_json_schema(document: str, title: str, processes: Processes) -> None:
-    """The schemas of scenarios and of results are printed as JSON."""
+    """The schemas of scenarios, results and comparisons are printed as JSON."""
     run = processes.run([*LOADTEST, "schema", document])
 
     assert run.exit_code == 0, run.printed

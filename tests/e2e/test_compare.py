@@ -64,7 +64,8 @@ def test_interrupted_and_gone_on_with(processes: Processes, vhost_url: str) -> N
     worse = processes.run(compare("--resume", str(folder)), **broker)
 
     assert worse.exit_code == 1, worse.printed
-    assert "FAIL (exit code 1): drain.get.p50 of quorum came out worse" in worse.stdout
+    # As lines may be broken anywhere.
+    assert "FAIL (exit code 1): drain.get.p50 of quorum came out worse" in " ".join(worse.stdout.split())
     assert (folder / "summary.md").read_text().startswith("# flood-1000-direct, compared")
 
 
@@ -169,4 +170,4 @@ def test_a_known_slowdown_is_found(slower: str, metric: str, processes: Processe
 
     assert finding["verdict"] == "worse", run.printed
     assert run.exit_code == 1
-    assert f"{metric} of b came out worse" in run.stdout
+    assert f"{metric} of b came out worse" in " ".join(run.stdout.split())

@@ -101,6 +101,9 @@ def test_memory_alarm_blocks_publishers(processes: Processes, tmp_path: Path, st
     assert codes(result).count("fault") == 2
     assert "connection-dropped" not in codes(result)
     assert sum(blocked_ns) > 3 * 10**9  # three publishers, over a second each
+    books = result["ledger"]["publishers"]
+    assert all(1 < book["blocked_s"] < 10 for book in books)
+    assert sum(book["blocked_s"] for book in books) == pytest.approx(sum(blocked_ns) / 10**9, abs=0.5)
     assert result["totals"]["published"] == result["totals"]["offered"]
     assert result["totals"]["in_doubt"] == 0
 

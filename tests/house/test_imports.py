@@ -41,6 +41,7 @@ ROOMS: dict[str, set[str]] = {
     "request": EARLIEST | {"scenario"},
     "share": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request"},
     "session": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request", "share", "calibration"},
+    "capacity": EARLIEST | PURE_ROOMS | {"broker", "compare"},
     "compare": EARLIEST | PURE_ROOMS | {"broker"},
     "exporting": EARLIEST | {"metrics", "request", "session"},
     "dashboard": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request", "share", "calibration", "session"},

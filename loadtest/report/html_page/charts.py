@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from statistics import fmean
 from typing import Any, Final
 
+from loadtest.measure.histogram import Histogram
 from loadtest.report.html_page.heat_map import HEADLINES, HeatMaps
 from loadtest.report.html_page.series import Columns, Value, rounded
 from loadtest.result.document import GroupPart, LatencyPart, RunResult
@@ -135,19 +136,23 @@ def _curves(result: RunResult) -> Iterator[Json]:
 
 
 def percentile_curve(latency: LatencyPart) -> list[list[float]]:
+    """Return the curve of a document's latency."""
+    return curve_of(histogram_of(latency))
+
+
+def curve_of(histogram: Histogram) -> list[list[float]]:
     """
     Return percentile (0 to 100) and value in ns, nearer and nearer to 100, until one value is beyond; then the maximum.
 
     The last is drawn where the percentile that leaves half a value beyond it would be: a logarithmic axis has no 100.
     """
-    histogram = histogram_of(latency)
     levels, level = [], 0.0
     while (_ALL - level) / _ALL * histogram.count > 1:
         levels.append(level)
         level += (_ALL - level) / 2 / _STEPS_PER_HALVING
     values = histogram.percentiles(tuple(levels)) if levels else []
     points = [[round(level, 7), value or 0] for level, value in zip(levels, values, strict=True)]
-    return [*points, [round(_ALL - _ALL / 2 / histogram.count, 9), latency.max_ns or 0]]
+    return [*points, [round(_ALL - _ALL / 2 / histogram.count, 9), histogram.max or 0]]
 
 
 def _heat(heat: HeatMaps) -> Iterator[Json]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any, Final
 
@@ -67,9 +67,9 @@ def report_html(result: RunResult, heat: HeatMaps) -> str:
     )
 
 
-def render_page(template: str, data: Any, **parts: Any) -> str:
+def render_page(template: str, data: Any, *, scripts: Sequence[str] = ("report.js",), **parts: Any) -> str:
     """
-    Return a page made of *template*, with *data* for the charts.
+    Return a page made of *template*, with *data* for the charts, which *scripts* draw.
 
     Its scripts run by a nonce that comes from all that is in the page, so that what slipped into it could not know it.
     """
@@ -85,14 +85,14 @@ def render_page(template: str, data: Any, **parts: Any) -> str:
             library_name=LIBRARY,
             nonce=nonce,
             style=asset("report.css"),
-            script=asset("report.js"),
+            script="\n".join(map(asset, scripts)),
         )
     )
 
 
 @cache
 def _environment() -> Environment:
-    names = ("report.html.j2", "side_by_side.html.j2", "parts.html.j2")
+    names = ("report.html.j2", "side_by_side.html.j2", "comparison.html.j2", "parts.html.j2")
     environment = Environment(
         loader=DictLoader({name: asset(name) for name in names}),
         autoescape=True,

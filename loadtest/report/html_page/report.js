@@ -38,7 +38,7 @@
   const base = () => ({
     animation: false,
     textStyle: { color: colours("--text"), fontFamily: "system-ui, sans-serif" },
-    aria: { enabled: true },
+    aria: { enabled: false },  // it would put a list of numbers in place of each chart's own label
     grid: { left: 8, right: 26, top: 34, bottom: 6, containLabel: true },
     legend: { top: 0, left: 0, itemWidth: 12, itemHeight: 12, icon: "roundRect", type: "scroll", textStyle: { color: colours("--dim") },
               pageTextStyle: { color: colours("--dim") }, pageIconColor: colours("--dim") },
@@ -58,7 +58,8 @@
     return `<b>${escaped(title(rows[0].value[0]))}</b><table>${lines.join("")}</table>`;
   };
 
-  function chart(place, title, label, option, size = "") {
+  // With *height*, a function, the chart is made anew for each width: its layout depends on it.
+  function chart(place, title, label, option, size = "", height = null) {
     const box = document.createElement("div"), name = document.createElement("p"), canvas = document.createElement("div");
     name.className = "chart-title";
     name.textContent = title;
@@ -66,11 +67,11 @@
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", `${title}. ${label}`);
     box.append(name, canvas);
+    if (height) canvas.style.height = `${height()}px`;
     document.getElementById(place).append(box);
     const made = echarts.init(canvas, null, { renderer: "canvas" });
     made.setOption(option());
-    canvas.setAttribute("aria-label", `${title}. ${label}`);
-    drawn.push([made, option]);
+    drawn.push([made, option, height]);
     return made;
   }
 
@@ -189,11 +190,12 @@
     const option = () => {
       const looks = base();
       looks.color = sets.map((each, number) => colours(each.colour || `--c${(number % 7) + 1}`));
+      if (sets.some(each => each.line)) looks.legend = { ...looks.legend, itemWidth: 26, icon: undefined };
       looks.tooltip = { ...looks.tooltip, trigger: "axis", formatter: tooltip("ns", value => `${digits(100 - 100 / value, 6)}%`) };
       looks.xAxis = axis({ label: { formatter: nine }, rest: { type: "log", min: 1, splitLine: { show: true, lineStyle: { color: colours("--line"), opacity: .6 } } } });
       looks.yAxis = axis({ label: { formatter: texts.ns }, rest: { type: "log" } });
       looks.series = sets.map(each => ({
-        name: each.name, type: "line", symbol: "none", emphasis: { disabled: true }, lineStyle: { width: each.dash ? 1.2 : 1.8, type: each.dash ? "dashed" : "solid" },
+        name: each.name, type: "line", symbol: each.symbol || "none", showSymbol: false, emphasis: { disabled: true }, lineStyle: { width: each.dash ? 1.2 : 1.8, type: each.line || (each.dash ? "dashed" : "solid") },
         data: each.points.map(([share, value]) => [nines(share), Math.max(value, 1)]),
       }));
       return looks;
@@ -303,6 +305,15 @@
     const bytes = Uint8Array.from(atob(document.getElementById(id).textContent), sign => sign.charCodeAt(0));
     return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate-raw"))).text();
   }
+  function resize() {
+    for (const [made, option, height] of drawn) {
+      if (height) {
+        made.getDom().style.height = `${height()}px`;
+        made.setOption(option(), { notMerge: true });
+      }
+      made.resize();
+    }
+  }
   function redraw() {
     for (const [made, option] of drawn) made.setOption(option(), { notMerge: false });
   }
@@ -317,15 +328,16 @@
     script.textContent = library;
     document.head.append(script);
     const shown = JSON.parse(data);
-    if (shown.runs) drawRuns(shown); else if (shown.t_s.length || shown.curves.length) drawRun(shown);
+    if (window.loadtestDraw) window.loadtestDraw({ chart, curves, base, axis, texts, digits, colours, escaped }, shown);
+    else if (shown.runs) drawRuns(shown); else if (shown.t_s.length || shown.curves.length) drawRun(shown);
     if (time.length) zoomTogether();
-    new ResizeObserver(() => { for (const [made] of drawn) made.resize(); }).observe(document.querySelector("main"));
+    new ResizeObserver(resize).observe(document.querySelector("main"));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
     addEventListener("beforeprint", () => {
       document.documentElement.classList.add("printing");
       for (const fold of document.querySelectorAll("details")) fold.open = true;
       redraw();
-      for (const [made] of drawn) made.resize();
+      resize();
     });
     addEventListener("afterprint", () => { document.documentElement.classList.remove("printing"); redraw(); });
     document.documentElement.dataset.drawnMs = String(Math.round(performance.now()));

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from loadtest.result.bound import BUSY_PROCESS, OFFERED_TOLERANCE
 from loadtest.result.build import build_result
+from loadtest.result.comparison import Better, Word, compare_schema
 from loadtest.result.document import Outcome, RunResult, result_schema
 from loadtest.result.findings import CODES
 from loadtest.result.findings import figures as figure_findings
@@ -55,6 +56,18 @@ def test_every_key_that_a_result_really_has_is_documented(run: Any) -> None:
         keys |= {name for group in point.groups.values() for name in group.latency}
 
     assert keys - documented() == set()
+
+
+def test_every_field_of_a_comparison_is_documented() -> None:
+    """No field of compare.json, and no verdict, is missing from its section of results.md."""
+    page = (DOCS / "results.md").read_text(encoding="utf-8")
+    section = page[page.index("## `compare.json`") :]
+    words = set(re.findall(r"`([^`]+)`", section))
+    names = fields(compare_schema())
+
+    assert "rounds_to_decide" in names
+    assert names - words == set()
+    assert {*get_args(Word), *get_args(Better)} - words == set()
 
 
 def test_every_code_outcome_and_metric_is_documented() -> None:
