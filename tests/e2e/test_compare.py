@@ -65,7 +65,7 @@ def test_interrupted_and_gone_on_with(processes: Processes, vhost_url: str) -> N
 
     assert worse.exit_code == 1, worse.printed
     # As lines may be broken anywhere.
-    assert "FAIL (exit code 1): drain.get.p50 of quorum came out worse" in " ".join(worse.stdout.split())
+    assert "FAILED (exit code 1): drain.get.p50 of quorum came out worse" in " ".join(worse.stdout.split())
     assert (folder / "summary.md").read_text().startswith("# flood-1000-direct, compared")
 
 

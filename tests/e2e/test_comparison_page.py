@@ -48,7 +48,7 @@ def test_a_comparison_fits_its_screen(browser: Browser, tmp_path: Path, width: i
     assert looked.js(TEXTS_OUTSIDE) == []
     label = looked.page.locator("#forest-0 .chart").get_attribute("aria-label")
     assert label is not None
-    assert "in.confirmed_rate: +19.5% (+18% to +20.9%), better" in label
+    assert "in.confirmed_rate: +19.5% (+18.1% to +20.9%), better" in label
 
 
 def test_a_narrow_window_has_the_layout_of_a_telephone(browser: Browser, tmp_path: Path) -> None:
