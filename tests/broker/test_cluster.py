@@ -212,6 +212,7 @@ def test_paused_node_stands_still(whole: PrivateCluster, queue: str) -> None:
     assert take_all(leader.endpoint, queue) == [b"0", b"1", b"2"]
 
 
+@pytest.mark.long
 def test_stopped_node_keeps_its_data(whole: PrivateCluster, queue: str) -> None:
     """
     After an orderly stop and a start what is durable is there, on the same port; meanwhile the others tell its state.

@@ -138,6 +138,7 @@ def test_cpu_of_a_broker_at_work(vhost_endpoint: Endpoint, management: Managemen
     assert gauges["broker.cpu"] <= gauges["machine.cpu"] + 0.1
 
 
+@pytest.mark.long
 def test_a_lost_connection_is_survived(vhost_endpoint: Endpoint, management: ManagementApi) -> None:
     """When the broker closes the sampler's own connection that is said once, and the depth comes again."""
     publish(vhost_endpoint, 7)

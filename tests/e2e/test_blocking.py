@@ -9,6 +9,7 @@ from tests.e2e.processes import Door, Processes, assert_closed, run_command
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.parametrize("door", ["loadtest", pytest.param("locust", marks=pytest.mark.long)])
 def test_blocking_publisher_and_getter(door: Door, processes: Processes, vhost_url: str) -> None:
     """`flood-1000-direct` comes to the same result one call a message."""
     sets = [

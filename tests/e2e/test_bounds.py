@@ -38,6 +38,7 @@ def test_users_rate_and_time_bound_a_run(door: Door, processes: Processes, vhost
     assert_closed(run.result)
 
 
+@pytest.mark.parametrize("door", ["loadtest", pytest.param("locust", marks=pytest.mark.long)])
 def test_time_only_shortens(door: Door, processes: Processes, vhost_url: str) -> None:
     """`-t 1m` does not stretch a scenario of a second, and without `-u` the users are the scenario's."""
     sets = ["run.warm_up=0s", "run.duration=1s", RELAXED]
@@ -49,6 +50,7 @@ def test_time_only_shortens(door: Door, processes: Processes, vhost_url: str) ->
     assert {"in": 2, "out": 2} == {name: group["users"] for name, group in run.result["groups"].items()}
 
 
+@pytest.mark.parametrize("door", ["loadtest", pytest.param("locust", marks=pytest.mark.long)])
 def test_progress_without_a_terminal_is_plain_lines(door: Door, processes: Processes, vhost_url: str) -> None:
     """Where stderr is no terminal a line each five seconds tells what goes on, with nothing that moves a cursor."""
     sets = ["run.warm_up=1s", "run.duration=5s", "variables.rate=100/s", RELAXED]

@@ -52,7 +52,7 @@ def test_others_are_not_told(processes: Processes, vhost_url: str) -> None:
     assert "::" not in run.stdout.replace("loadtest::", "")
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", ["loadtest", pytest.param("locust", marks=pytest.mark.long)])
 def test_standard_output_can_be_the_result(door: Door, processes: Processes, vhost_url: str) -> None:
     """`--json -` prints the document and nothing else; people read the summary on standard error."""
     flag = "--json" if door == "loadtest" else "--result-json"

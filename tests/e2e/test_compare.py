@@ -100,6 +100,7 @@ def make_worse(folder: Path, found: Json) -> None:
     (folder / "request.json").write_text(json.dumps(asked | {"rounds": 3, "fails_on_worse": True}))
 
 
+@pytest.mark.long
 def test_configs_of_private_brokers(processes: Processes, rabbitmq_server: Path, tmp_path: Path) -> None:
     """Each variant has a node of its own, and what differs in its config is told; SIGTERM takes both down."""
     (tmp_path / "a.conf").write_text("heartbeat = 60\n")

@@ -76,6 +76,7 @@ def test_what_comes_from_outside_does_nothing(browser: Browser, tmp_path: Path) 
     assert looked.said == []
 
 
+@pytest.mark.long
 def test_a_real_comparison_has_its_page(browser: Browser, processes: Processes, vhost_url: str) -> None:
     """`loadtest compare` leaves a page with curves and links; `loadtest report` of its folder makes it again."""
     command = [*LOADTEST, "compare", "flood-1000-direct", "--set", "publishers.flood.messages=1000", "--rounds", "2"]

@@ -9,7 +9,7 @@ import pytest
 
 from tests.e2e.processes import LOADTEST, Json, Processes, assert_closed
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("cluster")]
+pytestmark = [pytest.mark.e2e, pytest.mark.long, pytest.mark.xdist_group("cluster")]
 
 # A quorum queue that is younger than 2 s may be lost with all its nodes.
 FLOW = """
@@ -82,7 +82,6 @@ def test_leader_is_killed(processes: Processes, tmp_path: Path, state: Path, url
     assert result["verdict"]["exit_code"] == 0
 
 
-@pytest.mark.long
 def test_all_nodes_are_killed(processes: Processes, tmp_path: Path, state: Path, urls: str) -> None:
     """Nobody can publish until they are back; what fell due meanwhile is sent then, late."""
     result = harmed(processes, tmp_path, state, urls, "do: kill-node, node: all, for: 2s", "--set", "run.duration=25s")
@@ -108,7 +107,6 @@ def test_memory_alarm_blocks_publishers(processes: Processes, tmp_path: Path, st
     assert result["totals"]["in_doubt"] == 0
 
 
-@pytest.mark.long
 def test_connections_are_closed_again_and_again(processes: Processes, tmp_path: Path, state: Path, urls: str) -> None:
     """Each time every user comes back."""
     fault = "do: close-connections, reason: tidying up}, {at: 5s, do: pause-node, for: 1s"
@@ -134,7 +132,6 @@ def test_link_to_the_leader_is_cut(processes: Processes, tmp_path: Path, state: 
     assert result["verdict"]["exit_code"] == 0
 
 
-@pytest.mark.long
 def test_what_is_purged_is_lost_and_counted_exactly(
     processes: Processes, tmp_path: Path, state: Path, urls: str
 ) -> None:

@@ -58,7 +58,7 @@ def test_second_signal_ends_the_process(
 
     running.send(number)
     time.sleep(BETWEEN_S)
-    assert running.process.poll() is None, "it has ended of the first signal; the second cannot be tested"
+    assert running.process.poll() is None, f"it has ended of the first signal:\n{running.stdout}\n{running.stderr}"
     running.send(number)
     run = running.wait(PROMPT_S)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import DOORS, Door, Json, Processes, assert_closed, run_command
+from tests.e2e.processes import Door, Json, Processes, assert_closed, run_command
 
 pytestmark = pytest.mark.e2e
 
@@ -48,7 +48,7 @@ def told(result: Json, code: str = "fault") -> list[str]:
     return [event["text"].split(" (it took")[0] for event in result["events"] if event["code"] == code]
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", ["loadtest", pytest.param("locust", marks=pytest.mark.long)])
 def test_every_fault_of_the_network(door: Door, processes: Processes, tmp_path: Path, vhost_url: str) -> None:
     """Each is done and undone at its time, and nothing is lost; through both doors."""
     path = scenario(tmp_path, EVERY_FAULT)
@@ -91,6 +91,7 @@ def test_all_processes_go_through_the_proxy(processes: Processes, tmp_path: Path
     assert len(told(run.result, "connection-dropped")) == len(told(run.result, "reconnected")) == 4
 
 
+@pytest.mark.long
 def test_a_network_that_stays_cut(processes: Processes, tmp_path: Path, vhost_url: str) -> None:
     """The run ends all the same: what was not answered is in doubt, and nothing is counted as lost."""
     path = scenario(tmp_path, "{at: 1s, do: cut-network}", **{"duration: 6s, drain: 15s": "duration: 2s, drain: 2s"})

@@ -55,6 +55,7 @@ def test_life_of_a_cluster_that_stays(processes: Processes, tmp_path: Path) -> N
     assert processes.running() == []
 
 
+@pytest.mark.long
 def test_run_on_a_cluster_of_its_own(processes: Processes, tmp_path: Path) -> None:
     """`--nodes 3` is a cluster for the run: users are spread over its nodes, and it is gone with it."""
     run = processes.run(

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import DOORS, LOADTEST, Door, Processes, run_command
+from tests.e2e.processes import LOADTEST, Door, Processes, run_command
 
 pytestmark = pytest.mark.e2e
 
@@ -40,7 +40,7 @@ def run_twice(processes: Processes, commands: list[list[str]]) -> list[Path]:
     return folders
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", ["loadtest", pytest.param("locust", marks=pytest.mark.long)])
 def test_thresholds_of_the_command_line_are_added(door: Door, processes: Processes, vhost_url: str) -> None:
     """A run holds the scenario's thresholds and those given; stages, counts and gauges among them."""
     file = scenario(processes, STEADY.replace("RATE", STAGES))

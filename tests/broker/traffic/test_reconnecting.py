@@ -87,6 +87,7 @@ def test_what_is_in_doubt_can_be_published_again(vhost_endpoint: Endpoint) -> No
     assert result.verdict.exit_code == 0
 
 
+@pytest.mark.long
 def test_what_falls_due_meanwhile_can_be_dropped(vhost_endpoint: Endpoint) -> None:
     """Arrivals of an outage are counted as dropped, and none is sent late because of it."""
 

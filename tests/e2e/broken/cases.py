@@ -141,7 +141,7 @@ ONE_NODE = {
         queue="durable: false",
     ),
     "the exchange deleted under its publishers": Case(
-        "", {"in_doubt": ANY}, ("connection-dropped", "reconnected"), run="exchange", long=False
+        "", {"in_doubt": ANY}, ("connection-dropped", "reconnected"), run="exchange"
     ),
     "a queue that is full drops the oldest": Case(
         "",
@@ -174,9 +174,7 @@ ONE_NODE = {
     "consumers that never acknowledge": Case(
         "", {"remaining": SOME, "delivered": (40, 40)}, consumer="ack: none", run="drain: 1s"
     ),
-    "the network resets every 2 s": Case(
-        "{every: 2s, do: cut-network, how: reset}", {"in_doubt": ANY}, BACK, long=False
-    ),
+    "the network resets every 2 s": Case("{every: 2s, do: cut-network, how: reset}", {"in_doubt": ANY}, BACK),
     "the network refuses for a second": Case(
         LATER + "cut-network, how: reset, for: 1s}", {"in_doubt": ANY}, BACK, publisher="in_doubt: republish"
     ),
