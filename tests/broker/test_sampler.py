@@ -200,6 +200,7 @@ def test_a_memory_alarm_shows(rabbitmq_server: Path) -> None:
     assert gauges["broker.disk_alarm"] == 0.0
 
 
+@pytest.mark.long
 def test_a_node_without_management(rabbitmq_server: Path) -> None:
     """Depth and CPU are told all the same; that and why nothing else is told is one event."""
     with PrivateNode.start(server=rabbitmq_server, plugins=("rabbitmq_mqtt",)) as node:

@@ -21,6 +21,7 @@ run: {duration: 7s}
 """
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("door", ["loadtest", pytest.param("locust", marks=pytest.mark.long)])
 def test_depth_goes_up_and_down(door: Door, processes: Processes, tmp_path: Path) -> None:
     """A backlog shows on the timeline as it grows by the rate and goes; report and table have it, too."""

@@ -16,6 +16,7 @@ from tests.e2e.processes import LOADTEST, Processes, assert_closed, run_command
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("rabbitmq_server")]
 
 
+@pytest.mark.long
 def test_life_of_a_cluster_that_stays(processes: Processes, tmp_path: Path) -> None:
     """`start` prints one word for LOADTEST_BROKER; status and logs tell its nodes; a run sees all; `stop` ends all."""
     state = str(tmp_path / "state")

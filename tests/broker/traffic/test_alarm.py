@@ -79,6 +79,7 @@ def test_a_broker_that_stays_blocked_does_not_hold_the_run(node: PrivateNode, ra
     assert result.totals.published < 1000
 
 
+@pytest.mark.long
 def test_a_frozen_broker_does_not_hold_the_run(node: PrivateNode) -> None:
     """A broker that answers nothing any more is left behind after the drain, in doubt what it had."""
 
