@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -102,7 +102,7 @@ class CapacitySearch:
         number = len(self._probes) + 1
         name = f"{rate:g}-per-s"
         self._say(f"{self._search.stage} {number}: {rate_text(rate)}")
-        variant = Variant(name, tuple(self._overrides(rate)), *_where(self._request.broker))
+        variant = replace(self._request.broker, name=name, overrides=tuple(self._overrides(rate)))
         _, folder, result = runner.run(Lap(number, 0, name), variant)
         words = "" if result is not None else runner.last_words(folder)
         probe = probe_part(rate, result, f"{PROBES}/{folder.name}", words)
@@ -176,7 +176,3 @@ def scenario_rate_per_s(scenario: Scenario) -> float | None:
 
 def _rate(per_s: float) -> str:
     return f"{per_s:.3f}".rstrip("0").rstrip(".")
-
-
-def _where(broker: Variant) -> tuple[tuple[str, ...], Path | None, int | None, Path | None]:
-    return broker.brokers, broker.config, broker.nodes, broker.server

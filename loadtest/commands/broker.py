@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from loadtest.commands.options import Config, Name, Plugin, Server
+from loadtest.commands.saying import say
 
 broker_app = typer.Typer(help="Start, stop and look at private RabbitMQ nodes.", no_args_is_help=True)
 
@@ -26,7 +27,7 @@ def broker_start(
     """Start a node, or a cluster, that stays until it is stopped, and print its URL, or URLs, for LOADTEST_BROKER."""
     from loadtest.broker.detached import start_detached
 
-    cluster = start_detached(name, nodes=nodes, config=config, plugins=plugin, server=server, progress=_say)
+    cluster = start_detached(name, nodes=nodes, config=config, plugins=plugin, server=server, progress=say)
     # One word: `export LOADTEST_BROKER=$(…)` holds it in every shell.
     typer.echo(",".join(endpoint.url for endpoint in cluster.endpoints))
 
@@ -63,7 +64,3 @@ def broker_logs(
     from loadtest.broker.detached import tail_logs
 
     typer.echo(tail_logs(name, lines, number=node), nl=False)
-
-
-def _say(text: str) -> None:
-    typer.echo(text, err=True)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
 
 import typer
 from pydantic_core import PydanticCustomError
 
 from loadtest.capacity.probing import CapacityRequest, CapacitySearch
+from loadtest.commands.saying import say
 from loadtest.errors import EXIT_INTERRUPTED, UsageError
 from loadtest.report.capacity import capacity_markdown, print_capacity
 from loadtest.report.folder import create_folder, write_file
+from loadtest.report.markdown import FILE_NAME
 from loadtest.scenario import parse_threshold
 from loadtest.scenario.fault import words_of
 from loadtest.scenario.quantity import QuantityError, parse_rate
-
-SUMMARY: Final = "summary.md"
 
 
 def capacity(request: CapacityRequest, results: Path) -> int:
@@ -36,13 +34,13 @@ def capacity(request: CapacityRequest, results: Path) -> int:
         except PydanticCustomError as error:
             raise UsageError(f"--slo: {words_of(error)}") from error
     folder = create_folder(results, datetime.now(UTC), f"capacity-{Path(request.scenario).stem}")
-    search = CapacitySearch(request, folder, _say)
+    search = CapacitySearch(request, folder, say)
     try:
         result = search.run()
     except KeyboardInterrupt:
-        _say(f"interrupted; what was tried so far is in {folder}")
+        say(f"interrupted; what was tried so far is in {folder}")
         return EXIT_INTERRUPTED
-    write_file(folder, SUMMARY, capacity_markdown(result))
+    write_file(folder, FILE_NAME, capacity_markdown(result))
     print_capacity(result)
     typer.echo(f"results   {folder}")
     return result.exit_code
@@ -61,8 +59,3 @@ def rate_of(option: str, text: str | None) -> float | None:
         return float(parse_rate(text))
     except QuantityError as error:
         raise UsageError(f"{option}: found {text!r}; allowed {error}") from error
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,13 +13,15 @@ from typing import TYPE_CHECKING, Final
 import typer
 from pydantic import ValidationError
 
+from loadtest.clock import NS_PER_S
 from loadtest.commands.results import tell_comparison
-from loadtest.compare.comparing import DOCUMENT, REQUEST, CompareRequest, Comparison, metric_part
+from loadtest.commands.saying import say
+from loadtest.compare.comparing import REQUEST, CompareRequest, Comparison, metric_part
 from loadtest.compare.laps import FAILED, brokers_of
 from loadtest.compare.variants import Variant
 from loadtest.errors import EXIT_INTERRUPTED, ResultsError, ScenarioError, UsageError
 from loadtest.redaction import REDACTED, redacted
-from loadtest.report.comparison_files import read_comparison, write_comparison
+from loadtest.report.comparison_files import DOCUMENT, read_comparison, write_comparison
 from loadtest.report.folder import create_folder
 from loadtest.result.comparison import LAPS_A_ROUND, CompareResult
 from loadtest.result.units import span_text
@@ -30,7 +31,6 @@ from loadtest.scenario.faults import PRIVATE_ONLY
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-NS_PER_S: Final = 1_000_000_000
 # Of a lap besides its measured part: the process, connecting, draining, the files.
 OVERHEAD_S: Final = 3.0
 
@@ -118,18 +118,18 @@ def _request_again(asked: dict[str, object], brokers: Sequence[str]) -> CompareR
 def _compare(request: CompareRequest, folder: Path, before: CompareResult | None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    _say(f"comparing {request.scenario}: {', '.join(_told(variant) for variant in request.variants)}")
-    _say(_how_long(request))
-    comparison = Comparison(request, folder, _say)
+    say(f"comparing {request.scenario}: {', '.join(_told(variant) for variant in request.variants)}")
+    say(_how_long(request))
+    comparison = Comparison(request, folder, say)
     if before is not None:
         comparison.resume(before)
     try:
         result = comparison.run()
     except KeyboardInterrupt:
         if not (folder / DOCUMENT).exists():  # no run has ended: there is nothing to go on with
-            _say("interrupted")
+            say("interrupted")
             return EXIT_INTERRUPTED
-        _say(f"interrupted; to go on: loadtest compare --resume {folder}")
+        say(f"interrupted; to go on: loadtest compare --resume {folder}")
         typer.echo(f"page      {write_comparison(folder, read_comparison(folder))}")
         return EXIT_INTERRUPTED
     return tell_comparison(folder, result, request.environ)
@@ -188,8 +188,3 @@ def _how_long(request: CompareRequest) -> str:
         return text
     lap_s = (settings.duration_ns + settings.warm_up_ns) / NS_PER_S + OVERHEAD_S
     return f"{text}; about {span_text(laps * lap_s)} in all"
-
-
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()

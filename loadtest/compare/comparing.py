@@ -15,13 +15,14 @@ from time import monotonic
 from typing import Any, Final
 
 from loadtest.compare.laps import FAILED, Brokers, LapRunner, default_metrics, lap_part, value_of
-from loadtest.compare.schedule import WARM_UP, Lap, laps_of_round
+from loadtest.compare.schedule import Lap, laps_of_round
 from loadtest.compare.variants import Variant
 from loadtest.errors import EXIT_BROKER, EXIT_INTERRUPTED, BrokerError, UsageError
 from loadtest.redaction import redacted
+from loadtest.report.comparison_files import DOCUMENT
 from loadtest.report.folder import write_file
 from loadtest.report.read import read_result
-from loadtest.result.comparison import CompareResult, LapPart, MetricPart, VariantPart, findings_of, judge
+from loadtest.result.comparison import WARM_UP, CompareResult, LapPart, MetricPart, VariantPart, findings_of, judge
 from loadtest.result.document import RunResult
 from loadtest.result.paired import ALPHA, alpha_of_look, looks
 from loadtest.result.regression import parse_regression
@@ -30,7 +31,6 @@ from loadtest.scenario.threshold import parse_figure
 
 Say = Callable[[str], None]
 
-DOCUMENT: Final = "compare.json"
 REQUEST: Final = "request.json"
 LAPS: Final = "laps"
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-WARM_UP: int = 0
-"""The number of the round that is thrown away."""
+from loadtest.result.comparison import WARM_UP
 
 
 @dataclass(frozen=True, slots=True)

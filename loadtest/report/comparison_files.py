@@ -20,12 +20,12 @@ from loadtest.report.comparison_junit import comparison_junit
 from loadtest.report.folder import write_file
 from loadtest.report.html_page import comparison_page, page
 from loadtest.report.html_page.comparison_charts import counted_laps
+from loadtest.report.markdown import FILE_NAME
 from loadtest.report.read import read_result
 from loadtest.result.comparison import CompareResult, LapPart
 from loadtest.result.document import RunResult
 
 DOCUMENT: Final = "compare.json"
-SUMMARY: Final = "summary.md"
 
 
 def is_comparison(folder: Path) -> bool:
@@ -63,7 +63,7 @@ def write_comparison(folder: Path, result: CompareResult) -> Path:
     for name, content in (
         (comparison_page.FILE_NAME, comparison_page.comparison_html(result, runs, _pages(folder, result))),
         (junit_suite.FILE_NAME, comparison_junit(result)),
-        (SUMMARY, comparison_markdown(result)),
+        (FILE_NAME, comparison_markdown(result)),
     ):
         try:
             write_file(folder, name, content)

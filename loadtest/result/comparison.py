@@ -29,6 +29,7 @@ Better: TypeAlias = Literal["more", "less"]
 Word: TypeAlias = Literal["better", "worse", "no-difference", "inconclusive"]
 LAPS_A_ROUND: Final = 2
 WARM_UP: Final = 0
+"""The number of the round that is thrown away."""
 
 
 class MetricPart(Part):

@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 
 from loadtest.compare import comparing
-from loadtest.compare.comparing import DOCUMENT, REQUEST, CompareRequest, Comparison
+from loadtest.compare.comparing import REQUEST, CompareRequest, Comparison
 from loadtest.compare.laps import brokers_of
 from loadtest.compare.schedule import Lap
 from loadtest.compare.variants import Variant
 from loadtest.errors import BrokerError, UsageError
+from loadtest.report.comparison_files import DOCUMENT
 from loadtest.report.read import read_result
 from loadtest.result.comparison import CompareResult
 from loadtest.result.document import RunResult

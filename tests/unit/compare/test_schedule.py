@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.compare.schedule import WARM_UP, laps_of_round
+from loadtest.compare.schedule import laps_of_round
+from loadtest.result.comparison import WARM_UP
 
 NAMES = st.integers(2, 12).map(lambda count: [f"v{number}" for number in range(count)])
 
