@@ -89,8 +89,7 @@ class DropCounters:
 
     @staticmethod
     def _scraped(endpoint: Endpoint) -> Counter[str]:
-        host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-        client = HttpClient("Prometheus endpoint", f"http://{host}:{PROMETHEUS_PORT}")
+        client = HttpClient("Prometheus endpoint", f"http://{endpoint.url_host}:{PROMETHEUS_PORT}")
         try:
             metrics = client.get("/metrics").decode(errors="replace")
         finally:

@@ -138,8 +138,7 @@ def find_management(
         api = _named(named, endpoint)
         api.overview()
         return api
-    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
-    url = detached_management_url(endpoint, environ) or f"http://{host}:{USUAL_PORT}"
+    url = detached_management_url(endpoint, environ) or f"http://{endpoint.url_host}:{USUAL_PORT}"
     api = ManagementApi(url, (endpoint.username, endpoint.password))
     with contextlib.suppress(BrokerError):
         api.overview()

@@ -209,11 +209,10 @@ def state_sources(
     A foreign broker's are looked for on the usual ports: also where `find_management` found nothing, so that the reason
     can be told. What listens there may be another broker's; *cluster_name*, as AMQP tells it, tells them apart.
     """
-    host = f"[{endpoint.host}]" if ":" in endpoint.host else endpoint.host
     auth = management.auth if management is not None else (endpoint.username, endpoint.password)
     if private is None:
-        apis = [management.base_url if management is not None else f"http://{host}:{MANAGEMENT_PORT}"]
-        metrics = [f"http://{host}:{PROMETHEUS_PORT}"]
+        apis = [management.base_url if management is not None else f"http://{endpoint.url_host}:{MANAGEMENT_PORT}"]
+        metrics = [f"http://{endpoint.url_host}:{PROMETHEUS_PORT}"]
     else:
         apis = [node.management_url for node in private.nodes if node.management_url is not None]
         metrics = [node.prometheus_url for node in private.nodes if node.prometheus_url is not None]

@@ -76,13 +76,6 @@ class DyingMessages:
             place = self._deaths.setdefault(death, len(self._deaths))
             self._found.append((place << PUBLISHER_ID_BITS | publisher_id, seq))
 
-    def join(self, others: DyingMessages) -> None:
-        """Take over what *others* have noted, which begin anew."""
-        for key, seq in others._found:  # of its own kind
-            death = list(others._deaths)[key >> PUBLISHER_ID_BITS]
-            self.note(key & MAX_PUBLISHER_ID, seq, [death])
-        others.take()
-
     def take(self) -> tuple[tuple[Death, ...], Progressions]:
         """Return what was noted, and begin anew."""
         deaths = tuple(self._deaths)

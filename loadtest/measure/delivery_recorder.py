@@ -37,7 +37,7 @@ class DeliveryGroup(GroupRecorder):
     << 20 | publisher`, with the sink's place in the worker's list; those of the order `recorder << 20 | publisher`.
     """
 
-    def __init__(self, name: str, warm_up: WarmUp, *, counter: str, ours: range) -> None:
+    def __init__(self, name: str, warm_up: WarmUp, *, counter: str, ours: range, dying: DyingMessages) -> None:
         super().__init__(name, warm_up)
         self.counter = counter
         self.ours = ours
@@ -48,7 +48,7 @@ class DeliveryGroup(GroupRecorder):
         self.corrupted: list[tuple[int, Int64s]] = []
         self.repeats: Counter[int] = Counter()
         self.flagged_repeats: Counter[int] = Counter()
-        self.dying = DyingMessages()
+        self.dying = dying  # of all groups of the worker
         self.out_of_order: Counter[int] = Counter()
         self._sink_of: list[int] = []
         self._names: list[str] = []

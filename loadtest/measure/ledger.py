@@ -144,6 +144,10 @@ class Ledger:
         keys, seqs = delta.standing.values()
         self.standing[sink] = {key & PUBLISHER_MASK: bitmap_of(seqs[keys == key]) for key in np.unique(keys).tolist()}
 
+    def standing_seqs(self, publisher: int, sink: str | None) -> BitMap64:
+        """Return what stood in the queue of *sink*; nothing where it was not read."""
+        return BitMap64() if sink is None else self.standing.get(sink, {}).get(publisher, BitMap64())
+
     def totals(self) -> LedgerTotals:
         """Return the counts of the whole run."""
         publishers = self.publishers()

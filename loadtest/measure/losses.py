@@ -100,7 +100,6 @@ def find_losses(ledger: Ledger, left: Mapping[str, int], drops: Drops = NO_DROPS
         drops: What the broker dropped.
     """
     missing: dict[str | None, _Missing] = {}
-    found: Counter[str | None] = Counter()  # by sink, what is missing and was seen in its queue
     counts: Counter[str] = Counter()
     for publisher in ledger.publishers():
         for sink, absent in _absent(ledger, publisher):
@@ -108,16 +107,15 @@ def find_losses(ledger: Ledger, left: Mapping[str, int], drops: Drops = NO_DROPS
                 continue
             confirmed = absent & ledger.tables["confirmed"].numbers(publisher)
             confirmed -= ledger.tables["returned"].numbers(publisher)
-            standing = ledger.standing.get(sink, {}).get(publisher, BitMap64()) if sink is not None else BitMap64()
+            standing = ledger.standing_seqs(publisher, sink)
             in_doubt = (absent & ledger.in_doubt(publisher)) - standing
             counts["vanished"] += len(in_doubt)
             counts["undelivered"] += len(absent - _answered(ledger, publisher))
             if sink is None and publisher not in ledger.pairs_of:
                 counts["undelivered"] += len(confirmed)
             elif confirmed:
-                found[sink] += len(confirmed & standing)
+                counts["remaining"] += len(confirmed & standing)
                 missing.setdefault(sink, _Missing()).by_publisher[publisher] = confirmed - standing
-    counts["remaining"] = found.total()
     # Of a queue that was read, what is still missing does not stand there.
     unread = {sink: count for sink, count in left.items() if sink not in ledger.standing}
     return _settle(missing, unread, drops, counts)

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from loadtest.measure.dead_letters import Death, DyingMessages
+from loadtest.measure.dead_letters import DyingMessages
 from loadtest.measure.delivery_recorder import DeliveryGroup, DeliveryRecorder
 from loadtest.measure.group_recorder import GroupRecorder
 from loadtest.measure.ledger_delta import PUBLISHER_BITS, PUBLISHER_MASK, PUBLISHER_TABLES, LedgerDelta
@@ -56,6 +56,7 @@ class Recorder:
         self.measured_from_ns = 0
         self._index = 0
         self._sinks: dict[str, int] = {}
+        self._dying = DyingMessages()
         self._publishers: dict[str, PublisherGroup] = {}
         self._deliveries: dict[str, DeliveryGroup] = {}
         for name, kind in groups.items():
@@ -63,7 +64,7 @@ class Recorder:
                 self._publishers[name] = PublisherGroup(name, self, is_open=name not in closed_groups)
             else:
                 counter = "delivered" if kind == "consumer" else "got"
-                self._deliveries[name] = DeliveryGroup(name, self, counter=counter, ours=ours)
+                self._deliveries[name] = DeliveryGroup(name, self, counter=counter, ours=ours, dying=self._dying)
         self._groups: dict[str, GroupRecorder] = {name: self._group(name) for name in groups}
 
     def publisher(self, group: str, publisher_id: int) -> PublisherRecorder:
@@ -125,7 +126,7 @@ class Recorder:
         taken = [group.take_ledger() for group in self._publishers.values()]
         tables = {name: united([changes[name] for changes in taken]) for name in PUBLISHER_TABLES}
         delivered, flagged, repeats, flagged_repeats = self._take_delivered()
-        deaths, dead_letters = self._take_dead_letters()
+        deaths, dead_letters = self._dying.take()
         corrupted = united([group.take_corrupted() for group in self._deliveries.values()])
         out_of_order: Counter[int] = Counter()
         foreign: Counter[str] = Counter()
@@ -175,13 +176,6 @@ class Recorder:
             repeats.update(group.repeats)
             flagged_repeats.update(group.flagged_repeats)
         return delivered, flagged, repeats, flagged_repeats
-
-    def _take_dead_letters(self) -> tuple[tuple[Death, ...], Progressions]:
-        """Return the deaths that were told, and the seqs by place in them."""
-        everywhere = DyingMessages()
-        for group in self._deliveries.values():
-            everywhere.join(group.dying)
-        return everywhere.take()
 
 
 def _together(pieces: list[Progressions]) -> tuple[Progressions, Counter[int]]:

@@ -207,7 +207,7 @@ class Conductor:
         self._is_over = True
         self._crew.finish()
         self._cutter.cut(monotonic_ns())
-        if self._drain.missing() or self._drain.vanished():
+        if self._drain.unaccounted():
             for queue, left in (self._drain.depths() or {}).items():
                 self._cutter.emit(queue_record(queue, left))
 

@@ -79,16 +79,12 @@ class Drain:
             gevent.sleep(max(0, min(look_ns, deadline_ns() - now_ns)) / NS_PER_S)
             look_ns = min(LONGEST_LOOK_NS, int(look_ns * LOOK_GROWTH))
 
-    def missing(self) -> int:
-        """Return how many messages are still to come: published and due somewhere, and not there."""
+    def unaccounted(self) -> int:
+        """Return how many messages have not come so far: published and due somewhere, or in doubt."""
         if not self._takers:
             return 0
         losses = self._collector.losses()
-        return losses.lost + losses.remaining + losses.undelivered
-
-    def vanished(self) -> int:
-        """Return how many messages in doubt have not come so far."""
-        return self._collector.losses().vanished if self._takers else 0
+        return losses.lost + losses.remaining + losses.undelivered + losses.vanished
 
     def _is_complete(self) -> bool:
         """
@@ -97,7 +93,7 @@ class Drain:
         What is in doubt may be in a queue: only empty queues tell that it has vanished, and a broker that is gone tells
         nothing.
         """
-        if self.missing() or self.vanished():
+        if self.unaccounted():
             return False
         # What was requeued comes again. Where it does not, as at a delivery limit, empty queues end the wait.
         groups = self._collector.groups.values()
