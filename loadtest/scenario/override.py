@@ -2,8 +2,9 @@
 Overrides: `--set PATH=VALUE`, put into the values of a document before anything else is done with them.
 
 A path is written as errors name it: `publishers.shop.rate`, `topology.bindings[0].queue`,
-`topology.queues."a.b".type`. A value is YAML; null takes an option away. What is not there can be added, but a thing
-of the author's naming (a group, a queue, a variable) is not made up by a path that goes through it.
+`topology.queues."a.b".type`; or shorter, where only one place ends so: `body.size`. A value is YAML; null takes an
+option away. What is not there can be added, but a thing of the author's naming (a group, a queue, a variable) is not
+made up by a path that goes through it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from loadtest.scenario.document import Document, Place, read_document
-from loadtest.scenario.fault import Fault, Path, listed, near_miss, shown
+from loadtest.scenario.fault import Fault, Path, listed, near_miss, path_text, shown
+from loadtest.scenario.short_path import whole_paths
 
 SET: Final = "--set"
 THRESHOLD: Final = "--threshold"
@@ -79,6 +81,11 @@ def _apply(document: Document, text: str, place: Place) -> None:
     path = _parse_path(raw_path) if equals else None
     if path is None:
         raise _RefusedError(Fault((), shown(text), _ALLOWED))
+    whole = whole_paths(document.value, path)
+    if len(whole) > 1:
+        meant = listed(path_text(each) for each in whole)
+        raise _RefusedError(Fault(path, f"{len(whole)} places that end so", f"one of them by its whole path: {meant}"))
+    path = whole[0]
     new = read_document(raw_value, SET)
     if new.faults:
         raise _RefusedError(*(Fault((*path, *fault.path), fault.found, fault.allowed) for _, fault in new.faults))
