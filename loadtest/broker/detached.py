@@ -85,6 +85,7 @@ def start_detached(
     config: Path | None = None,
     plugins: Sequence[str] | None = None,
     server: Path | None = None,
+    tls: bool = False,
     environ: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> PrivateCluster:
@@ -102,6 +103,7 @@ def start_detached(
         plugins=plugins or node_config.DEFAULT_PLUGINS,
         server=server,
         name=name,
+        tls=tls,
         detached=True,
         environ=environ,
         progress=progress,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from loadtest.broker import boot, node_config
+from loadtest.broker.certificates import write_certificates
 from loadtest.broker.child_process import start_child
 from loadtest.broker.marked_process import kill_marked
 from loadtest.broker.node_server import NodeOrder, NodeServer, PortClashError
@@ -139,7 +140,9 @@ def _write_files(order: NodeOrder, folder: Path, ports: PortBlock, progress: Pro
     if is_advanced:
         write_private(folder / "advanced.config", user_config)
     write_private(folder / "rabbitmq.conf", config)
-    listeners = node_config.render_listeners(order.plugins, ports, "" if is_advanced else user_config)
+    listeners = node_config.render_listeners(order.plugins, ports, "" if is_advanced else user_config, tls=order.tls)
+    certificates = write_certificates(folder, node_config.HOST) if order.tls else ""
+    write_private(folder / "conf.d" / "97-tls.conf", certificates)
     membership = node_config.render_membership(order.cluster, order.seed)
     write_private(folder / "conf.d" / "98-cluster.conf", membership)
     write_private(folder / "conf.d" / "99-listeners.conf", listeners)

@@ -72,10 +72,10 @@ def listening_plugins(plugins: Iterable[str]) -> dict[str, int]:
     return {plugin: index for index, plugin in enumerate(_LISTENERS) if plugin in asked}
 
 
-def render_listeners(plugins: Sequence[str], ports: PortBlock, user_config: str) -> str:
-    """Return the part of the configuration that says where to listen, for TLS only if *user_config* has a listener."""
+def render_listeners(plugins: Sequence[str], ports: PortBlock, user_config: str, *, tls: bool = False) -> str:
+    """Return the part of the configuration that says where to listen, for TLS if asked, or if *user_config* does."""
     lines = [f"listeners.tcp.1 = {LOOPBACK}:{ports.amqp}"]
-    if has_tls_listener(user_config):
+    if tls or has_tls_listener(user_config):
         lines.append(f"listeners.ssl.1 = {LOOPBACK}:{ports.amqps}")
     for plugin, index in listening_plugins(plugins).items():
         lines += [line.format(ip=LOOPBACK, port=ports.of_plugin(index)) for line in _LISTENERS[plugin]]

@@ -48,6 +48,7 @@ class NodeOrder:
         epmd_port: Where its port mapper is; None for one of its own.
         cluster: The name of its cluster; None for a node alone.
         seed: The name of the node whose cluster it joins at its first start; None for none.
+        tls: Whether it is to be reached over TLS, with certificates of its own.
         called: What errors call it.
     """
 
@@ -60,6 +61,7 @@ class NodeOrder:
     epmd_port: int | None = None
     cluster: str | None = None
     seed: str | None = None
+    tls: bool = False
     called: str = "the private node"
 
 

@@ -49,7 +49,7 @@ class PrivateCluster:
         self._owner = os.getpid()
 
     @classmethod
-    def start(
+    def start(  # noqa: PLR0913  # by keyword, each with a default: what a broker of one's own may be
         cls,
         *,
         nodes: int = 1,
@@ -57,6 +57,7 @@ class PrivateCluster:
         plugins: Sequence[str] = node_config.DEFAULT_PLUGINS,
         server: Path | None = None,
         name: str | None = None,
+        tls: bool = False,
         detached: bool = False,
         environ: Mapping[str, str] | None = None,
         progress: Progress | None = None,
@@ -76,6 +77,7 @@ class PrivateCluster:
                 plugins=plugins,
                 server=server,
                 name=name,
+                tls=tls,
                 detached=detached,
                 environ=environ,
                 progress=progress,
@@ -90,6 +92,7 @@ class PrivateCluster:
             detached=detached,
             cookie=new_cookie(),
             cluster=name,
+            tls=tls,
             called=_called(1),
         )
         say(f"starting a private RabbitMQ cluster of {nodes} nodes with {order.script} …")

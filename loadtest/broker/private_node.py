@@ -19,12 +19,14 @@ from typing import Final, Self
 
 from loadtest.broker import node_config
 from loadtest.broker.alarms import DISK, MEMORY, Alarm
+from loadtest.broker.certificates import authority_of
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.launch import Launch, Progress, end, read_log
 from loadtest.broker.node_server import NodeOrder, NodeServer
 from loadtest.broker.ports import LOOPBACK
 from loadtest.broker.run_folder import RunFolder, state_folder
 from loadtest.broker.server import NO_SERVER, find_server
+from loadtest.broker.tls import Tls
 from loadtest.errors import BrokerError, UsageError
 
 NODE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}")
@@ -65,6 +67,7 @@ class PrivateNode:
         plugins: Sequence[str] = node_config.DEFAULT_PLUGINS,
         server: Path | None = None,
         name: str | None = None,
+        tls: bool = False,
         detached: bool = False,
         environ: Mapping[str, str] | None = None,
         progress: Progress | None = None,
@@ -77,6 +80,7 @@ class PrivateNode:
             plugins: Plugins to enable.
             server: `--server`, as `find_server` takes it.
             name: Of the node and its folder; by default a new one.
+            tls: Whether clients reach it over TLS, with certificates made for it.
             detached: Whether it outlives this process.
             environ: The environment to look into and to hand on; by default this process's.
             progress: Takes a line of text each time there is something to tell.
@@ -95,6 +99,7 @@ class PrivateNode:
             plugins=tuple(plugins),
             detached=detached,
             cookie=new_cookie(),
+            tls=tls,
         )
         say(f"starting a private RabbitMQ node with {script} …")
         [node] = cls.launch([order], environ, say)
@@ -129,10 +134,12 @@ class PrivateNode:
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where and as whom to connect; the user and vhost are those that the config sets up, if it does."""
+        """Where and as whom to connect; user and vhost are those that the config sets up, if it does."""
+        authority = authority_of(self.folder)
         return Endpoint(
             host=LOOPBACK,
-            port=self.server.ports.amqp,
+            port=self.server.ports.amqp if authority is None else self.server.ports.amqps,
+            tls=None if authority is None else Tls(cacertfile=authority),
             vhost=self._setting("default_vhost", "/"),
             username=self._setting("default_user", "guest"),
             password=self._setting("default_pass", "guest"),

@@ -23,11 +23,12 @@ def broker_start(
     config: Config = None,
     plugin: Plugin = None,
     server: Server = None,
+    tls: Annotated[bool, typer.Option("--tls", help="Reach it over TLS, with certificates made for it.")] = False,  # noqa: FBT002  # a flag
 ) -> None:
     """Start a node, or a cluster, that stays until it is stopped, and print its URL, or URLs, for LOADTEST_BROKER."""
     from loadtest.broker.detached import start_detached
 
-    cluster = start_detached(name, nodes=nodes, config=config, plugins=plugin, server=server, progress=say)
+    cluster = start_detached(name, nodes=nodes, config=config, plugins=plugin, server=server, tls=tls, progress=say)
     # One word: `export LOADTEST_BROKER=$(…)` holds it in every shell.
     typer.echo(",".join(endpoint.url for endpoint in cluster.endpoints))
 

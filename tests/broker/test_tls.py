@@ -160,3 +160,21 @@ def test_another_name_is_refused_by_way_of_the_proxy(secured: Secured) -> None:
 
     assert "certificate is not valid for '127.0.0.1'" in failures[0]
     assert "TLS: its certificate is refused: " in failures[1]
+
+
+def test_a_private_broker_over_tls_is_verified_by_its_own_authority(rabbitmq_server: Path) -> None:
+    """Its URL holds all that a client needs; who does not know the authority refuses it, and its keys go with it."""
+    with PrivateNode.start(tls=True, plugins=[], server=rabbitmq_server) as node:
+        folder = node.folder
+        endpoint = Endpoint.parse(node.endpoint.url)
+        connection = pika.BlockingConnection(endpoint.pika_parameters())
+        connection.close()
+        stranger = failure(replace(endpoint, tls=Tls()))
+
+        assert endpoint.url.startswith("amqps://")
+        assert probe(endpoint).product == "RabbitMQ"
+        assert "TLS: its certificate is refused: " in stranger
+        assert {path.stat().st_mode & 0o077 for path in (folder / "tls").iterdir()} == {0}
+        assert "PRIVATE KEY" not in node.config
+
+    assert not folder.exists()
