@@ -16,17 +16,17 @@ from pydantic import ValidationError
 from loadtest.clock import NS_PER_S
 from loadtest.commands.results import tell_comparison
 from loadtest.commands.saying import say
+from loadtest.compare.checking import checked_variant
 from loadtest.compare.comparing import REQUEST, CompareRequest, Comparison, metric_part
 from loadtest.compare.laps import FAILED, brokers_of
 from loadtest.compare.variants import Variant
-from loadtest.errors import EXIT_INTERRUPTED, ResultsError, ScenarioError, UsageError
+from loadtest.errors import EXIT_INTERRUPTED, ResultsError, UsageError
 from loadtest.redaction import REDACTED, redacted
 from loadtest.report.comparison_files import DOCUMENT, read_comparison, write_comparison
 from loadtest.report.folder import create_folder
 from loadtest.result.comparison import LAPS_A_ROUND, CompareResult
 from loadtest.result.units import span_text
 from loadtest.scenario import load_scenario
-from loadtest.scenario.faults import PRIVATE_ONLY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,26 +149,13 @@ def _checked(request: CompareRequest) -> CompareRequest:
         raise UsageError(f"--baseline: found {request.baseline!r}; allowed {names}")
     if request.until_decided and request.max_rounds < request.rounds:
         raise UsageError(f"--max-rounds: found {request.max_rounds}; allowed {request.rounds} (--rounds) or more")
-    return replace(request, variants=tuple(_checked_variant(request, variant) for variant in request.variants))
-
-
-def _checked_variant(request: CompareRequest, variant: Variant) -> Variant:
-    if request.restart and variant.brokers:
-        raise UsageError(f"--restart each is for private brokers, and that of {variant.name} is named")
-    overrides = [*request.overrides, *variant.overrides]
-    try:
-        scenario = load_scenario(request.scenario, overrides=overrides).scenario
-    except ScenarioError as error:
-        raise ScenarioError(f"{variant.name}: {error}") from None
-    if request.restart or variant.brokers:
-        return variant
-    for number, fault in enumerate(scenario.faults):
-        if fault.do in PRIVATE_ONLY or fault.leader_of is not None:
-            raise UsageError(
-                f"{variant.name}: faults[{number}]: {fault.do} harms a node, "
-                "which is for a run whose broker is its own: give --restart each"
-            )
-    return replace(variant, nodes=variant.nodes or scenario.run.nodes)
+    return replace(
+        request,
+        variants=tuple(
+            checked_variant(variant, request.scenario, request.overrides, is_restarted=request.restart)
+            for variant in request.variants
+        ),
+    )
 
 
 def _told(variant: Variant) -> str:

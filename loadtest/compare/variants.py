@@ -141,6 +141,21 @@ def _set_server(variant: Variant, value: str) -> Variant:
 
 def _product(vary: Sequence[str]) -> Iterable[Variant]:
     """Yield a variant for each combination of the values."""
+    axes = parse_vary(vary)
+    if not axes:
+        return
+    for combination in itertools.product(*axes.values()):
+        chosen = dict(zip(axes, combination, strict=True))
+        yield Variant(name_of(chosen), tuple(f"{path}={value}" for path, value in chosen.items()))
+
+
+def parse_vary(vary: Sequence[str]) -> dict[str, list[str]]:
+    """
+    Return the values of each path, as `PATH=V1,V2` names them; commas within brackets or quotes part nothing.
+
+    Raises:
+        UsageError: If one cannot be read, or a path comes twice.
+    """
     axes: dict[str, list[str]] = {}
     for text in vary:
         path, sign, values = text.partition("=")
@@ -152,14 +167,10 @@ def _product(vary: Sequence[str]) -> Iterable[Variant]:
         if path in axes:
             raise UsageError(f"--vary: {path} is varied twice; name all of its values in one: {path}=V1,V2")
         axes[path] = split
-    if not axes:
-        return
-    for combination in itertools.product(*axes.values()):
-        chosen = dict(zip(axes, combination, strict=True))
-        yield Variant(_name_of(chosen), tuple(f"{path}={value}" for path, value in chosen.items()))
+    return axes
 
 
-def _name_of(chosen: Mapping[str, str]) -> str:
+def name_of(chosen: Mapping[str, str]) -> str:
     """Return a short name of a combination: the values, with the last part of their paths where there are several."""
     if len(chosen) == 1:
         (value,) = chosen.values()
