@@ -59,8 +59,13 @@ class Link(Protocol):
 
 @dataclass(slots=True)
 class Status:
-    """How the users of one process are; instants are CLOCK_MONOTONIC, which processes of a host share."""
+    """
+    How the users of one process are; instants are CLOCK_MONOTONIC, which processes of a host share.
 
+    `told_ns` is when it was so, by the clock of that process; 0 if it has not told yet.
+    """
+
+    told_ns: int = 0
     users_up: int = 0
     users_away: int = 0
     started: list[str] = field(default_factory=list)
@@ -76,6 +81,7 @@ class Status:
         """Return how the users of *crew* are now."""
         run = crew.run
         return cls(
+            told_ns=monotonic_ns(),
             users_up=run.users_up,
             users_away=crew.users_away,
             started=sorted(run.started),
@@ -170,8 +176,8 @@ class Fleet:
         return any(group in status.started for status in self._status.values())
 
     def take_status(self, name: str, status: dict[str, Any]) -> None:
-        """Take how the users of one process are, asked for or not."""
-        if name not in self._status:
+        """Take how the users of one process are, asked for or not; what later news has overtaken changes nothing."""
+        if name not in self._status or status.get("told_ns", 0) < self._status[name].told_ns:
             return
         self._status[name] = Status(**status)
         if self.users_up == sum(self.users.values()):

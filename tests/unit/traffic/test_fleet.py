@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import gevent
@@ -85,6 +85,16 @@ def test_what_is_under_way_is_added_up(fleet: Fleet, links: list[StagedLink]) ->
     assert not fleet.is_lost
 
 
+def test_an_answer_that_was_overtaken_by_later_news_changes_nothing(fleet: Fleet, links: list[StagedLink]) -> None:
+    """An answer is taken when the one who asked gets to run; what the process told meanwhile counts."""
+    links[0].status = Status(told_ns=10, users_up=0)
+    fleet.take_status("one", asdict(Status(told_ns=11, users_up=3)))
+
+    fleet.refresh()
+
+    assert fleet.users_up == 3
+
+
 def test_a_cut_brings_the_windows_of_all_and_the_events(fleet: Fleet) -> None:
     """Every process's record comes, and what was put on the timeline here comes once."""
     fleet.record("noted", "something")
@@ -128,4 +138,5 @@ def test_orders_are_carried_out_by_the_crew_of_the_process() -> None:
 
     assert (staged.run.begin_ns, staged.run.stop_ns, staged.run.completion.is_done("in")) == (5, 7, True)
     assert (begun["records"], done["records"]) == ([], [])
-    assert Status(**done["status"]) == Status.of(staged.crew)
+    assert done["status"]["told_ns"] >= begun["status"]["told_ns"] > 0
+    assert Status(**done["status"] | {"told_ns": 0}) == replace(Status.of(staged.crew), told_ns=0)
