@@ -11,6 +11,8 @@ import signal
 
 import gevent
 
+from loadtest.errors import EXIT_INTERRUPTED
+
 
 def interrupt_preparation() -> None:
     """
@@ -28,15 +30,21 @@ def interrupt_main_greenlet() -> None:
     Have Ctrl-C raise KeyboardInterrupt in the main greenlet, which waits in Locust's `main` for the end.
 
     Python by itself raises it in whatever greenlet is at work: in the one that leads the run it would be the end of it,
-    with nothing written.
+    with nothing written. A second one, wherever Locust is on its way out, ends the process with the exit code of an
+    interrupted run: out of Python a KeyboardInterrupt would be a death by SIGINT.
     """
     _print_no_interrupt()
-    gevent.signal_handler(signal.SIGINT, _raise)
+    is_first = True
 
+    def end() -> None:
+        """Raise in a greenlet of gevent's, whose hub hands what ends the process to the main one."""
+        nonlocal is_first
+        if not is_first:
+            raise SystemExit(EXIT_INTERRUPTED)
+        is_first = False
+        raise KeyboardInterrupt
 
-def _raise() -> None:
-    """Raise in a greenlet of gevent's, whose hub hands what ends the process to the main one."""
-    raise KeyboardInterrupt
+    gevent.signal_handler(signal.SIGINT, end)
 
 
 def _print_no_interrupt() -> None:
