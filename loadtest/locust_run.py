@@ -210,7 +210,8 @@ class LocustRun:
     def on_init(self, environment: Environment, web_ui: WebUI | None = None, **_: Any) -> None:
         """Prepare the run: headless at once, with the web page when somebody presses start."""
         show_fractions()
-        interrupt_main_greenlet()
+        if web_ui is not None or isinstance(environment.runner, WorkerRunner):
+            interrupt_main_greenlet()
         # Now, not in the locustfile: Locust calls the last listener first, and a master's own sends the workers away.
         environment.events.quitting.add_listener(self.on_quitting)  # type: ignore[no-untyped-call]
         # Locust's own closing tables repeat, coarsely, what our summary says.
@@ -242,6 +243,7 @@ class LocustRun:
             sys.exit(error.exit_code)
         except KeyboardInterrupt:
             sys.exit(EXIT_INTERRUPTED)
+        interrupt_main_greenlet()  # not before: what a preparation needs would take its place, and keep it
         # Ours: it bounds the publishing, and the drain comes after it. Locust's would cut the run off.
         options.run_time = None
 

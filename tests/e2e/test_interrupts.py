@@ -43,8 +43,6 @@ def test_interrupted_run_writes_its_results(
     assert run.stderr == ""
 
 
-# Seldom, about once in 20, the run ends of the first signal, with exit code 4: not understood yet. Hence not in CI.
-@pytest.mark.long
 @pytest.mark.parametrize("number", SIGNALS)
 def test_second_signal_ends_the_process(
     number: signal.Signals, door: Door, processes: Processes, vhost_url: str
