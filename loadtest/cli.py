@@ -96,21 +96,11 @@ def show(scenario: Scenario, overrides: Set = None) -> None:
 @app.command()
 def validate(files: Annotated[list[str], typer.Argument(metavar="FILE...")]) -> None:
     """Check scenario files; every fault of every file is reported at once."""
-    from loadtest.redaction import redacted
-    from loadtest.scenario import build_plan, load_scenario
+    from loadtest.commands.validate import validate as check_files
 
-    faults = []
-    for file in files:
-        try:
-            loaded = load_scenario(file)
-            build_plan(loaded.scenario, folder=loaded.folder)
-        except LoadTestError as error:
-            faults.append(error)
-            typer.echo(redacted(str(error)), err=True)
-        else:
-            typer.echo(f"{file}: valid")
-    if faults:
-        raise typer.Exit(faults[0].exit_code)
+    exit_code = check_files(files)
+    if exit_code:
+        raise typer.Exit(exit_code)
 
 
 @app.command()
@@ -244,13 +234,14 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     config: options.VariantConfig = None,
     nodes: options.VariantNodes = None,
     server: options.VariantServer = None,
+    env: options.VariantEnv = None,
     overrides: Set = None,
     baseline: options.Baseline = None,
-    rounds: options.Rounds = 5,
+    rounds: options.Rounds = None,
     metric: options.MetricOption = None,
-    min_effect: options.MinEffect = 5.0,
-    until_decided: options.UntilDecided = False,  # noqa: FBT002  # a flag
-    max_rounds: options.MaxRounds = 20,
+    min_effect: options.MinEffect = None,
+    until_decided: options.UntilDecided = None,
+    max_rounds: options.MaxRounds = None,
     fail_on: options.FailOn = None,
     restart: options.Restart = None,
     resume: options.Resume = None,
@@ -259,31 +250,29 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     """Run variants of a scenario, or of a broker, in turns, and say which is better, by how much, and how surely."""
     from loadtest.commands.compare import compare as run_comparison
     from loadtest.commands.compare import resume as go_on
-    from loadtest.compare.comparing import CompareRequest
-    from loadtest.compare.variants import Asked, parse_variants
+    from loadtest.compare.asking import Options, asked_for
+    from loadtest.compare.variants import Asked
 
     if resume is not None:
         raise typer.Exit(go_on(resume, broker or ()))
     if scenario is None:
         raise UsageError("name a scenario, or go on with a comparison by --resume FOLDER")
-    if fail_on not in {None, "worse"} or restart not in {None, "each"}:
-        raise UsageError("--fail-on: allowed worse; --restart: allowed each")
-    variants = parse_variants(Asked(vary or (), variant or (), broker or (), config or (), nodes or (), server or ()))
-    request = CompareRequest(
+    asked = Options(
         scenario=scenario,
-        variants=variants,
-        baseline=baseline or variants[0].name,
+        variants=Asked(
+            vary or (), variant or (), broker or (), config or (), nodes or (), server or (), envs=env or ()
+        ),
+        overrides=tuple(overrides or ()),
+        baseline=baseline,
         rounds=rounds,
         max_rounds=max_rounds,
         until_decided=until_decided,
-        overrides=tuple(overrides or ()),
         metrics=tuple(metric or ()),
-        min_effect=min_effect / 100,
-        fails_on_worse=fail_on is not None,
-        restart=restart is not None,
-        environ=dict(os.environ),
+        min_effect_percent=min_effect,
+        fail_on=fail_on,
+        restart=restart,
     )
-    raise typer.Exit(run_comparison(request, results))
+    raise typer.Exit(run_comparison(asked_for(asked, dict(os.environ)), results))
 
 
 @app.command()

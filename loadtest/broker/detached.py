@@ -33,6 +33,7 @@ from loadtest.broker.run_folder import (
     write_private,
 )
 from loadtest.errors import BrokerError, UsageError
+from loadtest.scenario.node_environment import VARIABLE
 
 DEFAULT_NAME: Final = "default"
 LOG_LINES: Final = 50
@@ -57,6 +58,7 @@ class DetachedNode:
     plugins: Sequence[str]
     config: str | None
     script: str
+    environment: Mapping[str, str]
     base_port: int
     epmd_port: int
     started_at: str
@@ -242,6 +244,7 @@ def _write_record(node: PrivateNode, cluster: str) -> None:
         "plugins": list(node.plugins),
         "config": str(order.config) if order.config is not None else None,
         "script": str(order.script),
+        "environment": dict(node.server.told),
         "base_port": node.server.ports.base,
         "epmd_port": node.server.epmd_port,
         "started_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -256,7 +259,7 @@ def _read(folder: Path) -> DetachedNode | None:
     except FileNotFoundError:
         return None
     # Of a node that an older loadtest started; it cannot be started again, but looked at and stopped.
-    older = {"cluster": folder.name, "script": "", "base_port": 0, "epmd_port": 0}
+    older = {"cluster": folder.name, "script": "", "environment": {}, "base_port": 0, "epmd_port": 0}
     return DetachedNode(**older | record, folder=folder, is_running=is_held(folder))
 
 
@@ -272,7 +275,8 @@ def _adopt(node: DetachedNode, environ: Mapping[str, str]) -> PrivateNode:
         called=f"the private node {node.name}",
     )
     folder = RunFolder.found(node.folder)
-    server = NodeServer(order, folder, PortBlock(node.base_port), environ)
+    told = {VARIABLE: json.dumps(dict(node.environment))}
+    server = NodeServer(order, folder, PortBlock(node.base_port), {**environ, **told})
     server.adopt(node.pid, node.version)
     adopted = PrivateNode(server, folder)
     server.on_spawn = lambda: _write_record(adopted, node.cluster)

@@ -32,10 +32,11 @@ def broker_fingerprint(
     """
     Return what is known of the broker: from AMQP always, from the management API and a private node's files if there.
 
-    Keys: product, version, erlang, cluster_name, nodes, plugins, policies, rates_mode, config, private. `plugins` and
-        `policies` are None where the API does not tell (a node tells its plugins some seconds after its start);
+    Keys: product, version, erlang, cluster_name, nodes, plugins, policies, rates_mode, config, environment, private.
+        `plugins` and `policies` are None where the API does not tell (a node tells its plugins some seconds after its
+        start);
         `config` is a private node's rabbitmq.conf; of a cluster that of its first node, as the others differ in their
-        ports only.
+        ports only; `environment` is what its nodes were told besides, None if nothing.
     """
     overview = _survive(management.overview) if management is not None else None
     nodes = _survive(management.nodes) if management is not None else None
@@ -49,6 +50,7 @@ def broker_fingerprint(
         "policies": _survive(management.policies) if management is not None else None,
         "rates_mode": (overview or {}).get("rates_mode"),
         "config": private.nodes[0].config if private is not None else None,
+        "environment": (private.nodes[0].environment or None) if private is not None else None,
         "private": private is not None,
     }
 

@@ -8,6 +8,7 @@ docs/configure.md#supported-environment-variables and rabbitmq.md, section 1.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Final
 from loadtest.broker.ports import LOOPBACK, PortBlock
 from loadtest.broker.run_folder import MARKER
 from loadtest.errors import UsageError
+from loadtest.scenario.node_environment import ERLANG_ARGUMENTS_NAME, VARIABLE, variable_fault
 
 HOST: Final = "localhost"
 """What stands after the @ in a node's name."""
@@ -148,7 +150,7 @@ def node_environment(
     helper `erl` that boots first heeds only the latter. `RUNNING_UNDER_SYSTEMD` makes the script exec: its pid is the
     node's and its exit code true.
     """
-    foreign = ("RABBITMQ_", "ERL_", "LISTEN_", "NOTIFY_SOCKET")
+    foreign = ("RABBITMQ_", "ERL_", "LISTEN_", "NOTIFY_SOCKET", VARIABLE)
     return {key: value for key, value in environ.items() if not key.startswith(foreign)} | {
         "HOME": str(folder),
         MARKER: str(folder),
@@ -165,10 +167,41 @@ def node_environment(
         "RABBITMQ_DIST_PORT": str(ports.distribution),
         "RABBITMQ_CTL_DIST_PORT_MIN": str(ports.ctl[0]),
         "RABBITMQ_CTL_DIST_PORT_MAX": str(ports.ctl[1]),
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ERLANG_ARGUMENTS,
+        ERLANG_ARGUMENTS_NAME: ERLANG_ARGUMENTS,
         "ERL_EPMD_PORT": str(epmd_port),
         "ERL_EPMD_ADDRESS": LOOPBACK,
         "ERL_AFLAGS": "-kernel inet_dist_use_interface {127,0,0,1}",
         "ERL_CRASH_DUMP_SECONDS": "0",
         "RUNNING_UNDER_SYSTEMD": "true",
     }
+
+
+def told_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """
+    Return what *environ* says that private nodes are to be told, and nobody else.
+
+    Raises:
+        UsageError: If it cannot be read, or a node sets such a variable itself.
+    """
+    text = environ.get(VARIABLE, "")
+    if not text:
+        return {}
+    try:
+        told = json.loads(text)
+    except ValueError:
+        told = None
+    if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
+        raise UsageError(f'{VARIABLE}: allowed a JSON object of texts, such as {{"{ERLANG_ARGUMENTS_NAME}": "+S 1:1"}}')
+    for name, value in told.items():
+        fault = variable_fault(name, value)
+        if fault is not None:
+            raise UsageError(f"{VARIABLE}: found {fault[0]}; allowed {fault[1]}")
+    return told
+
+
+def server_environment(environ: Mapping[str, str], told: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a node's server: *environ* as of `node_environment`, and what it is told besides."""
+    more = {
+        name: f"{environ[name]} {value}" if name == ERLANG_ARGUMENTS_NAME else value for name, value in told.items()
+    }
+    return {**environ, **more}

@@ -75,6 +75,8 @@ class NodeServer:
 
     Attributes:
         pid: Of its process, or of the last one.
+        environ: Of the tools of the node.
+        told: Variables that its process has besides.
         on_spawn: Called each time that it has a new process.
     """
 
@@ -83,6 +85,7 @@ class NodeServer:
         self.ports: Final = ports
         self.epmd_port: Final = order.epmd_port or ports.epmd
         self.environ: Final = node_config.node_environment(folder.path, order.name, ports, self.epmd_port, environ)
+        self.told: Final = node_config.told_environment(environ)
         self.version = "unknown"
         self.pid = 0
         self.on_spawn: Callable[[], None] = lambda: None
@@ -121,7 +124,7 @@ class NodeServer:
         (self.folder / OUTPUT).unlink(missing_ok=True)
         child = start_child(
             [self.order.script],
-            environ=self.environ,
+            environ=node_config.server_environment(self.environ, self.told),
             folder=self.folder,
             output=self.folder / OUTPUT,
             bound=not self.order.detached,

@@ -28,6 +28,7 @@ from loadtest.broker.run_folder import RunFolder, state_folder
 from loadtest.broker.server import NO_SERVER, find_server
 from loadtest.broker.tls import Tls
 from loadtest.errors import BrokerError, UsageError
+from loadtest.scenario.node_environment import shown_environment
 
 NODE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,40}")
 
@@ -187,6 +188,11 @@ class PrivateNode:
         text = (self.folder / "rabbitmq.conf").read_text() + self.listeners
         terms = node_config.without_secret_terms(advanced.read_text()) if advanced.exists() else ""
         return node_config.without_secrets(text) + terms
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What its process was told besides its config, secrets replaced."""
+        return shown_environment(self.server.told)
 
     @property
     def listeners(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from dataclasses import replace
@@ -17,11 +16,11 @@ from loadtest.clock import NS_PER_S
 from loadtest.commands.results import tell_comparison
 from loadtest.commands.saying import say
 from loadtest.compare.checking import checked_variant
-from loadtest.compare.comparing import REQUEST, CompareRequest, Comparison, metric_part
+from loadtest.compare.comparing import Comparison, metric_part
 from loadtest.compare.laps import FAILED, brokers_of
+from loadtest.compare.request import REQUEST, CompareRequest, request_again, shown_variant, variant_hash
 from loadtest.compare.variants import Variant
 from loadtest.errors import EXIT_INTERRUPTED, ResultsError, UsageError
-from loadtest.redaction import REDACTED, redacted
 from loadtest.report.comparison_files import DOCUMENT, read_comparison, write_comparison
 from loadtest.report.folder import create_folder
 from loadtest.result.comparison import LAPS_A_ROUND, CompareResult
@@ -29,7 +28,7 @@ from loadtest.result.units import span_text
 from loadtest.scenario import load_scenario
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 # Of a lap besides its measured part: the process, connecting, draining, the files.
 OVERHEAD_S: Final = 3.0
@@ -71,48 +70,29 @@ def resume(folder: Path, brokers: Sequence[str]) -> int:
     """
     try:
         before = CompareResult.model_validate_json((folder / DOCUMENT).read_text(encoding="utf-8"))
-        asked = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
-        request = _request_again(asked, brokers)
+        request = request_again((folder / REQUEST).read_text(encoding="utf-8"), brokers, dict(os.environ))
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         raise ResultsError(f"{folder} holds no comparison that can be gone on with: {error}") from error
     if before.complete and not any(FAILED in lap.marks for lap in before.laps):
         raise UsageError(f"{folder}: that comparison is complete, and no run of it failed")
-    return _compare(_checked(request), folder, before)
+    checked = _checked(request)
+    _refuse_changed(request.hashes, checked.hashes)
+    return _compare(checked, folder, before)
 
 
-def _request_again(asked: dict[str, object], brokers: Sequence[str]) -> CompareRequest:
+def _refuse_changed(before: Mapping[str, str], now: Mapping[str, str]) -> None:
     """
-    Return what was asked before the pause.
+    Refuse to put runs of something else beside those that were done.
 
     Raises:
-        UsageError: If it held a password, which was not kept.
+        UsageError: If what a variant is has been changed meanwhile.
     """
-    if REDACTED in str([asked["overrides"], *(each["overrides"] for each in asked["variants"])]):  # type: ignore[attr-defined]
-        raise UsageError("an override held a password, which was not kept: compare anew")
-    given: dict[str, list[str]] = {}
-    for text in brokers:
-        name, _, url = text.partition("=")
-        given.setdefault(name, []).append(url)
-    of_all = [redacted(url) for url in brokers_of(os.environ)]
-    variants = []
-    for each in asked.pop("variants"):  # type: ignore[attr-defined]
-        if each["brokers"] == of_all:
-            given.setdefault(each["name"], list(brokers_of(os.environ)))
-        if each["brokers"] and each["name"] not in given:
-            raise UsageError(f"--broker {each['name']}=URL is needed: addresses are not kept, for their passwords")
-        variants.append(
-            Variant(
-                name=each["name"],
-                overrides=tuple(each["overrides"]),
-                brokers=tuple(given.get(each["name"], ())),
-                config=Path(each["config"]) if each["config"] else None,
-                nodes=each["nodes"],
-                server=Path(each["server"]) if each["server"] else None,
-            )
+    changed = [name for name, digest in before.items() if now.get(name) != digest]
+    if changed:
+        raise UsageError(
+            f"{', '.join(changed)}: the scenario, or a file that it names, is not what it was (or loadtest is another "
+            "version), so that runs from now on would not compare with those before: compare anew"
         )
-    for name in ("overrides", "metrics"):
-        asked[name] = tuple(asked[name])  # type: ignore[arg-type]
-    return CompareRequest(variants=tuple(variants), environ=dict(os.environ), **asked)  # type: ignore[arg-type]
 
 
 def _compare(request: CompareRequest, folder: Path, before: CompareResult | None) -> int:
@@ -149,19 +129,25 @@ def _checked(request: CompareRequest) -> CompareRequest:
         raise UsageError(f"--baseline: found {request.baseline!r}; allowed {names}")
     if request.until_decided and request.max_rounds < request.rounds:
         raise UsageError(f"--max-rounds: found {request.max_rounds}; allowed {request.rounds} (--rounds) or more")
-    return replace(
-        request,
-        variants=tuple(
-            checked_variant(variant, request.scenario, request.overrides, is_restarted=request.restart)
-            for variant in request.variants
-        ),
+    variants = tuple(
+        checked_variant(variant, request.source, request.overrides, is_restarted=request.restart)
+        for variant in request.variants
     )
+    hashes = {
+        variant.name: variant_hash(
+            load_scenario(request.source, overrides=[*request.overrides, *variant.overrides]), variant
+        )
+        for variant in variants
+    }
+    return replace(request, variants=variants, hashes=hashes)
 
 
 def _told(variant: Variant) -> str:
-    what = [*(redacted(text) for text in variant.overrides), *(redacted(url) for url in variant.brokers)]
+    variant = shown_variant(variant)
+    what = [*variant.overrides, *variant.brokers]
     what += [f"{variant.nodes} nodes"] if variant.nodes else []
     what += [variant.config.name] if variant.config else []
+    what += [*variant.settings, *(f"{name}={value}" for name, value in variant.env)]
     what += [str(variant.server)] if variant.server else []
     return f"{variant.name} ({', '.join(what)})" if what else variant.name
 
@@ -169,7 +155,7 @@ def _told(variant: Variant) -> str:
 def _how_long(request: CompareRequest) -> str:
     """Return how many laps are to be run, and how long that takes where the scenario says."""
     laps = len(request.variants) * (1 + LAPS_A_ROUND * request.rounds)
-    settings = load_scenario(request.scenario, overrides=request.overrides).scenario.run
+    settings = load_scenario(request.source, overrides=request.overrides).scenario.run
     text = f"{laps} runs: a warm-up of each, then {request.rounds} rounds there and back"
     if settings.duration_ns is None:
         return text

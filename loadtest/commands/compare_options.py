@@ -27,14 +27,19 @@ VariantNodes = Annotated[
 VariantServer = Annotated[
     list[str] | None, typer.Option(metavar="NAME=DIR", help="RabbitMQ installation of a variant's private broker.")
 ]
-Baseline = Annotated[str | None, typer.Option(help="What the others are compared with; the first unless told.")]
-Rounds = Annotated[int, typer.Option(min=2, help="Rounds, each variant there and back: A B B A.")]
-MetricOption = Annotated[list[str] | None, typer.Option(help="What is looked at, such as in.confirm.p99; repeatable.")]
-MinEffect = Annotated[float, typer.Option(min=0, max=100, help="In percent: less is no difference.")]
-UntilDecided = Annotated[
-    bool, typer.Option("--until-decided", help="Go on until all is decided, or --max-rounds are done.")
+VariantEnv = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VAR=VALUE", help="Variable for the nodes of a variant's private broker; repeatable."),
 ]
-MaxRounds = Annotated[int, typer.Option(help="Most rounds with --until-decided.")]
+Baseline = Annotated[str | None, typer.Option(help="What the others are compared with; the first unless told.")]
+Rounds = Annotated[int | None, typer.Option(min=2, help="Rounds, each variant there and back: A B B A. Default: 5.")]
+MetricOption = Annotated[list[str] | None, typer.Option(help="What is looked at, such as in.confirm.p99; repeatable.")]
+MinEffect = Annotated[float | None, typer.Option(min=0, max=100, help="In percent: less is no difference. Default: 5.")]
+UntilDecided = Annotated[
+    bool | None,
+    typer.Option("--until-decided/--no-until-decided", help="Go on until all is decided, or --max-rounds are done."),
+]
+MaxRounds = Annotated[int | None, typer.Option(min=2, help="Most rounds with --until-decided. Default: 20.")]
 FailOn = Annotated[str | None, typer.Option(metavar="worse", help="Exit with 1 if a figure is worse.")]
 Restart = Annotated[str | None, typer.Option(metavar="each", help="A private broker of its own for each run.")]
 Resume = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder of a comparison that was interrupted.")]

@@ -6,15 +6,16 @@ Knows laps and the statistics of `result`; prints nothing but by `say`.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any, Final
 
-from loadtest.compare.laps import FAILED, Brokers, LapRunner, default_metrics, lap_part, value_of
+from loadtest.compare.differences import differences
+from loadtest.compare.laps import FAILED, Brokers, LapRunner, default_metrics, lap_part, value_of, with_config_file
+from loadtest.compare.request import REQUEST, CompareRequest, shown_variant
 from loadtest.compare.schedule import Lap, laps_of_round
 from loadtest.compare.variants import Variant
 from loadtest.errors import EXIT_BROKER, EXIT_INTERRUPTED, BrokerError, UsageError
@@ -27,53 +28,12 @@ from loadtest.result.document import RunResult
 from loadtest.result.paired import ALPHA, alpha_of_look, looks
 from loadtest.result.regression import parse_regression
 from loadtest.result.units import span_text
+from loadtest.scenario.node_environment import shown_environment
 from loadtest.scenario.threshold import parse_figure
 
 Say = Callable[[str], None]
 
-REQUEST: Final = "request.json"
 LAPS: Final = "laps"
-
-
-@dataclass(frozen=True, slots=True)
-class CompareRequest:
-    """
-    What is asked.
-
-    Attributes:
-        scenario: Name or file.
-        overrides: That all variants have.
-        metrics: What is looked at; none: what fits the scenario.
-        min_effect: Share of the baseline below which a change is none.
-        until_decided: Go on after `rounds` until all is decided, or `max_rounds` are done.
-        restart: Whether each lap has a private broker of its own.
-    """
-
-    scenario: str
-    variants: tuple[Variant, ...]
-    baseline: str
-    rounds: int = 5
-    max_rounds: int = 20
-    until_decided: bool = False
-    overrides: tuple[str, ...] = ()
-    metrics: tuple[str, ...] = ()
-    min_effect: float = 0.05
-    fails_on_worse: bool = False
-    restart: bool = False
-    environ: Mapping[str, str] = field(default_factory=dict)
-
-    def to_json(self) -> str:
-        """Return all but the environment and what may be a password."""
-        asked = asdict(replace(self, environ={}, overrides=_redacted(self.overrides)))
-        del asked["environ"]
-        for variant in asked["variants"]:
-            variant["brokers"] = _redacted(variant["brokers"])
-            variant["overrides"] = _redacted(variant["overrides"])
-        return json.dumps(asked, indent=2, default=str)
-
-
-def _redacted(texts: Iterable[str]) -> tuple[str, ...]:
-    return tuple(redacted(text) for text in texts)
 
 
 class Comparison:
@@ -120,23 +80,28 @@ class Comparison:
         request = self._request
         write_file(self._folder, REQUEST, request.to_json())
         brokers = None if request.restart else Brokers(request.environ, self._say)
-        runner = LapRunner(request.scenario, request.overrides, self._folder / LAPS, brokers, request.environ)
-        try:
-            if brokers is not None:
-                brokers.start(request.variants)
-                self._configs = {variant.name: brokers.config(variant) for variant in request.variants}
-            number = WARM_UP
-            while not self._is_over(number):
-                for lap in laps_of_round(number, list(self._variants)):
-                    self._run_lap(lap, runner)
-                if number == WARM_UP:
-                    self._settle_metrics()
-                self._stop_if_all_failed(number)
-                number += 1
-        finally:
-            if brokers is not None:
-                brokers.close()
+        runner = LapRunner(request.source, request.overrides, self._folder / LAPS, brokers, request.environ)
+        with TemporaryDirectory(prefix="loadtest-configs-") as configs:
+            self._variants = {each.name: with_config_file(each, Path(configs)) for each in request.variants}
+            try:
+                if brokers is not None:
+                    brokers.start(list(self._variants.values()))
+                    self._configs = {name: brokers.config(variant) for name, variant in self._variants.items()}
+                self._run_rounds(runner)
+            finally:
+                if brokers is not None:
+                    brokers.close()
         return self._write(complete=True)
+
+    def _run_rounds(self, runner: LapRunner) -> None:
+        number = WARM_UP
+        while not self._is_over(number):
+            for lap in laps_of_round(number, list(self._variants)):
+                self._run_lap(lap, runner)
+            if number == WARM_UP:
+                self._settle_metrics()
+            self._stop_if_all_failed(number)
+            number += 1
 
     def _is_over(self, number: int) -> bool:
         """Return whether round *number* is not to be run any more."""
@@ -253,17 +218,22 @@ class Comparison:
         result, base = self._first.get(variant.name), self._first.get(self._request.baseline)
         differs: dict[str, tuple[str, str]] = {}
         if result is not None and base is not None:
-            differs = _differences(self._broker_of(self._request.baseline, base), self._broker_of(variant.name, result))
+            differs = differences(self._broker_of(self._request.baseline, base), self._broker_of(variant.name, result))
+        variant = shown_variant(variant)
         return VariantPart(
             name=variant.name,
-            overrides=_redacted(variant.overrides),
+            overrides=variant.overrides,
             broker=_broker_text(variant, result),
             differs=differs,
         )
 
     def _broker_of(self, variant: str, result: RunResult) -> dict[str, Any]:
-        """Return what is known of a broker: by a run of it, which does not know the config of one that others share."""
-        return {**result.broker, "config": self._configs.get(variant) or result.broker.get("config")}
+        """Return what is known of a broker: by a run of it, which does not know what one that others share was told."""
+        told = {
+            "config": self._configs.get(variant),
+            "environment": shown_environment(dict(self._variants[variant].env)),
+        }
+        return {**result.broker, **{key: value for key, value in told.items() if value}}
 
     def _write(self, *, complete: bool) -> CompareResult:
         document = self.document(complete=complete)
@@ -284,29 +254,10 @@ def metric_part(name: str) -> MetricPart:
 
 
 def _broker_text(variant: Variant, result: RunResult | None) -> str:
+    """Return what the broker of a variant is, which has no secrets in it (`shown_variant`)."""
     product = "" if result is None else f"{result.broker.get('product')} {result.broker.get('version')}"
     own = [f"{variant.nodes} nodes"] if variant.nodes else []
     own += [f"config {variant.config.name}"] if variant.config else []
-    where = ", ".join(redacted(url) for url in variant.brokers) or ", ".join(["private", *own])
+    own += [*variant.settings, *(f"{name}={value}" for name, value in variant.env)]
+    where = ", ".join(variant.brokers) or ", ".join(["private", *own])
     return f"{product}, {where}".strip(", ")
-
-
-def _differences(base: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
-    """Return in which lines of the effective config two brokers differ, and in what else."""
-    found: dict[str, tuple[str, str]] = {}
-    for key in ("product", "version", "config"):
-        before, after = _flat(base.get(key), key), _flat(other.get(key), key)
-        for name in sorted(before.keys() | after.keys()):
-            values = (before.get(name, "not set"), after.get(name, "not set"))
-            if values[0] != values[1] and "listeners" not in name and ".port" not in name:
-                found[name] = values
-    return found
-
-
-def _flat(value: Any, name: str) -> dict[str, str]:
-    if isinstance(value, dict):
-        return {key: text for part, item in value.items() for key, text in _flat(item, f"{name}.{part}").items()}
-    if isinstance(value, str) and "\n" in value:
-        lines = [line.partition("=") for line in value.splitlines() if "=" in line and not line.startswith("#")]
-        return {f"{name} {key.strip()}": text.strip() for key, _, text in lines}
-    return {} if value is None else {name: str(value)}

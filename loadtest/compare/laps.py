@@ -7,16 +7,21 @@ nothing with it. Knows the command line of `loadtest run` and its results; no st
 
 from __future__ import annotations
 
+import hashlib
+import json
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from loadtest.broker.child_process import bound_command
 from loadtest.broker.endpoint import ENVIRONMENT_NAMES
+from loadtest.broker.node_config import told_environment
 from loadtest.broker.private_cluster import PrivateCluster
 from loadtest.errors import ResultsError, UsageError
 from loadtest.report.read import read_result
@@ -24,6 +29,7 @@ from loadtest.result.comparison import LapPart, MetricPart
 from loadtest.result.evidence import evidence_of
 from loadtest.result.figures import DocumentFigures, NoFigureError
 from loadtest.result.thresholds import figure_of
+from loadtest.scenario.node_environment import VARIABLE as NODE_ENVIRONMENT
 from loadtest.scenario.threshold import parse_figure
 
 if TYPE_CHECKING:
@@ -47,6 +53,25 @@ _USABLE: Final = frozenset({0, 1})
 _MANAGEMENT: Final = "LOADTEST_MANAGEMENT_URL"
 
 
+def with_config_file(variant: Variant, folder: Path) -> Variant:
+    """Return a variant whose settings are a file below *folder*; those with the same settings share one."""
+    if not variant.settings:
+        return variant
+    text = "".join(f"{line}\n" for line in variant.settings)
+    inner = folder / hashlib.sha256(text.encode()).hexdigest()[:12]
+    inner.mkdir(mode=0o700, exist_ok=True)
+    config = inner / "rabbitmq.conf"
+    config.touch(mode=0o600)
+    config.write_text(text, encoding="utf-8")
+    return replace(variant, config=config, settings=())
+
+
+def _told_to_nodes(variant: Variant, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what says in the environment of this tool what the nodes of a variant are told in theirs."""
+    told = {**told_environment(environ), **dict(variant.env)}
+    return {NODE_ENVIRONMENT: json.dumps(told)} if told else {}
+
+
 class Brokers:
     """
     The private brokers of a comparison, one for each that variants ask for, up until it is over.
@@ -64,15 +89,19 @@ class Brokers:
         """Start those that *variants* need and that are not up yet."""
         for variant in variants:
             if not variant.brokers and variant.broker not in self._private:
+                said_of = f"{variant.name}: " if len(variants) > 1 else ""
                 cluster = PrivateCluster.start(
                     nodes=variant.nodes or 1,
                     config=variant.config,
                     server=variant.server,
-                    environ=self._environ,
-                    progress=self._say,
+                    environ={**self._environ, **_told_to_nodes(variant, self._environ)},
+                    progress=partial(self._say_of, said_of),
                 )
                 self._opened.callback(cluster.stop)
                 self._private[variant.broker] = cluster
+
+    def _say_of(self, said_of: str, text: str) -> None:
+        self._say(f"{said_of}{text}")
 
     def environ(self, variant: Variant) -> dict[str, str]:
         """Return what the environment tells a lap of *variant* of its private broker; nothing if it has none."""
@@ -157,7 +186,9 @@ class LapRunner:
     def _env(self, variant: Variant) -> dict[str, str]:
         kept = {name: value for name, value in self._environ.items() if name not in {*ENVIRONMENT_NAMES, _MANAGEMENT}}
         if not variant.brokers:
-            return kept | (self._brokers.environ(variant) if self._brokers is not None else {})
+            if self._brokers is not None:
+                return kept | self._brokers.environ(variant)
+            return kept | _told_to_nodes(variant, self._environ)
         if _MANAGEMENT in self._environ and variant.brokers == brokers_of(self._environ):
             kept[_MANAGEMENT] = self._environ[_MANAGEMENT]
         return kept | {ENVIRONMENT_NAMES[0]: ",".join(variant.brokers)}

@@ -1,7 +1,7 @@
 """
 What is compared: variants of a scenario, or of the broker that it runs on, each a difference that has a name.
 
-Read from options of the command line; knows no processes.
+Read from options of the command line, or from a scenario's `compare`; knows no processes.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from loadtest.errors import UsageError
+from loadtest.scenario.compare_block import MOST_VARIANTS, VARIANT_PATTERN, CompareBlock, VariantEntry
+from loadtest.scenario.dump import flow_text
+from loadtest.scenario.node_environment import variable_fault
 
-NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,63}")
-MOST_VARIANTS: Final = 12
+NAME: Final = re.compile(VARIANT_PATTERN)
 _NAMED: Final = "a name and a value, such as a=VALUE"
 _QUOTES: Final = "\"'"
 
@@ -30,6 +32,8 @@ class Variant:
         overrides: As of `--set`, after those that all variants have.
         brokers: URLs of its nodes; none: a private broker.
         config, nodes, server: Of the private broker.
+        settings: Lines of its rabbitmq.conf, in the place of a file.
+        env: Variables of the environment of its nodes, each once.
     """
 
     name: str
@@ -38,11 +42,13 @@ class Variant:
     config: Path | None = None
     nodes: int | None = None
     server: Path | None = None
+    settings: tuple[str, ...] = ()
+    env: tuple[tuple[str, str], ...] = ()
 
     @property
     def broker(self) -> tuple[object, ...]:
         """What makes its broker another one than that of a variant that differs here."""
-        return self.brokers, self.config, self.nodes, self.server
+        return self.brokers, self.config, self.nodes, self.server, self.settings, tuple(sorted(self.env))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +61,14 @@ class Asked:
     configs: Sequence[str] = ()
     nodes: Sequence[str] = ()
     servers: Sequence[str] = ()
+    envs: Sequence[str] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no option names a variant."""
+        return not (
+            self.vary or self.variants or self.brokers or self.configs or self.nodes or self.servers or self.envs
+        )
 
 
 def parse_variants(asked: Asked) -> tuple[Variant, ...]:
@@ -72,8 +86,8 @@ def parse_variants(asked: Asked) -> tuple[Variant, ...]:
     _check_names(variants)
     if len(variants) < 2:  # noqa: PLR2004  # a comparison is of two
         raise UsageError(
-            "nothing to compare: name two variants or more, by --vary PATH=V1,V2 or by --variant, --broker, --config, "
-            "--nodes or --server with a name each (a=…)"
+            "nothing to compare: name two variants or more, by --vary PATH=V1,V2, by --variant, --broker, --config, "
+            "--env, --nodes or --server with a name each (a=…), or by compare.variants in the scenario's file"
         )
     if len(variants) > MOST_VARIANTS:
         raise UsageError(f"{len(variants)} variants; allowed {MOST_VARIANTS}, as each is run in every round")
@@ -86,9 +100,9 @@ def _check_names(variants: Sequence[Variant]) -> None:
     if twice:
         raise UsageError(f"two variants would be called {twice[0]!r}; give them names: --variant NAME=PATH=V")
     for variant in variants:
-        if variant.brokers and (variant.config or variant.nodes or variant.server):
+        if variant.brokers and any(variant.broker[1:]):
             raise UsageError(
-                f"{variant.name}: --config, --nodes and --server are for a private broker, not for --broker"
+                f"{variant.name}: --config, --env, --nodes and --server are for a private broker, not for --broker"
             )
 
 
@@ -99,6 +113,7 @@ def _named(asked: Asked) -> Iterable[Variant]:
         "--config": (asked.configs, _set_config),
         "--nodes": (asked.nodes, _set_nodes),
         "--server": (asked.servers, _set_server),
+        "--env": (asked.envs, _set_env),
     }
     found: dict[str, Variant] = {}
     for option, (texts, put) in options.items():
@@ -137,6 +152,38 @@ def _set_server(variant: Variant, value: str) -> Variant:
     if not path.exists():
         raise UsageError(f"--server {variant.name}: there is no {value}")
     return replace(variant, server=path.absolute())
+
+
+def _set_env(variant: Variant, value: str) -> Variant:
+    name, sign, text = value.partition("=")
+    if not sign:
+        raise UsageError(f"--env {variant.name}: found no value; allowed NAME=VAR=VALUE, such as a=ERL_FLAGS=+S 1:1")
+    fault = variable_fault(name, text)
+    if fault is not None:
+        raise UsageError(f"--env {variant.name}: found {fault[0]}; allowed {fault[1]}")
+    if name in dict(variant.env):
+        raise UsageError(f"--env {variant.name}: {name} is told twice")
+    return replace(variant, env=(*variant.env, (name, text)))
+
+
+def variants_of(block: CompareBlock, folder: Path) -> tuple[Variant, ...]:
+    """Return the variants of a `compare`, in their order; paths of files are from *folder*, the scenario's."""
+    return tuple(_of_entry(name, entry, folder) for name, entry in block.variants.items())
+
+
+def _of_entry(name: str, entry: VariantEntry, folder: Path) -> Variant:
+    is_file = isinstance(entry.config, str)
+    settings = {} if entry.config is None or isinstance(entry.config, str) else entry.config
+    return Variant(
+        name=name,
+        overrides=tuple(f"{path}={flow_text(value)}" for path, value in entry.overrides.items()),
+        brokers=entry.brokers,
+        config=(folder / str(entry.config)).absolute() if is_file else None,
+        nodes=entry.nodes,
+        server=(folder / entry.server).absolute() if entry.server is not None else None,
+        settings=tuple(f"{key} = {value}" for key, value in settings.items()),
+        env=tuple(entry.env.items()),
+    )
 
 
 def _product(vary: Sequence[str]) -> Iterable[Variant]:

@@ -14,7 +14,7 @@ from rich.text import Text
 from loadtest.errors import EXIT_FAILED, EXIT_PASSED
 from loadtest.report.page import Cell, Column, Page, Row
 from loadtest.report.terminal import print_page
-from loadtest.result.comparison import WARM_UP, CompareResult, FindingPart, Word, change_text, signed
+from loadtest.result.comparison import WARM_UP, CompareResult, FindingPart, VariantPart, Word, change_text, signed
 from loadtest.result.thresholds import quantity_text
 from loadtest.result.units import NOTHING, share_text
 
@@ -81,8 +81,18 @@ def what_text(result: CompareResult) -> str:
 
 def _variant_text(result: CompareResult, name: str) -> str:
     variant = next(each for each in result.variants if each.name == name)
-    differs = "; ".join(f"{path}: {after}, not {before}" for path, (before, after) in variant.differs.items())
-    return "; ".join(text for text in (", ".join(variant.overrides), variant.broker, differs) if text)
+    differs = [_differs_text(path, *values) for path, values in variant.differs.items() if not _is_told(variant, path)]
+    return "; ".join(text for text in (", ".join(variant.overrides), variant.broker, *differs) if text)
+
+
+def _is_told(variant: VariantPart, path: str) -> bool:
+    """Return whether a setting or a variable of a broker stands among the words on it already."""
+    name, after = path.partition(" ")[2], variant.differs[path][1]
+    return bool(name) and any(f"{name}{sign}{after}" in variant.broker for sign in (" = ", "="))
+
+
+def _differs_text(path: str, before: str, after: str) -> str:
+    return f"{path}: {after}, {before} in the baseline"
 
 
 def _others(result: CompareResult) -> list[str]:

@@ -29,6 +29,19 @@ def dump_scenario(scenario: Scenario) -> str:
     return "\n".join(_mapping(_pruned(values), 0)) + "\n"
 
 
+def flow_text(value: Any) -> str:
+    """Return a plain value of YAML on one line, as it stands: it loads as the same value, variables and all."""
+    if isinstance(value, str):
+        return _text(value)
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_text(key)}: {flow_text(item)}" for key, item in value.items()) + "}"
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(flow_text(item) for item in value) + "]"
+    if isinstance(value, float) and value - value != 0:  # infinite, or not a number
+        return {"inf": ".inf", "-inf": "-.inf"}.get(str(value), ".nan")
+    return _scalar(value)
+
+
 def _without_empty(part: Any) -> Any:
     """Leave out the empty mappings and lists of a part of the grammar: they say what their absence says."""
     return {key: value for key, value in part.items() if value not in _EMPTY} if isinstance(part, dict) else part

@@ -29,16 +29,18 @@ _LONGEST_FOUND: Final = 60
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Something wrong at `path`; `meant` is the near miss, where there is one."""
+    """Something wrong at `path`, of the variant `of` where there is one; `meant` is the near miss."""
 
     path: Path
     found: str
     allowed: str
     meant: str | None = None
+    of: str = ""
 
     def line(self, place: str) -> str:
         """Return the fault as the user reads it, where `place` is `FILE:LINE`."""
-        return f"{place}: {path_text(self.path)}: {self.words}"
+        where = f"{self.of}: {path_text(self.path)}" if self.of else path_text(self.path)
+        return f"{place}: {where}: {self.words}"
 
     @property
     def words(self) -> str:

@@ -15,10 +15,11 @@ from typing import Any, Final
 
 from loadtest.errors import ScenarioError
 from loadtest.scenario.catalogue import find_scenario
+from loadtest.scenario.check_compare import PlacedFaults, metric_faults, variant_faults
 from loadtest.scenario.check_groups import end_faults, group_faults
 from loadtest.scenario.check_thresholds import threshold_faults
 from loadtest.scenario.check_topology import topology_faults
-from loadtest.scenario.document import MAX_CHARACTERS, Place, read_document
+from loadtest.scenario.document import MAX_CHARACTERS, Document, Place, read_document
 from loadtest.scenario.dump import dump_scenario
 from loadtest.scenario.fault import Fault, shown
 from loadtest.scenario.model import Scenario
@@ -58,6 +59,7 @@ def load_scenario(
     thresholds: Sequence[str] = (),
     text: str | None = None,
     reads_files: bool = True,
+    checks_variants: bool = False,
 ) -> LoadedScenario:
     """
     Return the scenario of a file, or of the catalogue.
@@ -69,6 +71,7 @@ def load_scenario(
         thresholds: As given to `--threshold`, besides those of the scenario.
         text: The YAML, where it has been read already.
         reads_files: False leaves body files as they are named, unread: of a scenario whose run is over.
+        checks_variants: Whether what `compare` makes of the scenario has to be valid, too.
 
     Raises:
         ScenarioError: With every fault, one a line.
@@ -76,7 +79,13 @@ def load_scenario(
     path = FilePath(source) if text is not None else find_scenario(source)
     content = _read(path) if text is None else text
     label = path.name if text is None and str(path) != str(source) else str(source)
-    scenario = _parse(content, label, path.parent if reads_files else None, overrides, thresholds)
+    document, faults = _read_values(content, label, overrides, thresholds)
+    folder = path.parent if reads_files else None
+    scenario, found = _check(document, folder)
+    if checks_variants:
+        found += variant_faults(document, lambda variant: _check(variant, folder)[1], found, folder)
+    if scenario is None or faults or found:
+        raise _error([*faults, *found])
     resolved = dump_scenario(scenario)
     digest = hashlib.sha256(resolved.encode()).hexdigest()
     return LoadedScenario(scenario, resolved, str(source), tuple(overrides), digest, path.parent)
@@ -99,27 +108,31 @@ def _read(path: FilePath) -> str:
         ) from error
 
 
-def _parse(
-    content: str, label: str, folder: FilePath | None, overrides: Sequence[str], thresholds: Sequence[str]
-) -> Scenario:
+def _read_values(
+    content: str, label: str, overrides: Sequence[str], thresholds: Sequence[str]
+) -> tuple[Document, PlacedFaults]:
+    """Return a document whose value is a mapping, with what is put in from outside, and what could not be."""
     document = read_document(content, label)
     faults = list(document.faults)
     if document.value is None and faults:
         raise _error(faults)
     faults += apply_overrides(document, overrides)
     faults += add_thresholds(document, thresholds)
-    values = {} if document.value is None else document.value
-    if not isinstance(values, dict):
-        raise _error(
-            [*faults, (document.place(()), Fault((), shown(values), "a mapping: name, topology, publishers, …"))]
-        )
+    if document.value is None:
+        document.value = {}
+    if not isinstance(document.value, dict):
+        allowed = "a mapping: name, topology, publishers, …"
+        raise _error([*faults, (document.place(()), Fault((), shown(document.value), allowed))])
+    return document, faults
+
+
+def _check(document: Document, folder: FilePath | None) -> tuple[Scenario | None, PlacedFaults]:
+    """Return the scenario of a document, which stays as it is, as far as there is one, and what is wrong with it."""
+    values = dict(document.value)
     substitution = Substitution(values.pop("variables", None))
     values = substitution.resolve(values)
     scenario, found = _validate(values, folder, substitution.faults)
-    faults += [(document.place(fault.path), fault) for fault in (*substitution.faults, *found)]
-    if scenario is None or faults:
-        raise _error(faults)
-    return scenario
+    return scenario, [(document.place(fault.path), fault) for fault in (*substitution.faults, *found)]
 
 
 def _validate(
@@ -143,6 +156,7 @@ def _validate(
         *topology_faults(scenario.topology, names),
         *group_faults(scenario, names),
         *threshold_faults(scenario, names),
+        *metric_faults(scenario, names),
     ]
     if not faults and not known:
         crossed += end_faults(scenario)

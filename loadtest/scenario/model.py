@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
+from loadtest.scenario.compare_block import CompareBlock
 from loadtest.scenario.fault import fault_error, shown
 from loadtest.scenario.faults import BrokerFault
 from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Group, PublisherGroup
@@ -61,7 +62,11 @@ class Run(Part):
 
 
 class Scenario(Part):
-    """A whole scenario, valid in each part. Group names are unique over publishers, consumers and getters."""
+    """
+    A whole scenario, valid in each part. Group names are unique over publishers, consumers and getters.
+
+    `compare` is no part of what is run: it is neither written out nor in the scenario's hash.
+    """
 
     name: Annotated[str, PlainValidator(_name)] = Field(description="a name of at most 64 letters, digits, ., _ and -")
     description: Text = ""
@@ -72,6 +77,9 @@ class Scenario(Part):
     run: Run = Field(default_factory=Run)
     faults: Annotated[tuple[BrokerFault, ...], as_tuple] = ()
     thresholds: Annotated[tuple[AnyThreshold, ...], as_tuple] = ()
+    compare: CompareBlock | None = Field(
+        None, exclude=True, description="what `loadtest compare` compares; a run takes nothing from it"
+    )
 
     @property
     def groups(self) -> dict[str, Group]:

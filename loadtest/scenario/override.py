@@ -70,6 +70,18 @@ def add_thresholds(document: Document, texts: Sequence[str]) -> list[tuple[Place
     return faults
 
 
+def put_override(document: Document, path: str, value: Any, place: Place) -> list[tuple[Place, Fault]]:
+    """Put a value into a document at a path as `--set` has it; return what keeps it from that, at *place*."""
+    steps = _parse_path(path.strip())
+    if steps is None:
+        return [(place, Fault((), shown(path), "a path, such as run.duration"))]
+    try:
+        _place(document, _whole(document, steps), value, place)
+    except _RefusedError as refused:
+        return [(place, fault) for fault in refused.faults]
+    return []
+
+
 class _RefusedError(Exception):
     def __init__(self, *faults: Fault) -> None:
         super().__init__(faults)
@@ -81,17 +93,26 @@ def _apply(document: Document, text: str, place: Place) -> None:
     path = _parse_path(raw_path) if equals else None
     if path is None:
         raise _RefusedError(Fault((), shown(text), _ALLOWED))
+    path = _whole(document, path)
+    new = read_document(raw_value, SET)
+    if new.faults:
+        raise _RefusedError(*(Fault((*path, *fault.path), fault.found, fault.allowed) for _, fault in new.faults))
+    _place(document, path, new.value, place)
+
+
+def _whole(document: Document, path: Path) -> Path:
+    """Return the one path that a path, or the end of one, means."""
     whole = whole_paths(document.value, path)
     if len(whole) > 1:
         meant = listed(path_text(each) for each in whole)
         raise _RefusedError(Fault(path, f"{len(whole)} places that end so", f"one of them by its whole path: {meant}"))
-    path = whole[0]
-    new = read_document(raw_value, SET)
-    if new.faults:
-        raise _RefusedError(*(Fault((*path, *fault.path), fault.found, fault.allowed) for _, fault in new.faults))
+    return whole[0]
+
+
+def _place(document: Document, path: Path, value: Any, place: Place) -> None:
     if document.value is None:
         document.value = {}
-    _put(document.value, path, new.value)
+    _put(document.value, path, value)
     for known in [known for known in document.places if known[: len(path)] == path]:
         del document.places[known]
     document.places[path] = place

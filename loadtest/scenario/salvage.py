@@ -112,6 +112,8 @@ def _follows(fault: Fault, unknown: Fault) -> bool:
 
 
 def _part(path: Path) -> Path:
+    if path[:1] == ("compare",):
+        return path[: 3 if path[1:2] == ("variants",) else 2]
     if path[:1] == ("topology",):
         return path[: 3 if path[1:2] in (("exchanges",), ("queues",), ("bindings",)) else 2]
     return path[:2]

@@ -40,6 +40,8 @@ class Substitution:
 
     def resolve(self, value: Any, path: Path = ()) -> Any:
         """Return a value with every variable in it replaced."""
+        if _is_put_in_later(path):
+            return value
         if isinstance(value, dict):
             return {key: self.resolve(item, (*path, key)) for key, item in value.items()}
         if isinstance(value, list):
@@ -82,3 +84,8 @@ class Substitution:
         if self._left < 0:
             self.faults.append(Fault(path, f"variables that add more than {MAX_CHARACTERS} characters", "fewer"))
         return self._left >= 0
+
+
+def _is_put_in_later(path: Path) -> bool:
+    """Return whether a path is of what a variant sets: variables are put into that when it has its place."""
+    return len(path) == 4 and path[:2] == ("compare", "variants") and path[3] == "set"  # noqa: PLR2004

@@ -23,6 +23,7 @@ from loadtest.broker.listening import foreign_listeners, listening_addresses
 from loadtest.broker.management import find_management
 from loadtest.broker.marked_process import find_marked
 from loadtest.broker.private_node import PrivateNode
+from loadtest.broker.rabbitmqctl import evaluate
 from loadtest.broker.reach import probe
 from loadtest.broker.run_folder import MARKER
 from loadtest.errors import BrokerError, UsageError
@@ -51,8 +52,25 @@ def node(rabbitmq_server: Path, tmp_path_factory: pytest.TempPathFactory, said: 
     config = tmp_path_factory.mktemp("config") / "my.conf"
     config.write_text(CONFIG)
     plugins = ["rabbitmq_management", "rabbitmq_stream", "rabbitmq_mqtt"]
-    with PrivateNode.start(config=config, plugins=plugins, server=rabbitmq_server, progress=said.append) as node:
+    environ = {**os.environ, "LOADTEST_NODE_ENV": '{"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1", "OF_ANN": "1"}'}
+    with PrivateNode.start(
+        config=config, plugins=plugins, server=rabbitmq_server, environ=environ, progress=said.append
+    ) as node:
         yield node
+
+
+def test_what_it_is_told_reaches_its_process_only(node: PrivateNode) -> None:
+    """Erlang has as many schedulers as it is told to have; neither its port mapper nor its tools know of it."""
+    known = {
+        Path(f"/proc/{pid}/comm").read_text().strip(): b"OF_ANN=1" in Path(f"/proc/{pid}/environ").read_bytes()
+        for pid in find_marked(MARKER, str(node.folder))
+    }
+
+    assert evaluate(node.server, "erlang:system_info(schedulers_online).") == "1"
+    assert known["beam.smp"]
+    assert not known["epmd"]
+    assert "OF_ANN" not in node.server.environ
+    assert node.environment == {"RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1", "OF_ANN": "1"}
 
 
 def test_listens_on_loopback_only(node: PrivateNode) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.scenario import catalogue_folder
 from tests.e2e.processes import LOADTEST, Finished, Json, Processes, wait_until
 
 pytestmark = pytest.mark.e2e
 
-TYPES = "topology.queues.Queue111112.type=classic,quorum"
 SHORT = ("--set", "publishers.flood.messages=200", "--set", 'thresholds=["lost == 0"]')
 FEW = ("--metric", "flood.confirmed_rate", "--metric", "drain.get.p50")
 
@@ -28,14 +28,27 @@ def document(run: Finished) -> Json:
     return found
 
 
-def test_interrupted_and_gone_on_with(processes: Processes, vhost_url: str) -> None:
-    """
-    Two types of a queue, on the broker that is named: a table, a summary, a folder for each lap.
+FLOOD = (catalogue_folder() / "flood-1000-direct.yaml").read_text(encoding="utf-8")
+BLOCK = """
+compare:
+  variants:
+    classic:
+    quorum: {set: {topology.queues.Queue111112.type: quorum}}
+  rounds: 2
+  metrics: [flood.confirmed_rate, drain.get.p50]
+"""
 
-    Ctrl-C in the middle of a lap ends it with 130; `--resume` runs what is missing, to the verdict.
+
+@pytest.mark.timeout(300)
+def test_interrupted_and_gone_on_with(processes: Processes, vhost_url: str, tmp_path: Path) -> None:
+    """
+    Two types of a queue, as the scenario's file says, on the broker that is named: a table, a summary, a folder a lap.
+
+    Ctrl-C in the middle of a lap ends it with 130; `--resume`, typed elsewhere, runs what is missing, to the verdict.
     """
     broker = {"LOADTEST_BROKER": vhost_url}
-    running = processes.start(compare("flood-1000-direct", "--vary", TYPES, "--rounds", "2", *SHORT, *FEW), **broker)
+    (processes.folder / "flood.yaml").write_text(FLOOD + BLOCK, encoding="utf-8")
+    running = processes.start(compare("flood.yaml", *SHORT), **broker)
     wait_until(lambda: "round 1 of 2: quorum" in running.stderr, 40.0, "the first round")
     running.send(signal.SIGINT)
     interrupted = running.wait(20.0)
@@ -47,7 +60,7 @@ def test_interrupted_and_gone_on_with(processes: Processes, vhost_url: str) -> N
     assert before["complete"] is False
     assert 3 <= len(before["laps"]) < 10
 
-    resumed = processes.run(compare("--resume", str(folder)), **broker)
+    resumed = processes.start(["env", "-C", str(tmp_path), *compare("--resume", str(folder))], **broker).wait(120.0)
     after = document(resumed)
 
     assert resumed.exit_code == after["exit_code"] == 5, resumed.printed
@@ -66,7 +79,7 @@ def test_interrupted_and_gone_on_with(processes: Processes, vhost_url: str) -> N
     assert worse.exit_code == 1, worse.printed
     # As lines may be broken anywhere.
     assert "FAILED (exit code 1): drain.get.p50 of quorum came out worse" in " ".join(worse.stdout.split())
-    assert (folder / "summary.md").read_text().startswith("# flood-1000-direct, compared")
+    assert (folder / "summary.md").read_text().startswith("# flood.yaml, compared")
 
 
 def assert_whole(found: Json, folder: Path) -> None:
@@ -106,6 +119,7 @@ def test_configs_of_private_brokers(processes: Processes, rabbitmq_server: Path,
     (tmp_path / "a.conf").write_text("heartbeat = 60\n")
     (tmp_path / "b.conf").write_text("heartbeat = 30\nframe_max = 65536\n")
     configs = [word for name in "ab" for word in ("--config", f"{name}={tmp_path / name}.conf")]
+    configs += ["--env", "b=RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS=+S 1:1", "--env", "b=MY_TOKEN=hunter2"]
     running = processes.start(compare("flood-1000-direct", *configs, "--rounds", "2", *SHORT, *FEW))
     wait_until(lambda: "round 1 of 2" in running.stderr, 50.0, "the first round")
     running.send(signal.SIGTERM)
@@ -117,9 +131,12 @@ def test_configs_of_private_brokers(processes: Processes, rabbitmq_server: Path,
     assert found["variants"][1]["differs"] == {
         "config heartbeat": ["60", "30"],
         "config frame_max": ["not set", "65536"],
+        "environment MY_TOKEN": ["not set", "***"],
+        "environment RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ["not set", "+S 1:1"],
     }
     assert "config b.conf" in found["variants"][1]["broker"]
     assert str(tmp_path) not in (run.results_folder / "compare.json").read_text()
+    assert all("hunter2" not in path.read_text() for path in run.results_folder.rglob("*") if path.is_file())
 
 
 def test_a_broker_that_is_not_there(processes: Processes, free_port: int) -> None:

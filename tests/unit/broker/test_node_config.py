@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from loadtest.broker import node_config
 from loadtest.broker.ports import PortBlock
 from loadtest.errors import UsageError
+from loadtest.scenario.node_environment import shown_environment, variable_fault
 
 
 class FakeReservation:
@@ -18,6 +20,7 @@ class FakeReservation:
         """Do nothing."""
 
 
+ARGUMENTS = "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS"
 PORTS = PortBlock(25_000, FakeReservation())  # type: ignore[arg-type]
 
 
@@ -138,3 +141,55 @@ def test_nobody_elses_cluster_is_joined() -> None:
 
     assert kept == "# cluster_formation.classic_config.nodes.1 = rabbit@prod\nheartbeat = 9\n"
     assert left_out == ["cluster_formation.classic_config.nodes.1 = rabbit@prod"]
+
+
+def test_what_a_node_is_told() -> None:
+    """Its own arguments of Erlang stay, and come first; its tools are not told."""
+    environ = {"LOADTEST_NODE_ENV": json.dumps({ARGUMENTS: "+S 1:1", "MALLOC_ARENA_MAX": "1"})}
+    told = node_config.told_environment(environ)
+    own = node_config.node_environment(Path("/run/node"), "n1", PORTS, PORTS.epmd, environ)
+    rendered = node_config.server_environment(own, told)
+
+    assert rendered == own | {ARGUMENTS: f"{own[ARGUMENTS]} +S 1:1", "MALLOC_ARENA_MAX": "1"}
+    assert not {"LOADTEST_NODE_ENV", "MALLOC_ARENA_MAX"} & own.keys()
+    assert node_config.told_environment({}) == {}
+
+
+def test_what_a_node_sets_itself_is_refused() -> None:
+    """All of it, but the arguments that are added to."""
+    own = node_config.node_environment(Path("/run/node"), "n1", PORTS, PORTS.epmd, {})
+
+    assert {name for name, value in own.items() if variable_fault(name, value) is None} == {ARGUMENTS}
+
+
+@pytest.mark.parametrize(
+    "text, told",
+    [
+        pytest.param("+S 1:1", "LOADTEST_NODE_ENV: allowed a JSON object of texts", id="no JSON"),
+        pytest.param('["a"]', "LOADTEST_NODE_ENV: allowed a JSON object of texts", id="a list"),
+        pytest.param('{"a": 1}', "LOADTEST_NODE_ENV: allowed a JSON object of texts", id="a number"),
+        pytest.param('{"RABBITMQ_NODE_PORT": "1"}', "RABBITMQ_NODE_PORT, which a private node sets", id="a port"),
+        pytest.param('{"ERL_FLAGS": "-sname x"}', "-sname in ERL_FLAGS, which a private node sets", id="a name"),
+        pytest.param('{"A=B": "x"}', "the name 'A=B'; allowed letters", id="no name"),
+        pytest.param('{"A": "x\\ny"}', "a value of A with a line's end", id="two lines"),
+    ],
+)
+def test_what_a_node_cannot_be_told(text: str, told: str) -> None:
+    """Each in a sentence."""
+    with pytest.raises(UsageError) as error:
+        node_config.told_environment({"LOADTEST_NODE_ENV": text})
+
+    assert told in str(error.value)
+
+
+def test_secrets_of_a_nodes_environment() -> None:
+    """Values whose names, or that themselves, tell a secret are not for results."""
+    assert shown_environment(
+        {"RABBITMQ_DEFAULT_PASS": "x", "MY_TOKEN": "x", "API_KEY": "x", "URL": "amqp://ann:x@h", "ERL_FLAGS": "+S 1:1"}
+    ) == {
+        "RABBITMQ_DEFAULT_PASS": "***",
+        "MY_TOKEN": "***",
+        "API_KEY": "***",
+        "URL": "amqp://ann:***@h",
+        "ERL_FLAGS": "+S 1:1",
+    }

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from loadtest.compare import comparing
-from loadtest.compare.comparing import REQUEST, CompareRequest, Comparison
+from loadtest.compare.comparing import Comparison
 from loadtest.compare.laps import brokers_of
+from loadtest.compare.request import REQUEST, CompareRequest
 from loadtest.compare.schedule import Lap
 from loadtest.compare.variants import Variant
 from loadtest.errors import BrokerError, UsageError

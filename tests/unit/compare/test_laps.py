@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any, Final
 import pytest
 
 from loadtest.compare import laps
-from loadtest.compare.laps import Brokers, LapRunner, default_metrics, lap_part, value_of
+from loadtest.compare.laps import Brokers, LapRunner, default_metrics, lap_part, value_of, with_config_file
 from loadtest.compare.schedule import Lap
 from loadtest.compare.variants import Variant
 from loadtest.report.read import read_result
@@ -121,6 +122,29 @@ def test_options_of_private_brokers(tmp_path: Path) -> None:
 
     assert shared[4:] == ["x", "--results", str(tmp_path), "--set", "a=1", "--set", "b=2"]
     assert fresh == [*shared, "--config", "own.conf", "--nodes", "3"]
+
+
+def test_what_nodes_are_told(tmp_path: Path) -> None:
+    """Each lap with a node of its own is told to tell it; where nodes are shared they have been told already."""
+    variant = Variant("a", env=(("ERL_FLAGS", "+S 1:1"),))
+    environ = {"LOADTEST_NODE_ENV": '{"ERL_FLAGS": "+S 2:2", "A": "1"}'}
+    fresh = LapRunner("x", (), tmp_path, None, environ)._env(variant)
+
+    assert json.loads(fresh["LOADTEST_NODE_ENV"]) == {"ERL_FLAGS": "+S 1:1", "A": "1"}
+    assert LapRunner("x", (), tmp_path, None, {})._env(Variant("b")) == {}
+
+
+def test_settings_become_a_file(tmp_path: Path) -> None:
+    """Which nobody else can read; variants with the same settings share it, and so their broker."""
+    placed = [with_config_file(Variant(name, settings=("default_pass = x", "a = 1")), tmp_path) for name in "ab"]
+    config = placed[0].config
+
+    assert config is not None
+    assert config.read_text() == "default_pass = x\na = 1\n"
+    assert config.stat().st_mode & 0o077 == 0
+    assert config.suffix == ".conf"
+    assert placed[0].broker == placed[1].broker
+    assert with_config_file(Variant("c"), tmp_path) == Variant("c")
 
 
 # Stands for a lap, and for the person who types Ctrl-C while it runs.

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.compare.variants import MOST_VARIANTS, Asked, Variant, parse_variants
+from loadtest.compare.variants import Asked, Variant, parse_variants, variants_of
 from loadtest.errors import UsageError
+from loadtest.scenario.compare_block import MOST_VARIANTS, CompareBlock
 
 TYPES = "topology.queues.q.type"
 
@@ -44,13 +47,14 @@ def test_named_options_meet_in_a_variant(tmp_path: Path) -> None:
             variants=["b=run.duration=1s,publishers.in.users=2", "a="],
             configs=[f"a={config}"],
             nodes=["a=3"],
+            envs=["a=ERL_FLAGS=+S 1:1", "a=EMPTY="],
             brokers=["b=amqp://x.example", "b=amqp://y.example"],
         )
     )
 
     assert found == (
         Variant("b", ("run.duration=1s", "publishers.in.users=2"), ("amqp://x.example", "amqp://y.example")),
-        Variant("a", config=config, nodes=3),
+        Variant("a", config=config, nodes=3, env=(("ERL_FLAGS", "+S 1:1"), ("EMPTY", ""))),
     )
     assert found[1].broker != found[0].broker
 
@@ -91,8 +95,13 @@ def test_overrides_are_split_at_commas(text: str, parts: tuple[str, ...]) -> Non
         pytest.param(Asked(brokers=["a"]), "--broker: found 'a'", id="no URL"),
         pytest.param(Asked(configs=["a=missing.conf"]), "--config a: there is no file missing.conf", id="no file"),
         pytest.param(Asked(servers=["a=missing"]), "--server a: there is no missing", id="no installation"),
+        pytest.param(Asked(envs=["a=ERL_FLAGS"]), "--env a: found no value", id="no value of a variable"),
+        pytest.param(Asked(envs=["a=HOME=/"]), "--env a: found HOME, which a private node sets itself", id="its own"),
+        pytest.param(Asked(envs=["a=A=1", "a=A=2"]), "--env a: A is told twice", id="a variable twice"),
         pytest.param(Asked(nodes=["a=2"]), "--nodes a: found '2'; allowed 1, 3 or 5", id="two nodes"),
-        pytest.param(Asked(nodes=["a=3", "b=1"], brokers=["a=amqp://x.example"]), "a: --config, --nodes", id="whose?"),
+        pytest.param(
+            Asked(nodes=["a=3", "b=1"], brokers=["a=amqp://x.example"]), "a: --config, --env, --nodes", id="whose?"
+        ),
         pytest.param(
             Asked(vary=["x=" + ",".join(map(str, range(MOST_VARIANTS + 1)))]), f"allowed {MOST_VARIANTS}", id="too many"
         ),
@@ -104,6 +113,39 @@ def test_faults(asked: Asked, told: str) -> None:
         parse_variants(asked)
 
     assert told in str(error.value)
+
+
+def test_variants_of_a_file(tmp_path: Path) -> None:
+    """As the command line would name them; files are from the scenario's folder."""
+    entries = {
+        "plain": {},
+        "b": {
+            "set": {"topology.queues.q.type": "quorum", "publishers.in.body": {"text": "a, ${b}"}, "run.drain": None},
+            "config": {"heartbeat": 30},
+            "env": {"A": 1},
+        },
+        "c": {"config": "../own.conf", "server": "rabbit", "nodes": 3},
+        "d": {"broker": "amqp://x.example"},
+    }
+
+    assert variants_of(CompareBlock.model_validate({"variants": entries}), tmp_path) == (
+        Variant("plain"),
+        Variant(
+            "b",
+            ("topology.queues.q.type=quorum", 'publishers.in.body={text: "a, ${b}"}', "run.drain=null"),
+            settings=("heartbeat = 30",),
+            env=(("A", "1"),),
+        ),
+        Variant("c", config=tmp_path / "../own.conf", server=tmp_path / "rabbit", nodes=3),
+        Variant("d", brokers=("amqp://x.example",)),
+    )
+
+
+@pytest.mark.parametrize("difference", [{"settings": ("a = 1",)}, {"env": (("A", "1"),)}, {"nodes": 3}])
+def test_what_makes_another_broker(difference: dict[str, Any]) -> None:
+    """Variants that are told something else do not share a node; the order of variables is none."""
+    assert replace(Variant("a"), **difference).broker != Variant("b").broker
+    assert Variant("a", env=(("A", "1"), ("B", "2"))).broker == Variant("b", env=(("B", "2"), ("A", "1"))).broker
 
 
 @given(st.lists(st.text(max_size=60), min_size=2, max_size=5, unique=True))

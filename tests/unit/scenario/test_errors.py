@@ -30,7 +30,7 @@ PUBLISHER_KEYS = (
     "after, arrival, body, client, confirm_window, exchange, in_doubt, mandatory, messages, on_outage, properties, "
     "rate, routing_key, stamp, start_at, users"
 )
-ROOT_KEYS = "consumers, description, faults, getters, name, publishers, run, thresholds, topology"
+ROOT_KEYS = "compare, consumers, description, faults, getters, name, publishers, run, thresholds, topology"
 LASTING = "kill-node, stop-node, pause-node, memory-alarm, disk-alarm, cut-network, slow-network"
 DURATION = "a time with its unit (ns, us, ms, s, m, h or d), such as 20ms"
 RATE = "a rate with its unit (/s, /m or /h), such as 2000/s"

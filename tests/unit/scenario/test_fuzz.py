@@ -95,6 +95,18 @@ thresholds:
   - shop.confirm.p99 < 1s
   - {check: shop.confirm.p99 < 1s, abort: true}
   - published_rate >= 99% of offered
+compare:
+  variants:
+    plain: {}
+    other: {set: {topology.queues.c.type: quorum, run.drain: null}, config: {a: 1}, env: {A: "+S 1:1"}, nodes: 3}
+    named: {broker: [amqp://x, amqp://y]}
+  baseline: other
+  rounds: 3
+  max_rounds: 5
+  until_decided: true
+  metrics: [shop.confirm.p99]
+  min_effect: 5%
+  fail_on: worse
 """
 TEXTS = [*(entry.path.read_text(encoding="utf-8") for entry in catalogue()), *[RICH] * 5]
 BASES = [read_document(text, "base").value for text in TEXTS]
@@ -209,11 +221,11 @@ def check(text: str, overrides: list[str], thresholds: list[str]) -> bool:
     """Return whether it is a scenario; fail unless it can be planned, or has faults with their places."""
     begin_s = time.process_time()
     try:
-        loaded = load_scenario("s.yaml", text=text, overrides=overrides, thresholds=thresholds)
+        loaded = load_scenario("s.yaml", text=text, overrides=overrides, thresholds=thresholds, checks_variants=True)
         scenario = loaded.scenario
         with pytest.raises(ValidationError, match="frozen"):
             scenario.name = "other"  # type: ignore[misc]
-        assert load_scenario("s.yaml", text=loaded.text).scenario == scenario
+        assert load_scenario("s.yaml", text=loaded.text).scenario == scenario.model_copy(update={"compare": None})
         build_plan(
             scenario, users=max(len(scenario.groups), min(200, sum(it.users for it in scenario.groups.values())))
         )

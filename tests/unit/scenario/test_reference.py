@@ -9,6 +9,7 @@ import pytest
 
 from loadtest.scenario import load_scenario
 from loadtest.scenario.body import Body, Sizes
+from loadtest.scenario.compare_block import CompareBlock, VariantEntry
 from loadtest.scenario.faults import BrokerFault
 from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Properties, PublisherGroup, Stage
 from loadtest.scenario.metric import GAUGES, LATENCIES, RATES, TOTALS
@@ -23,7 +24,7 @@ REFERENCE = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text(enco
 PARTS: tuple[type[Part], ...] = (
     Scenario, Topology, Exchange, Queue, Binding, PublisherGroup, ConsumerGroup, GetterGroup, Stage, Body, Sizes,
     Properties, Run, Zipf, ThresholdEntry, BrokerFault, Refused, ProcessingTimes, Exponential, Uniform, Normal,
-    Lognormal,
+    Lognormal, CompareBlock, VariantEntry,
 )  # fmt: skip
 
 

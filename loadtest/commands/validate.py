@@ -1,0 +1,49 @@
+"""
+`loadtest validate`: scenario files checked without a broker, with every fault of every file, and of each variant.
+
+Reads files and prints.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from loadtest.compare.variants import variants_of
+from loadtest.errors import LoadTestError, ScenarioError
+from loadtest.redaction import redacted
+from loadtest.scenario import build_plan, load_scenario
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def validate(files: Sequence[str]) -> int:
+    """Print what is wrong with each of *files*, or that it is valid; return the exit code."""
+    faults = []
+    for file in files:
+        try:
+            told = _check(file)
+        except LoadTestError as error:
+            faults.append(error)
+            typer.echo(redacted(str(error)), err=True)
+        else:
+            typer.echo(f"{file}: valid{told}")
+    return faults[0].exit_code if faults else 0
+
+
+def _check(file: str) -> str:
+    """Return what is to be told of a valid file besides; errors as `load_scenario` and `build_plan`."""
+    loaded = load_scenario(file, checks_variants=True)
+    build_plan(loaded.scenario, folder=loaded.folder)
+    block = loaded.scenario.compare
+    if block is None or not block.variants:
+        return ""
+    for variant in variants_of(block, loaded.folder):
+        try:
+            scenario = load_scenario(file, overrides=variant.overrides).scenario
+            build_plan(scenario, folder=loaded.folder)
+        except ScenarioError as error:
+            raise ScenarioError(f"{variant.name}: {error}") from None
+    return f", and compares {', '.join(block.variants)}"

@@ -1,0 +1,88 @@
+"""
+From the options of `loadtest compare` and a scenario's own `compare` to what is asked: options go first.
+
+Runs nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from loadtest.compare.request import DEFAULT_MIN_EFFECT, CompareRequest, file_of
+from loadtest.compare.variants import Asked, parse_variants, variants_of
+from loadtest.errors import UsageError
+from loadtest.scenario import load_scenario
+from loadtest.scenario.compare_block import DEFAULT_MAX_ROUNDS, DEFAULT_ROUNDS, CompareBlock, min_effect_of
+
+if TYPE_CHECKING:
+    from loadtest.compare.variants import Variant
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """
+    The options of the command line; None, or nothing, is one that was not given.
+
+    `min_effect_percent` is as it is typed.
+    """
+
+    scenario: str
+    variants: Asked = field(default_factory=Asked)
+    overrides: Sequence[str] = ()
+    baseline: str | None = None
+    rounds: int | None = None
+    max_rounds: int | None = None
+    until_decided: bool | None = None
+    metrics: Sequence[str] = ()
+    min_effect_percent: float | None = None
+    fail_on: str | None = None
+    restart: str | None = None
+
+
+def asked_for(options: Options, environ: Mapping[str, str]) -> CompareRequest:
+    """
+    Return what is asked, by options, and where they say nothing by the scenario's file.
+
+    Raises:
+        ScenarioError: If the file has faults; all of them, those of its variants too, if they are compared.
+        UsageError: If an option cannot be read, or nothing says what is to be compared.
+    """
+    if options.fail_on not in {None, "worse"} or options.restart not in {None, "each"}:
+        raise UsageError("--fail-on: allowed worse; --restart: allowed each")
+    from_file = options.variants.is_empty
+    loaded = load_scenario(options.scenario, overrides=options.overrides, checks_variants=from_file)
+    block = loaded.scenario.compare or CompareBlock()
+    in_file = variants_of(block, loaded.folder) if from_file else ()
+    variants = in_file or parse_variants(options.variants)
+    return CompareRequest(
+        scenario=options.scenario,
+        file=file_of(options.scenario),
+        variants=variants,
+        baseline=_baseline(options, block, variants),
+        rounds=options.rounds or block.rounds or DEFAULT_ROUNDS,
+        max_rounds=options.max_rounds or block.max_rounds or DEFAULT_MAX_ROUNDS,
+        until_decided=block.until_decided if options.until_decided is None else options.until_decided,
+        overrides=tuple(options.overrides),
+        metrics=tuple(options.metrics) or block.metrics,
+        min_effect=_min_effect(options, block),
+        fails_on_worse=(options.fail_on or block.fail_on) is not None,
+        restart=(options.restart or block.restart) is not None,
+        environ=environ,
+    )
+
+
+def _baseline(options: Options, block: CompareBlock, variants: Sequence[Variant]) -> str:
+    """Return the name of the baseline; the file's counts only among variants of that name."""
+    if options.baseline is not None:
+        return options.baseline
+    named = block.baseline
+    return named if named is not None and named in {each.name for each in variants} else variants[0].name
+
+
+def _min_effect(options: Options, block: CompareBlock) -> float:
+    if options.min_effect_percent is not None:
+        return options.min_effect_percent / 100
+    in_file = min_effect_of(block)
+    return DEFAULT_MIN_EFFECT if in_file is None else in_file
