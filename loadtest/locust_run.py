@@ -127,7 +127,8 @@ def check_command_line(options: argparse.Namespace) -> None:
     """
     try:
         if options.worker:
-            return  # it gets its scenario from the master
+            resolve_endpoints(options.broker, {})  # all else it gets from the master
+            return
         if options.autostart:
             raise UsageError("--autostart is not supported; press start on the page, or leave the page out: --headless")
         if options.headless:
@@ -203,6 +204,7 @@ class LocustRun:
         self._is_quitting = False  # and then the process
         self._master: MasterEnd | None = None
         self._worker: WorkerEnd | None = None
+        self._brokers: tuple[str, ...] = ()
         self._opened = ExitStack()  # what lives as long as the process
         self._export = Export(None, 0, self._progress.say)
         self._shift = ExitStack()  # what a worker closes when its part of a run is over
@@ -220,8 +222,7 @@ class LocustRun:
         logging.getLogger("locust.runners").setLevel(logging.ERROR)
         options: Any = environment.parsed_options
         if isinstance(environment.runner, WorkerRunner):
-            self._worker = WorkerEnd(environment.runner)
-            environment.user_classes = []  # Locust looks at them before the run that says which they are
+            self._await_orders(environment, environment.runner)
             return
         if isinstance(environment.runner, MasterRunner):
             self._master = MasterEnd(environment.runner)
@@ -246,6 +247,13 @@ class LocustRun:
         interrupt_main_greenlet()  # not before: what a preparation needs would take its place, and keep it
         # Ours: it bounds the publishing, and the drain comes after it. Locust's would cut the run off.
         options.run_time = None
+
+    def _await_orders(self, environment: Environment, runner: WorkerRunner) -> None:
+        options: Any = environment.parsed_options
+        self._worker = WorkerEnd(runner)
+        # Typed here, they say how this host reaches the broker. Those of `--processes` have the master's.
+        self._brokers = () if options.processes else tuple(options.broker)
+        environment.user_classes = []  # Locust looks at them before the run that says which they are
 
     def _serve(self, request: Request) -> None:
         """Serve what Prometheus scrapes, as long as the process lives; end it where that cannot be."""
@@ -328,9 +336,11 @@ class LocustRun:
         options: Any = environment.parsed_options
         runner: Any = environment.runner
         try:
-            crew = crew_there(options.loadtest_share, runner.client_id, self._shift)
+            crew = crew_there(options.loadtest_share, runner.client_id, self._brokers, self._shift)
         except LoadTestError as error:
-            worker.refuse(str(error))
+            # Locust spawns them all the same; they go at once.
+            environment.user_classes = user_classes(dict.fromkeys(options.loadtest_share.get("groups", ()), 1), None)
+            worker.refuse(str(error), options.loadtest_share["run"])
             return
         environment.user_classes = user_classes(crew.users, crew.run)
         worker.work(crew, options.loadtest_share["run"])

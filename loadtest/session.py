@@ -20,7 +20,7 @@ import gevent
 from loadtest.broker.detached import find_cluster
 from loadtest.broker.endpoint import resolve_endpoints
 from loadtest.broker.faults import FaultDoer
-from loadtest.broker.fingerprint import broker_fingerprint, generator_fingerprint
+from loadtest.broker.fingerprint import broker_fingerprint, generator_fingerprint, process_facts
 from loadtest.broker.management import find_management
 from loadtest.broker.network import Network
 from loadtest.broker.node_config import DEFAULT_PLUGINS
@@ -49,6 +49,7 @@ from loadtest.stamp import RUN_TAG_BITS
 from loadtest.traffic.aftermath import Aftermath
 from loadtest.traffic.conductor import Conductor
 from loadtest.traffic.fleet import Fleet
+from loadtest.traffic.timekeeping import Timekeeper
 from loadtest.wire.pacing import Pacer
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ if TYPE_CHECKING:
     from loadtest.request import Request
     from loadtest.result.document import RunResult
     from loadtest.traffic.crew import Crew
-    from loadtest.traffic.fleet import Link
+    from loadtest.traffic.links import Link
     from loadtest.traffic.run import Run
 
     Say = Callable[[str], None]
@@ -116,7 +117,14 @@ class Session:
     @cached_property
     def share(self) -> dict[str, Any]:
         """Return what another process has to know to work in this run; with credentials: for that process alone."""
-        return share_of(self.request, self.loaded, [each.url for each in self.user_endpoints], self._run_tag)
+        return share_of(
+            self.request,
+            self.loaded,
+            [each.url for each in self.user_endpoints],
+            self._run_tag,
+            is_private=self.private is not None,
+            is_proxied=self.user_endpoints is not self.endpoints,
+        )
 
     def work_here(self) -> Run:
         """Have the users work in this process; returns the run that they take part in."""
@@ -129,9 +137,9 @@ class Session:
         """Have the users work in the processes at the other end of *links*."""
         pacer = Pacer()
         self._opened.callback(pacer.close)
-        fleet = Fleet(self.plan.users, links, pacer)
-        watching = gevent.spawn(fleet.watch)
-        self._opened.callback(watching.kill)
+        fleet = Fleet(self.plan.users, links, pacer, Timekeeper(process_facts()["clock"]))
+        for watch in (fleet.watch, fleet.keep_time):
+            self._opened.callback(gevent.spawn(watch).kill)
         self._lead(fleet)
         return fleet
 

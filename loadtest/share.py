@@ -1,22 +1,26 @@
 """
 A process's share of a run: what it has to know, and the crew that it makes of that.
 
-The process that leads a run is one of those that may work in it. Another gets the request and loads the scenario
-itself, as its files are there too; that it has become the same scenario, and that the clocks are the same, is checked.
+The process that leads a run is one of those that may work in it. Another, on this host or any, gets the scenario's text
+and body files and makes the same plan of them; that it has become the same scenario, of the same version of this tool,
+is checked.
 """
 
 from __future__ import annotations
 
 import secrets
 from contextlib import ExitStack
+from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, Final
 
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.fingerprint import boot_id
+from loadtest.broker.fingerprint import process_facts
 from loadtest.errors import UsageError
 from loadtest.measure.recorder import Recorder
-from loadtest.request import Request
+from loadtest.scenario import build_plan, load_scenario
+from loadtest.scenario.body import read_body_file
 from loadtest.scenario.stages import stages_of_groups
 from loadtest.scenario.work import service_time
 from loadtest.stamp import run_words
@@ -30,7 +34,11 @@ if TYPE_CHECKING:
 
     import pika
 
+    from loadtest.request import Request
     from loadtest.scenario import LoadedScenario, Plan
+
+VERSION: Final = metadata.version("loadtest")
+_NAME_ONE: Final = "name a broker (--broker) by an address that all hosts reach"
 
 
 def groups_of(plan: Plan) -> dict[str, dict[str, Any]]:
@@ -86,47 +94,96 @@ def crew_here(
     return OwnCrew(run, gauges)
 
 
-def share_of(request: Request, loaded: LoadedScenario, urls: Sequence[str], run_tag: int) -> dict[str, Any]:
+def share_of(
+    request: Request,
+    loaded: LoadedScenario,
+    urls: Sequence[str],
+    run_tag: int,
+    *,
+    is_private: bool = False,
+    is_proxied: bool = False,
+) -> dict[str, Any]:
     """
-    Return what `crew_there` needs, as msgpack and JSON can carry it; with the credentials of the broker.
+    Return what `crew_there` needs, as msgpack can carry it; with the credentials of the broker.
 
-    `run` is a name by which orders of this run are told from those of the one before.
+    `run` is a name by which orders of this run are told from those of the one before. The scenario goes as it was
+    loaded, with its body files, so that a worker needs no file of the run.
+
+    Args:
+        request: What was asked for.
+        loaded: Its scenario.
+        urls: Where users connect to.
+        run_tag: By which the run's messages are told from others.
+        is_private: Whether the broker is a private one, which nobody else can reach.
+        is_proxied: Whether users connect through a proxy of the leading process.
     """
-    path = Path(request.scenario)
+    named = {group.body.file for group in loaded.scenario.publishers.values() if group.body.file is not None}
     return {
-        "scenario": str(path.absolute()) if path.exists() else request.scenario,
-        "overrides": list(request.overrides),
-        "thresholds": list(request.thresholds),
+        "version": VERSION,
+        "source": loaded.source,
+        "text": loaded.text,
+        "files": {name: read_body_file(loaded.folder, name)[1] for name in sorted(named)},
         "users": request.users,
-        "connect_rate_per_s": request.connect_rate_per_s,
-        "run_time_s": request.run_time_s,
+        "groups": list(loaded.scenario.kinds),
         "hash": loaded.hash,
         "nodes": list(urls),
         "run_tag": run_tag,
         "run": secrets.token_hex(8),
-        "boot_id": boot_id(),
+        "network": process_facts()["network"],
+        "is_private": is_private,
+        "is_proxied": is_proxied,
     }
 
 
-def crew_there(share: Mapping[str, Any], worker: str, opened: ExitStack) -> OwnCrew:
+def crew_there(share: Mapping[str, Any], worker: str, brokers: Sequence[str], opened: ExitStack) -> OwnCrew:
     """
     Return the crew of a process that is not the leading one.
 
+    Args:
+        share: From `share_of`, elsewhere.
+        worker: The name of this process, unique in the run.
+        brokers: URLs by which this process reaches the broker, where they are other than the leading one's.
+        opened: Gets what is to be closed when the run is over.
+
     Raises:
-        LoadTestError: If it is on another host, or has another scenario.
+        LoadTestError: If it is of another version, cannot make the same scenario, or cannot reach the broker.
     """
-    if share["boot_id"] != boot_id():
-        raise UsageError("it is on another host than the master: runs over several hosts are not supported yet")
-    request = Request(
-        scenario=share["scenario"],
-        overrides=tuple(share["overrides"]),
-        thresholds=tuple(share["thresholds"]),
-        users=share["users"],
-        connect_rate_per_s=share["connect_rate_per_s"],
-        run_time_s=share["run_time_s"],
-    )
-    loaded, plan = request.load()
+    version = share.get("version")
+    if version != VERSION:
+        raise UsageError(f"it is loadtest {VERSION}, and the master {version or 'an older one'}: install the same")
+    loaded, plan = _scenario_of(share)
     if loaded.hash != share["hash"]:
-        raise UsageError(f"it has another scenario {share['scenario']} than the master")
-    nodes = [Endpoint.parse(url).pika_parameters() for url in share["nodes"]]
-    return crew_here(plan, nodes, share["run_tag"], worker, opened)
+        raise UsageError(f"it makes another scenario of {share['source']} than the master: install the same loadtest")
+    nodes = _nodes(share, brokers, plan.topology.vhost)
+    return crew_here(plan, [node.pika_parameters() for node in nodes], share["run_tag"], worker, opened)
+
+
+def _scenario_of(share: Mapping[str, Any]) -> tuple[LoadedScenario, Plan]:
+    """Return the scenario and its plan; body files lie in a folder of their own until they are read."""
+    with TemporaryDirectory(prefix="loadtest-") as name:
+        folder = Path(name).resolve()
+        for file, content in share["files"].items():
+            path = (folder / file).resolve()
+            if not path.is_relative_to(folder):
+                raise UsageError(f"the master sent a body file {file!r}, which is not below the scenario's folder")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        loaded = load_scenario(folder / "scenario.yaml", text=share["text"])
+        return loaded, build_plan(loaded.scenario, users=share["users"], folder=folder)
+
+
+def _nodes(share: Mapping[str, Any], brokers: Sequence[str], vhost: str | None) -> list[Endpoint]:
+    """Return where the users of this process connect to; refuses what is on the loopback interface of another host."""
+    is_far = share["network"] is None or share["network"] != process_facts()["network"]
+    if is_far and share["is_private"]:
+        raise UsageError(f"the run has a private broker, which only the master's host reaches: {_NAME_ONE}")
+    if is_far and share["is_proxied"]:
+        raise UsageError("faults of the network go through a proxy on the master's host: run all workers there")
+    if brokers and not share["is_private"] and not share["is_proxied"]:
+        named = [Endpoint.parse(url) for url in brokers]
+        return [each.with_vhost(vhost) if vhost is not None else each for each in named]
+    nodes = [Endpoint.parse(url) for url in share["nodes"]]
+    local = next((node for node in nodes if node.is_loopback), None) if is_far else None
+    if local is not None:
+        raise UsageError(f"the broker is at {local.address} of the master's host, and this is another: {_NAME_ONE}")
+    return nodes

@@ -8,6 +8,7 @@ and of `pika.URLParameters`.
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -92,6 +93,16 @@ class Endpoint:
     def address(self) -> str:
         """The host and port, as people write them."""
         return f"{self.url_host}:{self.port}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the host names the machine that it is named on, whichever that is."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:  # a name
+            return False
 
     @property
     def redacted(self) -> str:

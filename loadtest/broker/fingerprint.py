@@ -60,6 +60,34 @@ def boot_id() -> str | None:
     return _first_line(Path("/proc/sys/kernel/random/boot_id"))
 
 
+def process_facts() -> Json:
+    """
+    Return what tells this process's place from others'.
+
+    Keys: host; cores (that it may use); clock (processes with the same one share a monotonic clock: the same boot and
+        time namespace); network (those with the same one share a loopback interface: a network namespace). Null where
+        it is not known.
+    """
+    boot = boot_id()
+    return {
+        "host": socket.gethostname(),
+        "cores": _cores(),
+        "clock": None if boot is None else f"{boot}/{_namespace('time')}",
+        "network": None if boot is None else f"{boot}/{_namespace('net')}",
+    }
+
+
+def _namespace(kind: str) -> str:
+    """Return the name of a namespace of this process; empty where the system has none of the kind."""
+    with contextlib.suppress(OSError):
+        return str(Path(f"/proc/self/ns/{kind}").readlink())
+    return ""
+
+
+def _cores() -> int | None:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+
+
 def generator_fingerprint() -> Json:
     """
     Return what is known of this machine.
@@ -70,7 +98,7 @@ def generator_fingerprint() -> Json:
     return {
         "host": socket.gethostname(),
         "boot_id": boot_id(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "cores": _cores(),
         "cpu": _proc_value(Path("/proc/cpuinfo"), "model name") or platform.processor() or platform.machine(),
         "memory_bytes": _memory_bytes(),
         "kernel": f"{platform.system()} {platform.release()}",

@@ -60,6 +60,7 @@ class Collector:
         left: Messages left in a sink's queue after the drain.
         dropped: Messages that the broker dropped, by reason; None where it did not tell.
         blocked_ns: How long each publisher was blocked by the broker, by id.
+        known_workers: By worker, the records of what is known of it, in order; empty where one process did it all.
         has_users: Whether it was told what each user took.
         begin_ns: The instant at which all users began; None before it.
         end: The end record; None while the run goes on, or if it was cut off.
@@ -73,6 +74,7 @@ class Collector:
         self.dropped: dict[str, int] | None = None
         self.has_users = False
         self.blocked_ns: Counter[int] = Counter()
+        self.known_workers: dict[str, list[Record]] = {}
         self.begin_ns: int | None = None
         self.end: Record | None = None
         self.groups: dict[str, GroupTotals] = {}
@@ -87,6 +89,7 @@ class Collector:
             "broker": self._take_broker,
             "event": self.events.append,
             "users": self._take_users,
+            "worker": self._take_worker,
             "queue": self._take_queue,
             "dead_letters": self._take_dead_letters,
             "standing": self._take_standing,
@@ -204,6 +207,10 @@ class Collector:
                 self.groups[name].by_user[int(user)] += int(messages)
         for publisher, blocked_ns in record.get("blocked", ()):
             self.blocked_ns[int(publisher)] += int(blocked_ns)
+
+    def _take_worker(self, record: Record) -> None:
+        int(record["offset_ns"]), int(record["bound_ns"]), int(record["at_ns"])
+        self.known_workers.setdefault(str(record["worker"]), []).append(record)
 
     def _take_queue(self, record: Record) -> None:
         self.left[record["sink"]] = record["left"]

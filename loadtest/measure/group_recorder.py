@@ -22,9 +22,10 @@ Int64s = NDArray[np.int64]
 
 
 class WarmUp(Protocol):
-    """Says when the warm-up ends; one for all groups of a worker."""
+    """Says when the warm-up ends, and how far this process's clock is ahead of the run's; one for all groups."""
 
     measured_from_ns: int
+    ahead_ns: int
 
 
 class GroupRecorder:

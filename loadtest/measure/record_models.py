@@ -241,6 +241,20 @@ class UsersModel(_Model):
     )
 
 
+class WorkerModel(_Model):
+    """What is known of one process of several."""
+
+    type: Literal["worker"]
+    worker: Worker
+    at_ns: Instant
+    host: str | None = Field(description="The name of its host.")
+    cores: Count | None = Field(description="That it may use.")
+    clock: str | None = Field(description="What tells its clock from others; null: it is the leading process's.")
+    offset_ns: Nanoseconds = Field(description="By how much its clock is ahead of the leading process's.")
+    bound_ns: Count = Field(description="How far that may be off, to either side.")
+    jumps: Count = Field(default=0, description="Measurements of it that contradicted those before.")
+
+
 class QueueModel(_Model):
     """What is left in a queue after the drain."""
 
@@ -289,6 +303,7 @@ AnyRecord = Annotated[
     | EventModel
     | BrokerModel
     | UsersModel
+    | WorkerModel
     | QueueModel
     | DeadLettersModel
     | StandingModel

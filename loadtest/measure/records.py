@@ -26,6 +26,12 @@ Every record has a `type`. In the order in which they usually come:
     What the users of one worker took over the whole run: `worker` · `taken` {group: [[user from 0, messages], …]} ·
     `blocked` [[publisher, ns], …] for how long the broker had their connections blocked. Comes once from each, before
     the end.
+`worker`
+    What is known of one process of several: `worker` · `at_ns` · `host`, its name · `cores` that it may use · `clock`,
+    what tells its clock from others, null where that is the leading process's · `offset_ns`, by how much its clock is
+    ahead of the leading process's, whose instants are those of the journal · `bound_ns`, how far that may be off ·
+    `jumps`, measurements that contradicted those before. Comes from each once, and of those with another clock again
+    every few seconds.
 `queue`
     `sink` · `left`: messages still in that sink's queue after the drain, read from the broker.
 `dead_letters`
@@ -123,6 +129,31 @@ def users_record(
     """
     record = {"type": "users", "worker": worker, "taken": {name: sorted(by.items()) for name, by in taken.items()}}
     return record | {"blocked": sorted(blocked.items())} if blocked else record
+
+
+def worker_record(
+    worker: str,
+    at_ns: int,
+    *,
+    host: str | None,
+    cores: int | None,
+    clock: str | None,
+    offset_ns: int,
+    bound_ns: int,
+    jumps: int = 0,
+) -> Record:
+    """Return the record of what is known of a process; its fields are in the module's docstring."""
+    return {
+        "type": "worker",
+        "worker": worker,
+        "at_ns": at_ns,
+        "host": host,
+        "cores": cores,
+        "clock": clock,
+        "offset_ns": offset_ns,
+        "bound_ns": bound_ns,
+        **({"jumps": jumps} if jumps else {}),
+    }
 
 
 def queue_record(sink: str, left: int) -> Record:

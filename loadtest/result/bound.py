@@ -62,7 +62,7 @@ def find_bound(evidence: Evidence) -> BoundPart | None:
 
 def _judged(evidence: Evidence, generator: float, broker: float | None, machine: float | None) -> tuple[Bounding, str]:
     if generator >= BUSY_PROCESS:
-        return "generator", "a process of the generator had no time left; more of them (--processes) would do more"
+        return "generator", "a process of the generator had no time left; more of them would do more"
     if _is_on_schedule(evidence):
         return "schedule", "what was asked was done, and nobody was at a limit"
     is_full = machine is not None and evidence.cores is not None and machine >= BUSY_MACHINE * evidence.cores
@@ -77,6 +77,25 @@ def _judged(evidence: Evidence, generator: float, broker: float | None, machine:
             "nothing, so it waited for this one (or the network)"
         )
     return "unknown", "nobody had used up its processor time; it may be a queue's single process, the disk or waiting"
+
+
+def more_processes(evidence: Evidence) -> str:
+    """Return what to do about a generator that had no time left: how many processes, and where."""
+    hosts = {worker.host for worker in evidence.workers}
+    if len(hosts) > 1:
+        return f"Start more workers than the {evidence.processes} on {len(hosts)} hosts, or lower the rate"
+    machine = _mean(evidence, "machine.cpu")
+    if evidence.cores is None or machine is None:
+        return f"Spread the users over more processes (--processes {evidence.processes + 1}), or lower the rate"
+    free = int(evidence.cores - machine)
+    if not free:
+        used = f"{machine:.1f} of {evidence.cores}"
+        return (
+            f"Add workers on another host (docs/distributed.md): this one has no core left ({used} in use); or lower "
+            "the rate"
+        )
+    left = f"{free} of {evidence.cores} {'core is' if free == 1 else 'cores are'} free"
+    return f"Spread the users over more processes (--processes {evidence.processes + free}: {left}), or lower the rate"
 
 
 def _is_on_schedule(evidence: Evidence) -> bool:

@@ -35,6 +35,7 @@ from loadtest.result.groups import build_groups
 from loadtest.result.ledger import build_ledger, build_totals, close_books
 from loadtest.result.thresholds import check_thresholds
 from loadtest.result.verdict import judge
+from loadtest.result.workers import build_workers
 from loadtest.scenario.loader import load_scenario
 from loadtest.scenario.threshold import Threshold, parse_threshold
 
@@ -68,6 +69,7 @@ def build_result(collector: Collector) -> RunResult:
         phases=_phases(collector),
         events=tuple(evidence.events),
         timeline=tuple(evidence.timeline),
+        workers=tuple(evidence.workers),
     )
 
 
@@ -90,6 +92,8 @@ def _evidence(collector: Collector) -> Evidence:
         end_reason=None if reason is None else redacted(reason),
         cores=cores if isinstance(cores := generator.get("cores"), int) else None,
         calibrated=calibrated_rates(generator),
+        workers=build_workers(collector),
+        processes=max(1, len(collector.workers)),
     )
     return replace(evidence, bound=find_bound(evidence))
 

@@ -153,6 +153,9 @@ class LatencyPart(Part):
     saturated: int = Field(description="Values beyond the histogram's range: in `count`, ranked above all others.")
     negative: int = Field(description="Values below zero (clocks apart): in `count`, ranked below all others.")
     hdr: str = Field(description="The histogram: HdrHistogram V2, compressed, base64.")
+    clock_bound_ns: int | None = Field(
+        default=None, description="How far each value may be off as it lies between hosts' clocks; null: not at all."
+    )
 
 
 class StretchPart(Part):
@@ -256,6 +259,19 @@ class LedgerPart(Part):
     )
 
 
+class WorkerPart(Part):
+    """A process of a run over several, and what is known of its clock against the leading process's."""
+
+    worker: str
+    host: str | None
+    cores: int | None = Field(description="Of its host, that it may use.")
+    has_own_clock: bool = Field(description="False: it shares the clock of the leading process, and nothing is off.")
+    offset_ns: int = Field(description="By how much its clock is ahead, as last measured; negative: behind.")
+    bound_ns: int = Field(description="How far that was off at most, to either side, at the worst of the run.")
+    drift_ppm: float | None = Field(description="Of the offset, in millionths; null over less than 10 s.")
+    clock_jumps: int = Field(default=0, description="Measurements that contradicted those before: a clock was set.")
+
+
 class PhasePart(Part):
     """A phase of the run, in s after `started_at`."""
 
@@ -315,6 +331,9 @@ class RunResult(Part):
     phases: tuple[PhasePart, ...]
     events: tuple[EventPart, ...]
     timeline: tuple[PointPart, ...]
+    workers: tuple[WorkerPart, ...] = Field(
+        default=(), description="The processes of a run over several; empty where one did it all."
+    )
 
 
 def result_schema() -> dict[str, JsonValue]:

@@ -10,7 +10,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from loadtest.result.document import BoundPart, EventPart, GroupPart, LedgerPart, PointPart, RunResult, TotalsPart
+from loadtest.result.document import (
+    BoundPart,
+    EventPart,
+    GroupPart,
+    LedgerPart,
+    PointPart,
+    RunResult,
+    TotalsPart,
+    WorkerPart,
+)
 
 MEASURED: Final = "measured"
 """Name of the phase whose rates and latencies count."""
@@ -40,6 +49,8 @@ class Evidence:
         cores: Of the generator's machine; None where it is not known.
         bound: What bounded the run, once that is found.
         calibrated: Messages a second by work that one process of the generator can do; empty where it is not known.
+        workers: The processes of a run over several; empty where one did it all.
+        processes: How many had users.
     """
 
     totals: TotalsPart
@@ -56,6 +67,8 @@ class Evidence:
     cores: int | None = None
     bound: BoundPart | None = None
     calibrated: Mapping[str, float] = field(default_factory=dict)
+    workers: Sequence[WorkerPart] = ()
+    processes: int = 1
 
     def first_event(self, *codes: str) -> EventPart | None:
         """Return the first event with one of *codes*."""
@@ -98,4 +111,6 @@ def evidence_of(result: RunResult) -> Evidence:
         end_reason=None,
         cores=cores if isinstance(cores, int) else None,
         bound=result.verdict.bound,
+        workers=result.workers,
+        processes=max(1, len(result.workers)),
     )

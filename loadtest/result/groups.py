@@ -25,6 +25,7 @@ from loadtest.result.document import (
 from loadtest.result.evidence import CONNECTION_LOST, RUN_FAILED
 from loadtest.result.ledger import PUBLISHER_TOTALS, Books
 from loadtest.result.samples import PERCENTILES
+from loadtest.result.workers import bound_of, clock_bounds_ns
 from loadtest.scenario.metric import COUNTED
 from loadtest.scenario.threshold import MEASURED, STAGE, WARM_UP
 
@@ -57,6 +58,7 @@ def build_groups(collector: Collector, books: Books) -> dict[str, GroupPart]:
     takers = [group for group in collector.groups.values() if group.kind != "publisher"]
     shared = {name: getattr(books.totals, name) for name in _SHARED_TOTALS} if len(takers) == 1 else {}
     publisher_totals = _publisher_totals(collector, books)
+    bounds = clock_bounds_ns(collector)
     return {
         name: GroupPart(
             kind=_KINDS[group.kind],
@@ -64,12 +66,12 @@ def build_groups(collector: Collector, books: Books) -> dict[str, GroupPart]:
             users=collector.run["groups"][name].get("users"),
             totals=publisher_totals[name] if group.kind == "publisher" else {**_taker_totals(group), **shared},
             rates=build_rates(group, group.measured),
-            latency=_latencies(group, group.measured),
+            latency=_latencies(group, group.measured, bounds),
             message_counts=_series(group),
             measured_counts=_counts(group.measured),
             outages=_outages(group, collector),
             by_user=_by_user(group, collector, books),
-            spans=dict(_spans(group, collector)),
+            spans=dict(_spans(group, collector, bounds)),
         )
         for name, group in collector.groups.items()
     }
@@ -136,7 +138,7 @@ def _outages(group: GroupTotals, collector: Collector) -> tuple[OutagePart, ...]
     )
 
 
-def _spans(group: GroupTotals, collector: Collector) -> Iterator[tuple[str, SpanPart]]:
+def _spans(group: GroupTotals, collector: Collector, bounds: dict[str, int]) -> Iterator[tuple[str, SpanPart]]:
     """Yield the parts of the run besides the measured one in which the group did something."""
     if collector.begin_ns is None:
         return
@@ -153,7 +155,7 @@ def _spans(group: GroupTotals, collector: Collector) -> Iterator[tuple[str, Span
                     end_s=(begin_ns + end_ns) / NS_PER_S,
                     counts=_counts(span),
                     rates=build_rates(group, span),
-                    latency=_latencies(group, span),
+                    latency=_latencies(group, span, bounds),
                 ),
             )
 
@@ -174,11 +176,14 @@ def build_rates(group: GroupTotals, span: SpanTotals) -> RatesPart:
     )
 
 
-def _latencies(group: GroupTotals, span: SpanTotals) -> dict[str, LatencyPart]:
-    return {name: _latency(span.latencies[name], _MODELS[group.model]) for name in sorted(span.latencies, key=_rank)}
+def _latencies(group: GroupTotals, span: SpanTotals, bounds: dict[str, int]) -> dict[str, LatencyPart]:
+    return {
+        name: _latency(span.latencies[name], _MODELS[group.model], bound_of(group, name, bounds))
+        for name in sorted(span.latencies, key=_rank)
+    }
 
 
-def _latency(histogram: Histogram, model: LoadModel) -> LatencyPart:
+def _latency(histogram: Histogram, model: LoadModel, clock_bound_ns: int | None) -> LatencyPart:
     values = histogram.percentiles(tuple(percentile.percent for percentile in PERCENTILES))
     percentiles = {percentile.field: value for percentile, value in zip(PERCENTILES, values, strict=True)}
     return LatencyPart(
@@ -191,6 +196,7 @@ def _latency(histogram: Histogram, model: LoadModel) -> LatencyPart:
         saturated=histogram.saturated,
         negative=histogram.negative,
         hdr=histogram.encode(),
+        clock_bound_ns=clock_bound_ns,
     )
 
 

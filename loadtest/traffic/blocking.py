@@ -168,7 +168,7 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
         seat = self._seat
         word = run_publisher_word(self._run.run_tag, seat.publisher_id)
         lateness_us = min(max(0, (sent_ns - intended_ns) // NS_PER_US), MAX_LATENESS_US)
-        stamp = STAMP_STRUCT.pack(word, lateness_us, seq, intended_ns)
+        stamp = STAMP_STRUCT.pack(word, lateness_us, seq, intended_ns - self._run.recorder.ahead_ns)
         properties: dict[str, Any] = dict(seat.properties)
         body = seat.bodies[seq % len(seat.bodies)]
         if seat.stamp == "headers":

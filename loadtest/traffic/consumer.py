@@ -130,7 +130,7 @@ class Consumer(WireMember["ConsumerPlan"]):
         if self._gathers and self._connection is not None and self.read_ns - self._looked_ns > MEASURE_NS:
             self._looked_ns = self.read_ns
             intended_ns = int(stamps[-1:].view(STAMP_DTYPE)["intended_ns"][0])
-            self._connection.gather(self.read_ns - intended_ns)
+            self._connection.gather(self.read_ns - self._run.recorder.ahead_ns - intended_ns)
 
     def room_for(self, count: int) -> int:
         """Return how many of *count* messages this consumer still takes."""

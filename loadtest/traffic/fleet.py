@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import gevent
 from gevent.event import Event
@@ -19,12 +19,17 @@ from loadtest.clock import NS_PER_MS, monotonic_ns
 from loadtest.measure.records import event_record
 from loadtest.traffic.completion import Completion
 from loadtest.traffic.crew import LEAD_NS, USER_LEAD_NS
+from loadtest.traffic.links import LostWorkerError
+from loadtest.traffic.time_base import to_own_time, to_run_time
+from loadtest.traffic.timekeeping import FIRST_READINGS, READINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from loadtest.measure.records import Phase, Record
     from loadtest.traffic.crew import OwnCrew
+    from loadtest.traffic.links import Link
+    from loadtest.traffic.timekeeping import Timekeeper
     from loadtest.wire.pacing import Pacer
 
 # An order reaches the other processes in a millisecond or two, unless they are busy.
@@ -35,32 +40,10 @@ ANSWER_TIMEOUT_S: Final = 30.0
 LOOK_S: Final = 0.25
 
 
-class LostWorkerError(Exception):
-    """A process of the run is gone, or does not answer."""
-
-
-class Link(Protocol):
-    """The way to one process."""
-
-    name: str
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether the process is known to be gone."""
-
-    def ask(self, order: str, arguments: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        """
-        Have the process carry *order* out, and return its answer; blocks.
-
-        Raises:
-            LostWorkerError: If it is gone, or does not answer in time.
-        """
-
-
 @dataclass(slots=True)
 class Status:
     """
-    How the users of one process are; instants are CLOCK_MONOTONIC, which processes of a host share.
+    How the users of one process are; instants are in the time of the run.
 
     `told_ns` is when it was so, by the clock of that process; 0 if it has not told yet.
     """
@@ -79,15 +62,15 @@ class Status:
     @classmethod
     def of(cls, crew: OwnCrew) -> Status:
         """Return how the users of *crew* are now."""
-        run = crew.run
+        run, ahead_ns = crew.run, crew.run.recorder.ahead_ns
         return cls(
             told_ns=monotonic_ns(),
             users_up=run.users_up,
             users_away=crew.users_away,
             started=sorted(run.started),
             ended=dict(run.ended),
-            last_ended_ns=dict(run.last_ended_ns),
-            last_taken_ns=dict(run.last_taken_ns),
+            last_ended_ns={group: ended_ns - ahead_ns for group, ended_ns in run.last_ended_ns.items()},
+            last_taken_ns={group: taken_ns - ahead_ns for group, taken_ns in run.last_taken_ns.items()},
             in_flight=crew.in_flight(),
             is_lost=crew.is_lost,
             failure=run.failure,
@@ -95,21 +78,32 @@ class Status:
 
 
 # What is ordered by its name alone; the others are below.
+_WITH_CLOCK: Final = frozenset({"open", "cut"})
 PLAIN_ORDERS: Final = frozenset({"open", "begin", "end_publishing", "rest", "stop", "finish", "close"})
 
 
 def carry_out(crew: OwnCrew, order: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """Carry an order of a fleet out with the users of this process, and return the answer: records and status."""
+    """
+    Carry an order of a fleet out with the users of this process, and return the answer: records and status.
+
+    Its instants, and those of the answer, are in the time of the run. By how much this process's clock is ahead of that
+    is told with the orders that begin and end windows: in between nothing jumps.
+    """
     records: list[Record] = []
+    recorder = crew.run.recorder
+    was_ahead_ns = recorder.ahead_ns
+    ahead_ns = arguments.pop("ahead_ns", was_ahead_ns)
+    arguments = to_own_time(arguments, ahead_ns)
     if order == "cut":
         if arguments["now_ns"]:
             # What has happened since the order was given is in the recorder already.
             arguments["now_ns"] = max(arguments["now_ns"], monotonic_ns())
-        records = list(crew.cut(**arguments))
+        records = [to_run_time(record, was_ahead_ns, ahead_ns) for record in crew.cut(**arguments)]
     elif order == "done":
         crew.run.mark_done(**arguments)
     elif order in PLAIN_ORDERS:
         getattr(crew, order)(**arguments)
+    recorder.ahead_ns = ahead_ns
     return {"records": records, "status": asdict(Status.of(crew))}
 
 
@@ -117,16 +111,19 @@ class Fleet:
     """
     The users of several processes, reached by *links*; `users` are all of them by group.
 
+    Its time is this process's; the others are told by how much their clocks are ahead of it.
+
     A process that is gone fails the run: what its users did since the last window is not known.
     """
 
-    def __init__(self, users: Mapping[str, int], links: Sequence[Link], pacer: Pacer) -> None:
+    def __init__(self, users: Mapping[str, int], links: Sequence[Link], pacer: Pacer, timekeeper: Timekeeper) -> None:
         self.users = dict(users)
         self.all_up = Event()
         self.stopping = Event()
         self.stop_ns: int | None = None
         self.failure: str | None = None
         self.sleep_until_ns = pacer.sleep_until_ns
+        self._timekeeper = timekeeper
         self._links = {link.name: link for link in links}
         self._status = {link.name: Status() for link in links}
         self._completion = Completion(self.users, self.stopping)
@@ -146,7 +143,7 @@ class Fleet:
     @property
     def lead_ns(self) -> int:
         """How long before the begin the order to begin has to be given."""
-        return LEAD_NS + ORDER_LEAD_NS + USER_LEAD_NS * self.users_up
+        return LEAD_NS + ORDER_LEAD_NS + USER_LEAD_NS * self.users_up + self._timekeeper.round_trip_ns
 
     @property
     def last_taken_ns(self) -> dict[str, int]:
@@ -210,12 +207,18 @@ class Fleet:
                     self._lose(name, "it is gone")
             gevent.sleep(LOOK_S)
 
+    def keep_time(self) -> None:
+        """Measure the processes' clocks again and again; for a greenlet of its own."""
+        self._timekeeper.keep(lambda: self._links)
+
     def refresh(self) -> None:
         """Ask all processes how their users are."""
         self._order("status")
 
     def open(self, start_ns: int) -> None:
-        """Begin the first window at *start_ns*."""
+        """Begin the first window at *start_ns*; from now on it is known what the processes' clocks say."""
+        gevent.joinall([gevent.spawn(self._meet, name) for name in list(self._links)])
+        self._timekeeper.measure(self._links, FIRST_READINGS)
         self._order("open", start_ns=start_ns)
 
     def begin(self, begin_ns: int, measured_ns: int, stop_ns: int | None) -> None:
@@ -225,7 +228,10 @@ class Fleet:
 
     def cut(self, now_ns: int, phase: Phase, pause: int | None = None) -> Iterator[Record]:
         """Yield the windows of all processes since the last cut, and the events since."""
+        if not now_ns:
+            self._timekeeper.measure(self._links, READINGS)
         yield from self._order("cut", now_ns=now_ns, phase=phase, pause=pause)
+        yield from self._timekeeper.records(is_last=not now_ns)
         events, self._events = self._events, []
         for at_ns, code, text in events:
             yield event_record(at_ns, code, text)
@@ -276,6 +282,8 @@ class Fleet:
         link = self._links.get(name)
         if link is None:
             return []
+        if order in _WITH_CLOCK:
+            arguments = {**arguments, "ahead_ns": self._timekeeper.ahead_ns(name)}
         try:
             answer = link.ask(order, arguments, ANSWER_TIMEOUT_S)
         except LostWorkerError as error:
@@ -284,6 +292,12 @@ class Fleet:
         self.take_status(name, answer["status"])
         records: list[Record] = answer["records"]
         return records
+
+    def _meet(self, name: str) -> None:
+        try:
+            self._timekeeper.meet(self._links[name])
+        except LostWorkerError as error:
+            self._lose(name, str(error))
 
     def _lose(self, name: str, reason: str) -> None:
         """Go on without a process: the run has failed, and the others end it in order."""

@@ -21,7 +21,10 @@ import gevent
 from gevent.event import AsyncResult, Event
 from locust.runners import STATE_MISSING
 
-from loadtest.traffic.fleet import ANSWER_TIMEOUT_S, LostWorkerError, Status, carry_out
+from loadtest.broker.fingerprint import process_facts
+from loadtest.clock import monotonic_ns
+from loadtest.traffic.fleet import ANSWER_TIMEOUT_S, Status, carry_out
+from loadtest.traffic.links import LostWorkerError, Reading
 
 if TYPE_CHECKING:
     from locust.runners import MasterRunner, WorkerRunner
@@ -34,6 +37,7 @@ ORDER: Final = "loadtest-order"
 ANSWER: Final = "loadtest-answer"
 STATUS: Final = "loadtest-status"
 SEATS: Final = "loadtest-seats"
+CLOCK: Final = "loadtest-clock"
 # How often it is looked whether a worker that is to answer is still there.
 LOOK_S: Final = 0.2
 # What changes within this is told in one message: a thousand users come up in a second.
@@ -57,7 +61,12 @@ class MasterEnd:
         self._fleet: Fleet | None = None
         self._run = ""
         self._next_seat: Counter[str] = Counter()
-        for name, listener in ((ANSWER, self._answered), (STATUS, self._told), (SEATS, self._seated)):
+        for name, listener in (
+            (ANSWER, self._answered),
+            (CLOCK, self._clock_told),
+            (STATUS, self._told),
+            (SEATS, self._seated),
+        ):
             runner.register_message(name, listener)
 
     def links(self) -> list[LocustLink]:
@@ -77,17 +86,26 @@ class MasterEnd:
 
     def ask(self, worker: str, order: str, arguments: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         """Send an order and wait for its answer; see `Link.ask`."""
+        message = {"run": self._run, "order": order, "arguments": arguments}
+        return self._exchange(worker, ORDER, message, order, timeout_s)
+
+    def read_clock(self, worker: str, timeout_s: float) -> Reading:
+        """Have a worker say what its clock says; see `Link.read_clock`."""
+        asked_ns = monotonic_ns()
+        told = self._exchange(worker, CLOCK, {}, "what its clock says (is it of this version?)", timeout_s)
+        return Reading(asked_ns, told["there_ns"], told["answered_ns"], told["facts"])
+
+    def _exchange(self, worker: str, name: str, message: dict[str, Any], what: str, timeout_s: float) -> dict[str, Any]:
         number, answer = next(self._numbers), AsyncResult()
         self._waiting[number] = answer
         deadline = time.monotonic() + timeout_s
         try:
-            message = {"run": self._run, "number": number, "order": order, "arguments": arguments}
-            self._runner.send_message(ORDER, message, worker)
+            self._runner.send_message(name, {**message, "number": number}, worker)
             while not answer.wait(LOOK_S) and not answer.ready():
                 if self.is_gone(worker):
                     raise LostWorkerError("it is gone")
                 if time.monotonic() > deadline:
-                    raise LostWorkerError(f"no answer to {order} within {timeout_s:g} s")
+                    raise LostWorkerError(f"no answer to {what} within {timeout_s:g} s")
         finally:
             del self._waiting[number]
         found: dict[str, Any] = answer.get()
@@ -97,6 +115,10 @@ class MasterEnd:
         waiting = self._waiting.get(msg.data["number"])
         if waiting is not None:
             waiting.set(msg.data)
+
+    def _clock_told(self, environment: object, msg: Any, **_: object) -> None:
+        msg.data["answered_ns"] = monotonic_ns()  # now: who waits for it gets to run a while later
+        self._answered(environment, msg)
 
     def _told(self, environment: object, msg: Any, **_: object) -> None:  # noqa: ARG002
         if self._fleet is not None:
@@ -128,6 +150,10 @@ class LocustLink:
         """Have the worker carry *order* out; see `Link.ask`."""
         return self._master.ask(self.name, order, arguments, timeout_s)
 
+    def read_clock(self, timeout_s: float) -> Reading:
+        """Have the worker say what its clock says; see `Link.read_clock`."""
+        return self._master.read_clock(self.name, timeout_s)
+
 
 class WorkerEnd:
     """
@@ -143,10 +169,13 @@ class WorkerEnd:
         self._run = ""
         self._joined = Event()
         self._has_news = Event()
+        self._refusal: dict[str, Any] = {}
+        self._facts = process_facts()
         self._wanted: Counter[str] = Counter()
         self._waiting: dict[str, deque[AsyncResult]] = {}
         runner.register_message(ORDER, self._carry_out, concurrent=True)
         runner.register_message(SEATS, self._seated)
+        runner.register_message(CLOCK, self._tell_clock)
         gevent.spawn(self._tell)
 
     def work(self, crew: OwnCrew, run: str) -> None:
@@ -159,10 +188,14 @@ class WorkerEnd:
         crew.run.on_change = self._has_news.set
         self._joined.set()
 
-    def refuse(self, reason: str) -> None:
-        """Tell the master that this process cannot take part."""
+    def refuse(self, reason: str, run: str) -> None:
+        """Tell the master that this process cannot take part in *run*, now and whenever it orders something."""
         self._crew = None
-        self._send(STATUS, asdict(Status(failure=f"worker {self._runner.client_id}: {reason}")))
+        self._run = run
+        failure = f"worker {self._runner.client_id}: {reason}"
+        self._refusal = asdict(Status(told_ns=monotonic_ns(), failure=failure))
+        self._send(STATUS, self._refusal)
+        self._joined.set()
 
     def _carry_out(self, environment: object, msg: Any, **_: object) -> None:  # noqa: ARG002  # Locust calls by name
         order = msg.data
@@ -171,9 +204,16 @@ class WorkerEnd:
             while self._run != order["run"]:
                 self._joined.clear()
                 self._joined.wait()
-        if self._crew is not None and self._run == order["run"]:
+        if self._run != order["run"]:
+            return
+        answer: dict[str, Any] = {"records": [], "status": self._refusal}
+        if self._crew is not None:
             answer = carry_out(self._crew, order["order"], order["arguments"])
-            self._send(ANSWER, {"number": order["number"], **answer})
+        self._send(ANSWER, {"number": order["number"], **answer})
+
+    def _tell_clock(self, environment: object, msg: Any, **_: object) -> None:  # noqa: ARG002
+        there_ns = monotonic_ns()
+        self._send(CLOCK, {"number": msg.data["number"], "there_ns": there_ns, "facts": self._facts})
 
     def _tell(self) -> None:
         while True:

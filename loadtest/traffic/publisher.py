@@ -202,7 +202,8 @@ class Publisher(WireMember["PublisherPlan"]):
             self._wait_room()
         sent_ns = monotonic_ns()
         intended_ns = sent_ns if arrivals is None else arrivals.intended_ns_run(first, count) + start_ns
-        block = cycle.encode(first, count, intended_ns, sent_ns)
+        ahead_ns = self._run.recorder.ahead_ns
+        block = cycle.encode(first, count, intended_ns - ahead_ns, sent_ns - ahead_ns)
         in_flight.add(count, intended_ns, sent_ns)
         self._recorder.republished(count, self._body_bytes.of(first, count))
         channel.write(block, borrowed=True)
@@ -252,7 +253,11 @@ class Publisher(WireMember["PublisherPlan"]):
         assert channel is not None, "work follows prepare"
         if channel.closed_by is not None:
             raise channel.closed_by
-        block = cycle.encode(seq, n, intended_ns, sent_ns)
+        ahead_ns = self._run.recorder.ahead_ns
+        if ahead_ns:  # stamps are in the time of the run; only on another host is that another
+            block = cycle.encode(seq, n, intended_ns - ahead_ns, sent_ns - ahead_ns)
+        else:
+            block = cycle.encode(seq, n, intended_ns, sent_ns)
         # Recorded before the write: the confirm may be read while the rest of the block waits for the socket.
         if in_flight is not None:
             in_flight.add(n, intended_ns, sent_ns)

@@ -23,15 +23,16 @@ class GroupUser(User):
     """A user of one group of the scenario; it takes the next free seat and lives until its work is done."""
 
     abstract = True
-    loadtest_run: ClassVar[Run]
+    loadtest_run: ClassVar[Run | None]
     loadtest_group: ClassVar[str]
 
     @task
     def live(self) -> None:
         """Do all that the seat says, once; a user for whom there is none (Locust was asked for more) goes at once."""
-        seat = self.loadtest_run.take_seat(self.loadtest_group)
-        if seat is not None:
-            member_for(self.loadtest_run, seat).live()
+        run = self.loadtest_run
+        seat = run.take_seat(self.loadtest_group) if run is not None else None
+        if run is not None and seat is not None:
+            member_for(run, seat).live()
         raise StopUser
 
 
@@ -41,7 +42,8 @@ def user_classes(users: Mapping[str, int], run: Run | None) -> list[type[User]]:
 
     Args:
         users: By group.
-        run: What they take part in; None on a master, which spawns none of them itself.
+        run: What they take part in; None on a master, which spawns none of them itself, and on a worker that cannot
+            take part.
     """
     return [
         type(

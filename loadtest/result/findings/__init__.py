@@ -12,7 +12,7 @@ from typing import Final
 
 from loadtest.result.document import FindingPart
 from loadtest.result.evidence import Evidence
-from loadtest.result.findings import figures, messages, steadiness
+from loadtest.result.findings import clocks, figures, messages, steadiness
 from loadtest.result.findings.finding import CODES
 
 __all__ = ["CODES", "find"]
@@ -25,7 +25,8 @@ _FINDERS: Final[tuple[Callable[[Evidence], Iterator[FindingPart]], ...]] = (
     figures.offered_not_achieved,
     figures.too_few_samples,
     figures.beyond_histogram,
-    figures.negative_latency,
+    clocks.clock_offset,
+    clocks.negative_latency,
     messages.backlog_growing,
     steadiness.unstable_over_time,
     messages.messages_remaining,

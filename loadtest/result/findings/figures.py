@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from loadtest.result.bound import BUSY_PROCESS, OFFERED_TOLERANCE
+from loadtest.result.bound import BUSY_PROCESS, OFFERED_TOLERANCE, more_processes
 from loadtest.result.document import FindingPart, GroupPart, LatencyPart
 from loadtest.result.evidence import Evidence
 from loadtest.result.findings.finding import finding
@@ -27,7 +27,7 @@ def generator_bound(evidence: Evidence) -> Iterator[FindingPart]:
             "generator-bound",
             f"the generator's busiest process used {share_text(bound.generator_cores)} of a core in the measured part "
             f"(limit {share_text(BUSY_PROCESS)}): the rates are its own limit, not the broker's",
-            "Spread the users over more processes (--processes N), or lower the rate",
+            more_processes(evidence),
             value=bound.generator_cores,
             limit=BUSY_PROCESS,
             unit="cores",
@@ -129,20 +129,6 @@ def beyond_histogram(evidence: Evidence) -> Iterator[FindingPart]:
             "beyond-histogram",
             f"{values_text(count)} of latencies lay beyond the histogram's range (limit 0); they rank above all others",
             "Look for what stood still for over an hour",
-            value=count,
-            limit=0,
-            unit="values",
-        )
-
-
-def negative_latency(evidence: Evidence) -> Iterator[FindingPart]:
-    """Count values below zero, of all latencies."""
-    count = sum(part.negative for group in evidence.groups.values() for part in group.latency.values())
-    if count:
-        yield finding(
-            "negative-latency",
-            f"{values_text(count)} of latencies were below zero (limit 0): the clocks of the hosts differ",
-            "Run publishers and consumers on one host, or read end-to-end latencies with that error",
             value=count,
             limit=0,
             unit="values",

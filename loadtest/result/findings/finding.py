@@ -17,6 +17,7 @@ Code: TypeAlias = Literal[
     "offered-not-achieved",
     "too-few-samples",
     "beyond-histogram",
+    "clock-offset",
     "negative-latency",
     "backlog-growing",
     "unstable-over-time",

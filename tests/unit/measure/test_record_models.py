@@ -18,7 +18,13 @@ from loadtest.measure.dead_letters import DyingMessages
 from loadtest.measure.ledger_delta import LedgerDelta
 from loadtest.measure.progressions import of_values
 from loadtest.measure.record_models import FORMATS, RECORD, LedgerModel, windows_schema
-from loadtest.measure.records import dead_letters_record, dropped_record, standing_record, users_record
+from loadtest.measure.records import (
+    dead_letters_record,
+    dropped_record,
+    standing_record,
+    users_record,
+    worker_record,
+)
 from tests.unit.measure.json_schema import is_valid
 from tests.unit.result.staged_run import START_NS, StagedRun, broker_lost, flood, orders
 
@@ -49,6 +55,9 @@ def staged() -> Iterator[dict[str, Any]]:
         run.broker(5, {"queue.depth": 7.0})
         run.left("orders", 3)
         run.records.append(users_record("worker-1", {"billing": {0: 5}}, {0: NS_PER_S}))
+        run.records.append(
+            worker_record("worker-1", 5, host="lab", cores=2, clock="c", offset_ns=-7, bound_ns=3, jumps=1)
+        )
         dying = DyingMessages()
         dying.note(0, 7, [("orders", "expired")])
         deaths, rows = dying.take()

@@ -28,6 +28,7 @@ from loadtest.measure.records import (
     publisher_entry,
     queue_record,
     run_record,
+    worker_record,
 )
 
 START_NS: Final = 5_000 * NS_PER_S
@@ -110,6 +111,14 @@ class StagedRun:
         """Have the broker say something of itself."""
         self.records.append(broker_record(START_NS + at_ns, gauges))
 
+    def worker(self, worker: str, at_ns: int, *, clock: str | None, offset_ns: int, bound_ns: int) -> None:
+        """Say what is known of a process."""
+        self.records.append(
+            worker_record(
+                worker, START_NS + at_ns, host="lab", cores=2, clock=clock, offset_ns=offset_ns, bound_ns=bound_ns
+            )
+        )
+
     def left(self, sink: str, count: int) -> None:
         """Say how many messages are in a queue after the drain."""
         self.records.append(queue_record(sink, count))
@@ -146,9 +155,18 @@ class StagedRun:
             one = np.array([intended_ns])
             publisher.confirmed(np.array([seq]), one, one + late_ns, intended_ns + latency_ns)
 
-    def deliver(self, group: str, seqs: range, intended: Int64s, latency_ns: int, *, sink: str = "orders") -> None:
+    def deliver(
+        self,
+        group: str,
+        seqs: range,
+        intended: Int64s,
+        latency_ns: int,
+        *,
+        sink: str = "orders",
+        worker: str = "worker-1",
+    ) -> None:
         """Deliver *seqs* of publisher 0, each *latency_ns* after it was intended."""
-        delivery = self.recorder().delivery(group, sink)
+        delivery = self.recorder(worker).delivery(group, sink)
         for seq, intended_ns in zip(seqs, intended.tolist(), strict=True):
             one = np.array([intended_ns])
             delivery.delivered(0, np.array([seq]), one, np.array([0]), intended_ns + latency_ns, 1_000)

@@ -65,6 +65,22 @@ def short_of_offered() -> StagedRun:
     return run
 
 
+def across(bound_ns: int, latency_ns: int = 5 * NS_PER_MS) -> StagedRun:
+    """Return a run from one host to another, whose clock is known to within *bound_ns*."""
+    run = StagedRun({"shop": ("publisher", "closed"), "billing": ("consumer", "closed")})
+    run.phase("measured", 0)
+    intended = run.publish("shop", range(10), 0)
+    run.confirm("shop", range(10), intended, NS_PER_MS)
+    run.deliver("billing", range(10), intended, latency_ns, worker="worker-2")
+    for worker in ("worker-1", "worker-2"):
+        run.cut(NS_PER_S, "measured", worker=worker)
+    run.worker("worker-1", 0, clock=None, offset_ns=0, bound_ns=0)
+    run.worker("worker-2", 0, clock="there", offset_ns=7, bound_ns=bound_ns // 2)
+    run.worker("worker-2", 20 * NS_PER_S, clock="there", offset_ns=200_007, bound_ns=bound_ns)
+    run.end(NS_PER_S)
+    return run
+
+
 def odd_values(latency_ns: int) -> StagedRun:
     """Return a run with one confirm latency of *latency_ns*."""
     run = StagedRun({"shop": ("publisher", "closed")}, routes=[[]])
@@ -191,6 +207,7 @@ CASES: dict[str, Callable[[], StagedRun]] = {
     "offered-not-achieved": short_of_offered,
     "too-few-samples": flood,
     "beyond-histogram": lambda: odd_values(2 * 3_600 * NS_PER_S),
+    "clock-offset": lambda: across(NS_PER_MS),
     "negative-latency": lambda: odd_values(-1),
     "backlog-growing": growing,
     "unstable-over-time": slowing,
@@ -295,3 +312,84 @@ def test_an_outage_without_an_end_is_told() -> None:
 
     assert not outage.is_over
     assert (round(outage.start_s, 1), outage.end_s) == (0.1, 6.0)
+
+
+def test_latencies_between_clocks_say_how_far_they_may_be_off() -> None:
+    """Only those that begin on one host and end on another; the document has each process and its clock."""
+    result = build_result(across(NS_PER_MS // 4).collector())
+
+    assert result.groups["billing"].latency["end_to_end"].clock_bound_ns == NS_PER_MS // 4
+    assert result.groups["shop"].latency["confirm"].clock_bound_ns is None
+    assert [(part.worker, part.has_own_clock, part.offset_ns, part.bound_ns) for part in result.workers] == [
+        ("worker-1", False, 0, 0),
+        ("worker-2", True, 200_007, NS_PER_MS // 4),
+    ]
+    assert [part.drift_ppm for part in result.workers] == [None, 10.0]
+    assert "clock-offset" not in [finding.code for finding in result.verdict.findings]
+
+
+def test_a_run_on_one_host_has_nothing_off() -> None:
+    """Where publishers and consumers share a clock, its offset against the leading process does not matter."""
+    run = across(NS_PER_MS)
+    for record in run.records:
+        if record["type"] == "worker":
+            record["clock"] = "there"
+    result = build_result(run.collector())
+
+    assert result.groups["billing"].latency["end_to_end"].clock_bound_ns is None
+
+
+@pytest.mark.parametrize(
+    "latency_ns, words",
+    [(-NS_PER_MS // 2, "no value is further below"), (-3 * NS_PER_MS, "the smallest is -3.00 ms, though")],
+    ids=["within", "beyond"],
+)
+def test_latencies_below_zero_are_held_against_the_bound(latency_ns: int, words: str) -> None:
+    """Values that the clocks' uncertainty explains are told from those that it does not; all are in the count."""
+    result = build_result(across(NS_PER_MS, latency_ns).collector())
+    (found,) = [finding for finding in result.verdict.findings if finding.code == "negative-latency"]
+
+    assert words in found.text
+    assert found.value == 20
+    assert result.groups["billing"].latency["end_to_end"].negative == 10
+
+
+@pytest.mark.parametrize(
+    "processes, machine, words",
+    [
+        (1, 1.1, "--processes 3: 2 of 4 cores are free"),
+        (2, 2.5, "--processes 3: 1 of 4 core is free"),
+        (3, 3.4, "Add workers on another host (docs/distributed.md): this one has no core left (3.4 of 4 in use)"),
+        (2, None, "(--processes 3)"),
+    ],
+    ids=["one process", "two", "no core left", "not known"],
+)
+def test_a_busy_generator_is_told_how_many_processes(processes: int, machine: float | None, words: str) -> None:
+    """As many more as cores are free; another host where none is."""
+    run = StagedRun({"shop": ("publisher", "closed")}, routes=[[]])
+    run.records[0]["generator"]["cores"] = 4
+    run.phase("measured", 0)
+    for number in range(processes):
+        worker = f"worker-{number + 1}"
+        if not number:
+            run.confirm("shop", range(10), run.publish("shop", range(10), 0), NS_PER_MS)
+        run.cut(NS_PER_S, "measured", worker=worker, cpu=0.99)
+    if machine is not None:
+        run.broker(NS_PER_S // 2, {"machine.cpu": machine})
+    run.end(NS_PER_S)
+    (found,) = [each for each in build_result(run.collector()).verdict.findings if each.code == "generator-bound"]
+
+    assert words in found.text
+
+
+def test_a_busy_generator_of_several_hosts_is_told_to_start_more_workers() -> None:
+    """How many more each host has room for is not known there."""
+    run = across(0)
+    for record in run.records:
+        if record["type"] == "window":
+            record["gauges"]["cpu"] = 0.99
+        elif record["type"] == "worker":
+            record["host"] = record["worker"]
+    (found,) = [each for each in build_result(run.collector()).verdict.findings if each.code == "generator-bound"]
+
+    assert "Start more workers than the 2 on 2 hosts" in found.text

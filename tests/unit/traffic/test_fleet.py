@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from typing import Any
 
 import gevent
+import numpy as np
 import pytest
 
-from loadtest.traffic.fleet import Fleet, LostWorkerError, Status, carry_out
+from loadtest.clock import NS_PER_S, monotonic_ns
+from loadtest.measure.record_models import RECORD
+from loadtest.traffic.fleet import Fleet, Status, carry_out
+from loadtest.traffic.links import LostWorkerError, Reading
+from loadtest.traffic.timekeeping import Timekeeper
 from loadtest.wire.pacing import Pacer
 from tests.unit.traffic.staged import StagedRun
 
@@ -22,13 +28,25 @@ class StagedLink:
         self.is_gone = False
         self.status = Status(is_lost=False)
         self.orders: list[str] = []
+        self.arguments: list[dict[str, Any]] = []
+        self.clock = "here"
+        self.ahead_ns = 0
 
     def ask(self, order: str, arguments: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         """Answer, unless it is gone."""
         if self.is_gone:
             raise LostWorkerError("it is gone")
         self.orders.append(order)
+        self.arguments.append(arguments)
         return {"records": [{"from": self.name}] if order == "cut" else [], "status": asdict(self.status)}
+
+    def read_clock(self, timeout_s: float) -> Reading:
+        """Say what a clock says that is so far ahead, half-way through a round trip of 100 µs."""
+        if self.is_gone:
+            raise LostWorkerError("it is gone")
+        now_ns = monotonic_ns()
+        facts = {"host": f"host of {self.name}", "clock": self.clock, "cores": 2}
+        return Reading(now_ns - 100_000, now_ns - 50_000 + self.ahead_ns, now_ns, facts)
 
 
 @pytest.fixture
@@ -41,7 +59,7 @@ def links() -> list[StagedLink]:
 def fleet(links: list[StagedLink]) -> Iterator[Fleet]:
     """Give a fleet of three publishers and a consumer on two processes."""
     pacer = Pacer()
-    yield Fleet({"in": 3, "out": 1}, links, pacer)
+    yield Fleet({"in": 3, "out": 1}, links, pacer, Timekeeper("here"))
     pacer.close()
 
 
@@ -140,3 +158,106 @@ def test_orders_are_carried_out_by_the_crew_of_the_process() -> None:
     assert (begun["records"], done["records"]) == ([], [])
     assert done["status"]["told_ns"] >= begun["status"]["told_ns"] > 0
     assert Status(**done["status"] | {"told_ns": 0}) == replace(Status.of(staged.crew), told_ns=0)
+
+
+def test_orders_go_by_the_clock_of_the_process(fleet: Fleet, links: list[StagedLink]) -> None:
+    """One on another host is told by how much its clock is ahead where windows begin and end; one on this is not."""
+    links[1].clock, links[1].ahead_ns = "there", 5_000 * NS_PER_S
+
+    fleet.open(7)
+    list(fleet.cut(9, "measured"))
+    fleet.refresh()
+
+    assert [arguments.get("ahead_ns") for arguments in links[0].arguments] == [0, 0, None]
+    assert "ahead_ns" not in links[1].arguments[2]
+    for arguments in links[1].arguments[:2]:
+        assert abs(arguments["ahead_ns"] - 5_000 * NS_PER_S) <= 50_000
+
+
+def test_processes_of_a_host_get_the_same_offset(fleet: Fleet, links: list[StagedLink]) -> None:
+    """What both say is put together, so that between them nothing is added to a latency."""
+    for link in links:
+        link.clock, link.ahead_ns = "there", -NS_PER_S
+    links[1].ahead_ns += 40_000
+
+    fleet.open(7)
+
+    ahead = [link.arguments[0]["ahead_ns"] for link in links]
+    assert ahead[0] == ahead[1]
+    assert ahead[0] in range(-NS_PER_S, -NS_PER_S + 40_001)
+
+
+def test_a_process_whose_clock_cannot_be_ours_is_on_another_host(fleet: Fleet, links: list[StagedLink]) -> None:
+    """Two copies of a virtual machine say that they are the same boot; their clocks tell that they are not."""
+    links[0].ahead_ns = NS_PER_S
+
+    fleet.open(7)
+
+    assert abs(links[0].arguments[0]["ahead_ns"] - NS_PER_S) <= 50_000
+    assert links[1].arguments[0]["ahead_ns"] == 0
+
+
+def test_what_is_known_of_clocks_is_told_first_and_last(fleet: Fleet, links: list[StagedLink]) -> None:
+    """Of every process once, and of those on other hosts again, in what the journal takes."""
+    links[1].clock, links[1].ahead_ns = "there", NS_PER_S
+    fleet.open(7)
+
+    told = [
+        [record for record in fleet.cut(now_ns, "measured") if record.get("type") == "worker"] for now_ns in (9, 10, 0)
+    ]
+
+    assert [[record["worker"] for record in records] for records in told] == [["one", "two"], [], ["two"]]
+    one, two = told[0]
+    assert (one["clock"], one["offset_ns"], one["bound_ns"]) == (None, 0, 0)
+    assert (two["clock"], two["host"], two["cores"]) == ("there", "host of two", 2)
+    assert abs(two["offset_ns"] - NS_PER_S) <= two["bound_ns"] < 60_000
+    for record in (one, two):
+        RECORD.validate_json(json.dumps(record))
+
+
+def test_a_far_host_hears_of_the_begin_in_time(fleet: Fleet, links: list[StagedLink]) -> None:
+    """The begin is put off by the longest round trip."""
+    near_ns = fleet.lead_ns
+    links[1].clock = "there"
+
+    fleet.open(7)
+
+    assert fleet.lead_ns == near_ns + 100_000
+
+
+def test_a_process_on_another_host_answers_in_the_time_of_the_run() -> None:
+    """Orders are carried out by its own clock, and its windows and status come back by the run's."""
+    staged = StagedRun()
+    ahead_ns = 3_000 * NS_PER_S
+    start_ns = monotonic_ns() - ahead_ns  # the clock of the run stands so far behind
+
+    carry_out(staged.crew, "open", {"start_ns": start_ns, "ahead_ns": ahead_ns})
+    carry_out(staged.crew, "begin", {"begin_ns": start_ns + 1, "measured_ns": start_ns + 2, "stop_ns": start_ns + 3})
+    staged.run.last_taken_ns["out"] = start_ns + ahead_ns + 4
+    answer = carry_out(
+        staged.crew, "cut", {"now_ns": start_ns + 5, "phase": "measured", "pause": None, "ahead_ns": ahead_ns + 10}
+    )
+
+    assert (staged.run.begin_ns, staged.run.stop_ns) == (start_ns + 1 + ahead_ns, start_ns + 3 + ahead_ns)
+    assert staged.recorder.measured_from_ns == start_ns + 2 + ahead_ns
+    window = answer["records"][0]
+    assert window["start_ns"] == start_ns
+    assert start_ns < window["end_ns"] <= monotonic_ns() - ahead_ns
+    assert answer["status"]["last_taken_ns"] == {"out": start_ns + 4 - 10}
+    assert staged.recorder.ahead_ns == ahead_ns + 10
+
+
+def test_stamps_of_another_host_give_true_latencies() -> None:
+    """A message stamped in the time of the run, taken by a process whose clock is ahead: the difference is the way."""
+    staged = StagedRun()
+    ahead_ns = 3_000 * NS_PER_S
+    read_ns = monotonic_ns()
+    staged.recorder.ahead_ns = ahead_ns
+    delivery = staged.recorder.delivery("out", "q")
+    intended_ns = np.array([read_ns - 1000, read_ns + 5]) - ahead_ns
+    delivery.delivered(0, np.array([0, 1]), intended_ns, 0, read_ns, 2)
+
+    window = staged.recorder.cut(0, read_ns, "measured", {})
+
+    latency = window.groups["out"].histogram("end_to_end")
+    assert (latency.min, latency.max, latency.count, latency.negative) == (-5, 1000, 2, 1)

@@ -1,0 +1,63 @@
+"""
+From the clock of a process to that of its run, and back.
+
+In a process of another host than the leading one, everything is recorded by its own clock, and orders and answers are
+converted where they come in and go out: a few numbers a second. Only stamps are written in the time of the run, as
+messages go from host to host.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from loadtest.measure.records import Record
+
+    Convert = Callable[[int], int]
+
+# Of the arguments of orders. 0 and None are no instants there.
+_INSTANTS: Final = frozenset({"start_ns", "begin_ns", "measured_ns", "stop_ns", "now_ns", "done_ns", "pause"})
+
+
+def to_own_time(arguments: Mapping[str, Any], ahead_ns: int) -> dict[str, Any]:
+    """Return an order's arguments by a clock that is *ahead_ns* ahead of the run's."""
+    return {name: value + ahead_ns if name in _INSTANTS and value else value for name, value in arguments.items()}
+
+
+def to_run_time(record: Record, was_ahead_ns: int, ahead_ns: int) -> Record:
+    """
+    Return a record by the clock of the run.
+
+    Args:
+        record: A window, an event, or one without instants.
+        was_ahead_ns: By how much the process's clock was ahead when the window began, ...
+        ahead_ns: ... and when it ended. Between the two it is taken to have drifted evenly, so that windows follow one
+            another without a gap.
+    """
+    if not was_ahead_ns and not ahead_ns:
+        return record
+    if record["type"] == "event":
+        return {**record, "at_ns": record["at_ns"] - ahead_ns}
+    if record["type"] != "window":
+        return record
+    start_ns, end_ns = record["start_ns"], record["end_ns"]
+    drift_ns, length_ns = ahead_ns - was_ahead_ns, max(1, end_ns - start_ns)
+
+    def at(instant_ns: int) -> int:
+        within_ns = min(max(instant_ns - start_ns, 0), length_ns)
+        return int(instant_ns - was_ahead_ns - drift_ns * within_ns // length_ns)
+
+    groups = {name: _group(group, at) for name, group in record["groups"].items()}
+    return {**record, "start_ns": at(start_ns), "end_ns": at(end_ns), "groups": groups}
+
+
+def _group(group: dict[str, Any], at: Convert) -> dict[str, Any]:
+    converted = dict(group)
+    for name in ("active", "pauses"):
+        if name in group:
+            converted[name] = [[at(start_ns), at(end_ns)] for start_ns, end_ns in group[name]]
+    if "last_ns" in group:
+        converted["last_ns"] = at(group["last_ns"])
+    return converted
