@@ -16,6 +16,7 @@ from typing import Annotated
 
 import typer
 
+from loadtest.commands import capacity_options
 from loadtest.commands import compare_options as options
 from loadtest.commands.broker import broker_app
 from loadtest.commands.options import (
@@ -104,9 +105,12 @@ def validate(files: Annotated[list[str], typer.Argument(metavar="FILE...")]) -> 
 
 
 @app.command()
-def schema(document: Annotated[str, typer.Argument(help="scenario, result, windows or compare")] = "scenario") -> None:
-    """Print the JSON Schema of scenario files, of result.json, of the lines of windows.jsonl, or of compare.json."""
+def schema(
+    document: Annotated[str, typer.Argument(help="scenario, result, windows, compare or capacity")] = "scenario",
+) -> None:
+    """Print the JSON Schema of scenario files, result.json, lines of windows.jsonl, compare.json or capacity.json."""
     from loadtest.measure.record_models import windows_schema
+    from loadtest.result.capacity import capacity_schema
     from loadtest.result.comparison import compare_schema
     from loadtest.result.document import result_schema
     from loadtest.scenario import scenario_schema
@@ -116,6 +120,7 @@ def schema(document: Annotated[str, typer.Argument(help="scenario, result, windo
         "result": result_schema,
         "windows": windows_schema,
         "compare": compare_schema,
+        "capacity": capacity_schema,
     }
     if document not in schemas:
         raise UsageError(f"there is no schema of {document!r}; there is one of: {', '.join(schemas)}")
@@ -179,14 +184,16 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
 @app.command()
 def report(
     folders: Annotated[
-        list[Path], typer.Argument(metavar="FOLDER...", help="Folder of a run, a comparison, or several runs.")
+        list[Path],
+        typer.Argument(metavar="FOLDER...", help="Folder of a run, a comparison, a capacity, or several runs."),
     ],
     output: Annotated[Path, typer.Option(help="Where the page of several runs goes.")] = Path("side-by-side.html"),
     json_file: JsonFile = None,
 ) -> None:
-    """Make every output of a run, or of a comparison, again and print the summary; put several runs side by side."""
-    from loadtest.commands.results import put_side_by_side, report_comparison
+    """Make every output of a run, a comparison or a capacity again and print it; put several runs side by side."""
+    from loadtest.commands.results import put_side_by_side, report_capacity, report_comparison
     from loadtest.report.announce import announce, check_json_file
+    from loadtest.report.capacity_files import is_capacity
     from loadtest.report.comparison_files import is_comparison
     from loadtest.report.write import regenerate
 
@@ -201,6 +208,8 @@ def report(
             raise UsageError("--json is of a run; what a comparison came to is in its compare.json")
         raise typer.Exit(report_comparison(folder, os.environ))
     check_json_file(json_file)
+    if is_capacity(folder):
+        raise typer.Exit(report_capacity(folder, json_file, os.environ))
     raise typer.Exit(announce(regenerate(folder), folder, json_file=json_file, environ=os.environ))
 
 
@@ -277,29 +286,36 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
 
 @app.command()
 def capacity(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
-    scenario: Scenario,
-    slo: Annotated[
-        list[str] | None, typer.Option(metavar="CHECK", help="What has to hold, as a threshold; repeatable.")
-    ] = None,
+    scenario: capacity_options.SearchedScenario = None,
+    slo: capacity_options.Slo = None,
     overrides: Set = None,
     broker: Broker = None,
     config: Config = None,
     nodes: Nodes = None,
     server: Server = None,
-    start: Annotated[str | None, typer.Option("--from", metavar="RATE", help="The first rate, such as 1000/s.")] = None,
-    most: Annotated[str | None, typer.Option("--most", metavar="RATE", help="No rate above it is tried.")] = None,
-    hold: Annotated[str, typer.Option(help="How long each rate is held.")] = "10s",
-    precision: Annotated[float, typer.Option(min=0.1, max=50, help="In percent of the answer.")] = 5.0,
-    repeats: Annotated[int, typer.Option(min=1, help="How often the answer must be held, the first included.")] = 2,
+    start: capacity_options.Start = None,
+    most: capacity_options.Most = None,
+    hold: capacity_options.Hold = "10s",
+    precision: capacity_options.Precision = 5.0,
+    repeats: capacity_options.Repeats = 2,
+    resume: capacity_options.Resume = None,
+    json_file: JsonFile = None,
     results: Annotated[Path, typer.Option(help="Folder that the results go to.")] = Path("results"),
 ) -> None:
     """Find the highest rate that a broker sustains within an SLO, with no backlog growing and nothing lost."""
-    from loadtest.capacity.probing import CapacityRequest
+    from loadtest.capacity.request import CapacityRequest
     from loadtest.commands.capacity import capacity as search
-    from loadtest.commands.capacity import rate_of
+    from loadtest.commands.capacity import hold_of, rate_of
+    from loadtest.commands.capacity import resume as go_on
     from loadtest.compare.variants import Variant
+    from loadtest.report.announce import check_json_file
     from loadtest.scenario.quantity import MAX_RATE_PER_S
 
+    check_json_file(json_file)
+    if resume is not None:
+        raise typer.Exit(go_on(resume, broker or (), json_file))
+    if scenario is None:
+        raise UsageError("name a scenario, or go on with a search by --resume FOLDER")
     request = CapacityRequest(
         scenario=scenario,
         slo=tuple(slo or ()),
@@ -307,12 +323,12 @@ def capacity(  # noqa: PLR0913, PLR0917  # typer makes an option of each argumen
         overrides=tuple(overrides or ()),
         start_per_s=rate_of("--from", start),
         most_per_s=rate_of("--most", most) or float(MAX_RATE_PER_S),
-        hold=hold,
+        hold=hold_of(hold),
         precision=precision / 100,
         repeats=repeats,
         environ=dict(os.environ),
     )
-    raise typer.Exit(search(request, results))
+    raise typer.Exit(search(request, results, json_file))
 
 
 @app.command()

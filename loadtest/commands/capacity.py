@@ -2,24 +2,37 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import typer
 from pydantic_core import PydanticCustomError
 
-from loadtest.capacity.probing import CapacityRequest, CapacitySearch
+from loadtest.capacity.request import REQUEST, CapacityRequest, request_again
+from loadtest.capacity.searching import CapacitySearch
+from loadtest.commands.results import tell_capacity
 from loadtest.commands.saying import say
-from loadtest.errors import EXIT_INTERRUPTED, UsageError
-from loadtest.report.capacity import capacity_markdown, print_capacity
-from loadtest.report.folder import create_folder, write_file
-from loadtest.report.markdown import FILE_NAME
-from loadtest.scenario import parse_threshold
+from loadtest.compare.laps import brokers_of
+from loadtest.errors import EXIT_INTERRUPTED, ResultsError, UsageError
+from loadtest.report.announce import STANDARD_OUTPUT
+from loadtest.report.capacity_files import DOCUMENT, read_capacity, write_capacity
+from loadtest.report.folder import create_folder
+from loadtest.scenario import load_scenario, parse_threshold
 from loadtest.scenario.fault import words_of
-from loadtest.scenario.quantity import QuantityError, parse_rate
+from loadtest.scenario.quantity import QuantityError, parse_duration, parse_rate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from loadtest.compare.variants import Variant
+    from loadtest.result.capacity import CapacityResult
 
 
-def capacity(request: CapacityRequest, results: Path) -> int:
+def capacity(request: CapacityRequest, results: Path, json_file: Path | None) -> int:
     """
     Search, print what was found, and return the exit code.
 
@@ -33,17 +46,64 @@ def capacity(request: CapacityRequest, results: Path) -> int:
             parse_threshold(text)
         except PydanticCustomError as error:
             raise UsageError(f"--slo: {words_of(error)}") from error
+    request = replace(request, broker=_broker_of(request))
+    # What is wrong with the request is told before a folder is made for it.
+    CapacitySearch(request, results, say)
     folder = create_folder(results, datetime.now(UTC), f"capacity-{Path(request.scenario).stem}")
+    return _search(request, folder, None, json_file)
+
+
+def _broker_of(request: CapacityRequest) -> Variant:
+    """Return where to search: as was asked, or as the environment names it, or as many nodes as the scenario has."""
+    broker = request.broker
+    if not any(broker.broker):
+        broker = replace(broker, brokers=brokers_of(request.environ))
+    if broker.brokers or broker.nodes:
+        return broker
+    return replace(broker, nodes=load_scenario(request.scenario, overrides=request.overrides).scenario.run.nodes)
+
+
+def resume(folder: Path, brokers: Sequence[str], json_file: Path | None) -> int:
+    """
+    Go on with a search that was interrupted.
+
+    Args:
+        folder: Where it was.
+        brokers: URLs of its broker: addresses are not kept, for their passwords.
+        json_file: As for `capacity`.
+
+    Raises:
+        UsageError, ResultsError: If it cannot be gone on with.
+    """
+    try:
+        text = (folder / REQUEST).read_text(encoding="utf-8")
+        request = replace(request_again(text, brokers, brokers_of(os.environ)), environ=dict(os.environ))
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResultsError(f"{folder} holds no search that can be gone on with: {error}") from error
+    before = read_capacity(folder)
+    if before.complete:
+        raise UsageError(f"{folder}: that search is complete")
+    return _search(request, folder, before, json_file)
+
+
+def _search(request: CapacityRequest, folder: Path, before: CapacityResult | None, json_file: Path | None) -> int:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     search = CapacitySearch(request, folder, say)
+    if before is not None:
+        search.resume(before)
+    for line in search.plan():
+        say(line)
     try:
         result = search.run()
     except KeyboardInterrupt:
-        say(f"interrupted; what was tried so far is in {folder}")
+        if not (folder / DOCUMENT).exists():  # no try has ended: there is nothing to go on with
+            say("interrupted")
+            return EXIT_INTERRUPTED
+        say(f"interrupted; to go on: loadtest capacity --resume {folder}")
+        typer.echo(f"page      {write_capacity(folder, read_capacity(folder))}", err=json_file == STANDARD_OUTPUT)
         return EXIT_INTERRUPTED
-    write_file(folder, FILE_NAME, capacity_markdown(result))
-    print_capacity(result)
-    typer.echo(f"results   {folder}")
-    return result.exit_code
+    return tell_capacity(folder, result, json_file, request.environ)
 
 
 def rate_of(option: str, text: str | None) -> float | None:
@@ -59,3 +119,17 @@ def rate_of(option: str, text: str | None) -> float | None:
         return float(parse_rate(text))
     except QuantityError as error:
         raise UsageError(f"{option}: found {text!r}; allowed {error}") from error
+
+
+def hold_of(text: str) -> str:
+    """
+    Return how long a rate is held, as `--hold` has it.
+
+    Raises:
+        UsageError: If it is no time.
+    """
+    try:
+        parse_duration(text)
+    except QuantityError as error:
+        raise UsageError(f"--hold: found {text!r}; allowed {error}") from error
+    return text

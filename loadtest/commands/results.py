@@ -1,5 +1,5 @@
 """
-`loadtest report` of several runs, side by side in a table and on a page; and of a comparison.
+`loadtest report` of several runs, side by side in a table and on a page; and of a comparison, or of a capacity.
 
 Reads results and writes the pages; what is on them is the room `report`'s.
 """
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from loadtest.errors import EXIT_INCOMPLETE, UsageError
-from loadtest.report.announce import announce_comparison
+from loadtest.report.announce import STANDARD_OUTPUT, announce_capacity, announce_comparison
+from loadtest.report.capacity_files import read_capacity, write_capacity
 from loadtest.report.comparison_files import read_comparison, write_comparison
 from loadtest.report.folder import write_file
 from loadtest.report.html_page.side_by_side_page import side_by_side_html
@@ -22,6 +23,7 @@ from loadtest.report.side_by_side import NamedRun, print_side_by_side
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from loadtest.result.capacity import CapacityResult
     from loadtest.result.comparison import CompareResult
 
 
@@ -54,6 +56,29 @@ def report_comparison(folder: Path, environ: Mapping[str, str]) -> int:
         ResultsError: If its document cannot be read, or files cannot be written.
     """
     return tell_comparison(folder, read_comparison(folder), environ)
+
+
+def report_capacity(folder: Path, json_file: Path | None, environ: Mapping[str, str]) -> int:
+    """
+    Make every file of a search for a capacity again, say what was found, and return the exit code.
+
+    Raises:
+        ResultsError: If its document cannot be read, or files cannot be written.
+    """
+    return tell_capacity(folder, read_capacity(folder), json_file, environ)
+
+
+def tell_capacity(folder: Path, result: CapacityResult, json_file: Path | None, environ: Mapping[str, str]) -> int:
+    """
+    Write the files of a search for a capacity, say what was found, and return the exit code.
+
+    Raises:
+        ResultsError: If files cannot be written.
+    """
+    page = write_capacity(folder, result)
+    exit_code = announce_capacity(result, json_file=json_file, environ=environ)
+    typer.echo(f"results   {folder}\npage      {page}", err=json_file == STANDARD_OUTPUT)
+    return exit_code
 
 
 def tell_comparison(folder: Path, result: CompareResult, environ: Mapping[str, str]) -> int:

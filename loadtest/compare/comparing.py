@@ -223,7 +223,7 @@ class Comparison:
         return VariantPart(
             name=variant.name,
             overrides=variant.overrides,
-            broker=_broker_text(variant, result),
+            broker=broker_text(variant, result),
             differs=differs,
         )
 
@@ -253,7 +253,7 @@ def metric_part(name: str) -> MetricPart:
     return MetricPart(name=name, better="more" if regression.is_more_better else "less", unit=metric.unit)
 
 
-def _broker_text(variant: Variant, result: RunResult | None) -> str:
+def broker_text(variant: Variant, result: RunResult | None) -> str:
     """Return what the broker of a variant is, which has no secrets in it (`shown_variant`)."""
     product = "" if result is None else f"{result.broker.get('product')} {result.broker.get('version')}"
     own = [f"{variant.nodes} nodes"] if variant.nodes else []

@@ -15,8 +15,10 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Literal, TypeAlias
 
 from loadtest.errors import EXIT_FAILED, EXIT_PASSED
+from loadtest.report.capacity import found_text
 from loadtest.report.comparison import outcome_word, remarks
 from loadtest.report.plain import plain_line
+from loadtest.result.capacity import CapacityResult
 from loadtest.result.comparison import CompareResult, change_text
 from loadtest.result.document import RunResult
 
@@ -53,6 +55,14 @@ def comparison_annotations(result: CompareResult) -> list[str]:
         errors, notices = [command("error", title, plain_line(result.reason))], []
     warnings = [command("warning", f"{name}: runs", plain_line(text)) for text in remarks(result)]
     return [*_first("error", errors), *_first("warning", warnings), *notices]
+
+
+def capacity_annotations(result: CapacityResult) -> list[str]:
+    """Return the line of a search for a capacity: what was found, or why nothing was."""
+    name = result.scenario
+    if result.exit_code == EXIT_PASSED:
+        return [command("notice", f"{name}: capacity {found_text(result)}", plain_line(result.reason))]
+    return [command("error", f"{name}: capacity (exit code {result.exit_code})", plain_line(result.reason))]
 
 
 def command(kind: Kind, title: str, message: str) -> str:

@@ -15,12 +15,15 @@ from typing import Final, TextIO
 
 from loadtest.errors import EXIT_INCOMPLETE, UsageError
 from loadtest.redaction import redacted
-from loadtest.report.annotations import command, comparison_annotations, github_annotations
+from loadtest.report.annotations import capacity_annotations, command, comparison_annotations, github_annotations
+from loadtest.report.capacity import capacity_markdown, print_capacity
+from loadtest.report.capacity_files import capacity_json
 from loadtest.report.comparison import comparison_markdown, print_comparison
 from loadtest.report.json_file import result_json
 from loadtest.report.markdown import summary_md
 from loadtest.report.plain import ascii_only
 from loadtest.report.terminal import print_summary
+from loadtest.result.capacity import CapacityResult
 from loadtest.result.comparison import CompareResult
 from loadtest.result.document import RunResult
 
@@ -51,7 +54,7 @@ def announce(result: RunResult, folder: Path | None, *, json_file: Path | None, 
     fault = _append_step_summary(summary_md(result), environ)
     if fault is not None:
         _print(f"loadtest: {fault}", sys.stderr)
-    fault = _write_json(result, json_file)
+    fault = _write_json(result_json(result), json_file)
     if fault is not None:
         _print(f"loadtest: {fault}", sys.stderr)
         return result.verdict.exit_code or EXIT_INCOMPLETE
@@ -75,6 +78,30 @@ def announce_comparison(result: CompareResult, environ: Mapping[str, str]) -> No
         _print(f"loadtest: {fault}", sys.stderr)
 
 
+def announce_capacity(result: CapacityResult, *, json_file: Path | None, environ: Mapping[str, str]) -> int:
+    """
+    Say what a search for a capacity found, and return the exit code of the process, as `announce` does.
+
+    Args:
+        result: What is said.
+        json_file: Where `capacity.json` goes besides; `-` is standard output.
+        environ: As for `announce`.
+    """
+    page = sys.stderr if json_file == STANDARD_OUTPUT else sys.stdout
+    print_capacity(result, page)
+    if _is_on_github(environ):
+        for line in capacity_annotations(result):
+            _print(line, page)
+    fault = _append_step_summary(capacity_markdown(result), environ)
+    if fault is not None:
+        _print(f"loadtest: {fault}", sys.stderr)
+    fault = _write_json(capacity_json(result), json_file)
+    if fault is not None:
+        _print(f"loadtest: {fault}", sys.stderr)
+        return result.exit_code or EXIT_INCOMPLETE
+    return result.exit_code
+
+
 def complain(error: Exception, environ: Mapping[str, str]) -> None:
     """Say on standard error why there is no result; on GitHub Actions as an annotation, too."""
     text = redacted(str(error))
@@ -93,11 +120,11 @@ def check_json_file(json_file: Path | None) -> None:
     if json_file is None or json_file == STANDARD_OUTPUT:
         return
     if json_file.is_dir():
-        raise UsageError(f"{json_file}: result.json cannot go there: it is a folder")
+        raise UsageError(f"{json_file}: the result cannot go there: it is a folder")
     if not json_file.parent.is_dir():
-        raise UsageError(f"{json_file}: result.json cannot go there: there is no folder {json_file.parent}")
+        raise UsageError(f"{json_file}: the result cannot go there: there is no folder {json_file.parent}")
     if not os.access(json_file if json_file.exists() else json_file.parent, os.W_OK):
-        raise UsageError(f"{json_file}: result.json cannot go there: it may not be written")
+        raise UsageError(f"{json_file}: the result cannot go there: it may not be written")
 
 
 def _is_on_github(environ: Mapping[str, str]) -> bool:
@@ -117,11 +144,11 @@ def _append_step_summary(summary: str, environ: Mapping[str, str]) -> str | None
     return None
 
 
-def _write_json(result: RunResult, json_file: Path | None) -> str | None:
+def _write_json(text: str, json_file: Path | None) -> str | None:
     """Write the document and return what went wrong; JSON is UTF-8 (RFC 8259), whatever the terminal is set to."""
     if json_file is None:
         return None
-    content = result_json(result).encode()
+    content = text.encode()
     try:
         if json_file == STANDARD_OUTPUT:
             sys.stdout.flush()

@@ -10,7 +10,7 @@ table. What cannot be told is "unknown", never guessed.
 from __future__ import annotations
 
 from statistics import fmean
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from loadtest.result.document import BoundPart
 from loadtest.result.evidence import MEASURED
@@ -33,6 +33,13 @@ OFFERED_TOLERANCE: Final = 0.01
 
 SPARE_SHARE: Final = 0.5
 """Of the calibrated rate: a generator that does less than this, with time to spare, is not what limits."""
+
+Processor: TypeAlias = Literal["generator", "broker", "machine"]
+PROCESSOR_TEXTS: Final[dict[Processor, str]] = {
+    "generator": "a process of the generator had no time left; more of them would do more",
+    "broker": "the machine had no time left, and the broker took most of it",
+    "machine": "the machine had no time left, and something else than the broker took most of it",
+}
 
 LEAST_S: Final = 1.0
 """Shorter than this, the samples of processor time, one a second, say nothing."""
@@ -61,15 +68,11 @@ def find_bound(evidence: Evidence) -> BoundPart | None:
 
 
 def _judged(evidence: Evidence, generator: float, broker: float | None, machine: float | None) -> tuple[Bounding, str]:
-    if generator >= BUSY_PROCESS:
-        return "generator", "a process of the generator had no time left; more of them would do more"
-    if _is_on_schedule(evidence):
+    limit = processor_limit(generator, broker, machine, evidence.cores)
+    if limit != "generator" and _is_on_schedule(evidence):
         return "schedule", "what was asked was done, and nobody was at a limit"
-    is_full = machine is not None and evidence.cores is not None and machine >= BUSY_MACHINE * evidence.cores
-    if is_full and broker is not None and machine is not None:
-        if broker >= machine / 2:
-            return "broker", "the machine had no time left, and the broker took most of it"
-        return "machine", "the machine had no time left, and something else than the broker took most of it"
+    if limit is not None:
+        return limit, PROCESSOR_TEXTS[limit]
     share = _share_of_calibrated(evidence)
     if share is not None and share < SPARE_SHARE:
         return "broker", (
@@ -96,6 +99,25 @@ def more_processes(evidence: Evidence) -> str:
         )
     left = f"{free} of {evidence.cores} {'core is' if free == 1 else 'cores are'} free"
     return f"Spread the users over more processes (--processes {evidence.processes + free}: {left}), or lower the rate"
+
+
+def processor_limit(
+    generator: float, broker: float | None, machine: float | None, cores: int | None
+) -> Processor | None:
+    """
+    Return whose processor time was used up; None if nobody's, or if it is not known.
+
+    Args:
+        generator: Cores that its busiest process used, on average.
+        broker: Cores that the broker used on this machine.
+        machine: Cores in use by anything.
+        cores: That the machine has.
+    """
+    if generator >= BUSY_PROCESS:
+        return "generator"
+    if broker is None or machine is None or cores is None or machine < BUSY_MACHINE * cores:
+        return None
+    return "broker" if broker >= machine / 2 else "machine"
 
 
 def _is_on_schedule(evidence: Evidence) -> bool:

@@ -6,13 +6,12 @@ Knows nothing of how they were tried. An interface as `result.json` is: fields a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Final, Literal
+from typing import Final, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from loadtest.result.document import Part, RunResult
-from loadtest.result.units import rate_text
+from loadtest.result.bound import Processor
+from loadtest.result.document import Part
 
 SCHEMA: Final = "loadtest.capacity/1"
 """
@@ -21,10 +20,19 @@ Version of the document. History:
 1: first version.
 """
 
-LEAST_ACHIEVED: Final = 0.99
-"""Share of the asked rate that has to be published, or else it was not that rate that was tried."""
+Bound: TypeAlias = Literal["slo", "backlog", "lost", "alarm", "broker", "generator", "failed"]
+Limiting: TypeAlias = Literal["slo", "backlog", "lost", "alarm", "broker", "generator", "failed", "most"]
+Stage: TypeAlias = Literal["ramp", "bisect", "confirm"]
 
-Bound = Literal["slo", "backlog", "lost", "alarm", "broker", "generator", "failed"]
+
+class CoresPart(Part):
+    """Who used how much processor time in the measured part, on average."""
+
+    generator: float = Field(description="Of its busiest process; a process has one core.")
+    broker: float | None = Field(description="Null where it does not run on this machine.")
+    machine: float | None = Field(description="In use by anything.")
+    cores: int | None = Field(description="That the machine has.")
+    limit: Processor | None = Field(description="Whose was used up: generator, broker or machine; null for nobody's.")
 
 
 class ProbePart(Part):
@@ -33,13 +41,56 @@ class ProbePart(Part):
     rate_per_s: float = Field(description="Asked, of all publishers together.")
     published_per_s: float | None
     is_held: bool
-    bound: Bound | None = Field(description="What it was not held for; null where it was.")
+    bound: Bound | None = Field(description="What it was not held for; null where it was. failed: no answer.")
     why: str = Field(description="The same in a sentence; empty where it was held.")
     latency: dict[str, dict[str, int | None]] = Field(
         description="By GROUP.LATENCY: p50_ns, p99_ns and max_ns of the measured part."
     )
     checks: dict[str, str | None] = Field(description="By what is asked: the value that came.")
     folder: str = Field(description="Of its results, below the search's.")
+    stage: Stage | None = Field(default=None, description="What it was tried for.")
+    is_quick: bool = Field(default=False, description="Held for a short time only: it shows where to look.")
+    hold_s: float | None = Field(default=None, description="How long it was to be held.")
+    took_s: float | None = Field(default=None, description="How long the try took in all.")
+    cores: CoresPart | None = Field(default=None, description="Null where too little was measured to tell.")
+    flow: float | None = Field(
+        default=None, description="Share of the seconds in which connections were in flow control; null if not known."
+    )
+
+
+class UncertaintyPart(Part):
+    """Between which rates the capacity lies, by all that was tried for the full time, and what that rests on."""
+
+    low_per_s: float | None = Field(
+        description="It, and all below it that was tried, was held each time; null where nothing was."
+    )
+    high_per_s: float | None = Field(
+        description="It, and all above it that was tried, was missed each time; null where nothing was, or where it "
+        "was the generator's limit."
+    )
+    held: int = Field(description="How often the capacity was held …")
+    tries: int = Field(description="… of how many tries.")
+    missed: int = Field(description="How often the rate above it was missed …")
+    missed_tries: int = Field(description="… of how many tries.")
+    contradictions: int = Field(
+        description="Tries that were missed at a rate, or below one, that was held another time."
+    )
+
+
+class LimitPart(Part):
+    """What keeps the broker from the next higher rate."""
+
+    by: Limiting = Field(description="What that rate was not held for; most: nothing above was to be tried.")
+    text: str = Field(description="The same in a sentence, and whose processor time was used up.")
+    cores: CoresPart | None = Field(description="At that rate.")
+
+
+class KneePart(Part):
+    """Where a latency begins to grow faster than the rate: the most rate for its latency."""
+
+    latency: str = Field(description="GROUP.LATENCY, whose p99 it is of.")
+    rate_per_s: float = Field(description="Published.")
+    p99_ns: float = Field(description="There, smoothed so that it never falls as the rate rises.")
 
 
 class CapacityResult(Part):
@@ -59,71 +110,13 @@ class CapacityResult(Part):
     probes: tuple[ProbePart, ...]
     exit_code: int
     reason: str
+    broker: str = Field(default="", description="What it was: product and version, and where.")
+    uncertainty: UncertaintyPart | None = Field(default=None, description="Null where no rate was held.")
+    limit: LimitPart | None = Field(default=None, description="Null where no rate was held, or nothing was tried.")
+    knees: tuple[KneePart, ...] = Field(default=(), description="Of the latencies that have one.")
 
 
-def probe_part(rate_per_s: float, result: RunResult | None, folder: str, last_words: str) -> ProbePart:
-    """Return what came of a rate."""
-    if result is None:
-        return ProbePart(
-            rate_per_s=rate_per_s, published_per_s=None, is_held=False, bound="failed", why=last_words, latency={},
-            checks={}, folder=folder,
-        )  # fmt: skip
-    reasons = list(_reasons(rate_per_s, result))
-    bound, why = reasons[0] if reasons else (None, "")
-    return ProbePart(
-        rate_per_s=rate_per_s,
-        published_per_s=published_per_s(result),
-        is_held=not reasons,
-        bound=bound,
-        why=why,
-        latency={
-            f"{name}.{latency}": {"p50_ns": part.p50_ns, "p99_ns": part.p99_ns, "max_ns": part.max_ns}
-            for name, group in result.groups.items()
-            for latency, part in group.latency.items()
-            if latency in {"confirm", "end_to_end"} and part.count
-        },
-        checks={check.check: check.value for check in result.verdict.checks},
-        folder=folder,
-    )
-
-
-def published_per_s(result: RunResult) -> float:
-    """Return the rate at which all publishers together published."""
-    return sum(group.rates.published_per_s or 0.0 for group in result.groups.values() if group.kind == "publisher")
-
-
-def _reasons(rate_per_s: float, result: RunResult) -> Iterator[tuple[Bound, str]]:
-    """Yield why a rate was not held, the gravest first."""
-    codes = {finding.code: finding for finding in result.verdict.findings}
-    if result.verdict.exit_code not in {0, 1}:
-        yield "failed", result.verdict.reason
-    if result.totals.lost or result.totals.corrupted:
-        yield "lost", f"{result.totals.lost:,} messages lost, {result.totals.corrupted:,} corrupted"
-    achieved = published_per_s(result)
-    if achieved < LEAST_ACHIEVED * rate_per_s:
-        is_generator = "generator-bound" in codes
-        text = f"published {rate_text(achieved)} of {rate_text(rate_per_s)}"
-        yield ("generator" if is_generator else "broker"), text
-    if "broker-blocked-publishers" in codes:
-        yield "alarm", codes["broker-blocked-publishers"].text
-    if "backlog-growing" in codes:
-        yield "backlog", codes["backlog-growing"].text
-    for check in result.verdict.checks:
-        if not check.ok:
-            note = f" ({check.note})" if check.note else ""
-            yield "slo", f"{check.check} came to {check.value or 'no value'}{note}"
-
-
-def judge(probes: Sequence[ProbePart], low: float | None, high: float | None, *, complete: bool) -> tuple[int, str]:
-    """Return exit code and reason of a search that found *low*, with *high* the lowest rate that was not held."""
-    if low is None:
-        why = probes[-1].why if probes else "nothing was tried"
-        return 1, f"no rate was held: {why}"
-    held = f"{rate_text(low)} is held"
-    if high is None:
-        return 0, f"{held}, and nothing above it was tried: the broker may do more"
-    missed = [probe for probe in probes if probe.rate_per_s == high and not probe.is_held]
-    limit = f"{rate_text(high)} is not: {missed[0].why}" if missed else f"{rate_text(high)} is not"
-    if missed and missed[0].bound == "generator":
-        return 0, f"{held}; {limit}. That was the generator, so the broker may do more (--processes)"
-    return (0 if complete else 5), f"{held}; {limit}"
+def capacity_schema() -> dict[str, JsonValue]:
+    """Return the JSON Schema of `capacity.json`, for `loadtest schema capacity`."""
+    schema: dict[str, JsonValue] = CapacityResult.model_json_schema(by_alias=True, mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}

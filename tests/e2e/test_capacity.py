@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.processes import LOADTEST, Processes
+from tests.e2e.processes import LOADTEST, Processes, wait_until
 
 pytestmark = pytest.mark.e2e
 
@@ -23,39 +24,53 @@ faults: [{at: 0s, do: slow-network, bandwidth: 2MB/s}]
 FRAMES_BYTES = 120
 
 
-@pytest.mark.parametrize(
-    "words, told",
-    [
-        (["steady-1kb"], "--slo is needed"),
-        (["steady-1kb", "--slo", "in.confirm.p99"], "--slo: found"),
-        (["steady-1kb", "--slo", "out.confirm.p99 < 1ms"], "confirm of"),
-        (["steady-1kb", "--slo", "in.confirm.p99 < 1ms", "--from", "fast"], "--from: found 'fast'"),
-        (["consume-autoack", "--slo", "lost == 0"], "this scenario has none"),
-    ],
-    ids=["no slo", "no threshold", "unknown metric", "no rate", "no publisher"],
-)
-def test_what_cannot_be_searched_is_refused(processes: Processes, words: list[str], told: str) -> None:
-    """Before a broker is started, in a line."""
-    run = processes.run([*LOADTEST, "capacity", *words])
+def test_a_short_search_interrupted_and_gone_on_with(processes: Processes, vhost_url: str) -> None:
+    """
+    Up to a rate that any broker holds: it is held twice, is a lower bound, and has its files.
 
-    assert run.exit_code == 2
-    assert told in run.stderr
-    assert "RabbitMQ" not in run.stderr
-
-
-def test_a_short_search(processes: Processes, vhost_url: str) -> None:
-    """Up to a rate that any broker holds: it is held twice, is a lower bound, and has its files."""
+    Ctrl-C ends it with 130 and what was tried; `--resume` tries what is missing, and `report` makes the files again.
+    """
+    broker = {"LOADTEST_BROKER": vhost_url}
     words = ["--slo", "lost == 0", "--from", "200/s", "--most", "400/s", "--hold", "1s", "--set", "run.warm_up=0s"]
-    run = processes.run([*LOADTEST, "capacity", "steady-1kb", "--broker", vhost_url, *words])
-    (folder,) = Path(processes.folder, "results").iterdir()
-    found = json.loads((folder / "capacity.json").read_text())
+    running = processes.start([*LOADTEST, "capacity", "steady-1kb", *words], **broker)
+    wait_until(lambda: "confirm 3: 400/s" in running.stderr, 40.0, "the third try")
+    running.send(signal.SIGINT)
+    interrupted = running.wait(20.0)
+    folder = interrupted.results_folder
+    before = json.loads((folder / "capacity.json").read_text())
+
+    assert interrupted.exit_code == 130, interrupted.printed
+    assert f"to go on: loadtest capacity --resume {folder.relative_to(interrupted.folder)}" in interrupted.stderr
+    assert (before["complete"], before["exit_code"], len(before["probes"])) == (False, 130, 2)
+    assert "So far" in (folder / "capacity.html").read_text()
+    assert "starting a private" not in interrupted.stderr
+
+    run = processes.run([*LOADTEST, "capacity", "--resume", str(folder), "--json", "-"], **broker)
+    found = json.loads(run.stdout)
 
     assert run.exit_code == 0, run.printed
     assert (found["capacity_per_s"], found["is_lower_bound"], found["complete"]) == (400, True, True)
     assert [probe["rate_per_s"] for probe in found["probes"]] == [200, 400, 400]
-    assert "at least 400/s" in run.stdout
-    assert "| 400/s |" in (folder / "summary.md").read_text()
+    assert found["probes"][:2] == before["probes"]
+    assert "at least 400/s (exit code 0)" in run.stderr
     assert all((folder / probe["folder"]).is_dir() for probe in found["probes"])
+    assert_files_again(processes, folder)
+
+
+def assert_files_again(processes: Processes, folder: Path) -> None:
+    """Fail unless `loadtest report` makes the same files again, and a complete search is not gone on with."""
+    files = {name: (folder / name).read_bytes() for name in ("capacity.html", "summary.md", "junit.xml")}
+    for name in files:
+        (folder / name).unlink()
+    again = processes.run([*LOADTEST, "report", str(folder)])
+    resumed = processes.run([*LOADTEST, "capacity", "--resume", str(folder), "--broker", "amqp://nowhere"])
+
+    assert again.exit_code == 0, again.printed
+    assert "at least 400/s (exit code 0)" in again.stdout
+    assert {name: (folder / name).read_bytes() for name in files} == files
+    assert files["capacity.html"].count(b'href="probes/') == 3
+    assert b"| 400/s |" in files["summary.md"]
+    assert (resumed.exit_code, "that search is complete" in resumed.stderr) == (2, True)
 
 
 @pytest.mark.long

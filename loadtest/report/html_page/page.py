@@ -92,7 +92,7 @@ def render_page(template: str, data: Any, *, scripts: Sequence[str] = ("report.j
 
 @cache
 def _environment() -> Environment:
-    names = ("report.html.j2", "side_by_side.html.j2", "comparison.html.j2", "parts.html.j2")
+    names = ("report.html.j2", "side_by_side.html.j2", "comparison.html.j2", "capacity.html.j2", "parts.html.j2")
     environment = Environment(
         loader=DictLoader({name: asset(name) for name in names}),
         autoescape=True,

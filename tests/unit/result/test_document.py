@@ -8,8 +8,9 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
-from loadtest.result.bound import BUSY_PROCESS, OFFERED_TOLERANCE
+from loadtest.result.bound import BUSY_PROCESS, OFFERED_TOLERANCE, Processor
 from loadtest.result.build import build_result
+from loadtest.result.capacity import Limiting, Stage, capacity_schema
 from loadtest.result.comparison import Better, Word, compare_schema
 from loadtest.result.document import Outcome, RunResult, result_schema
 from loadtest.result.findings import CODES
@@ -61,13 +62,25 @@ def test_every_key_that_a_result_really_has_is_documented(run: Any) -> None:
 def test_every_field_of_a_comparison_is_documented() -> None:
     """No field of compare.json, and no verdict, is missing from its section of results.md."""
     page = (DOCS / "results.md").read_text(encoding="utf-8")
-    section = page[page.index("## `compare.json`") :]
+    section = page[page.index("## `compare.json`") : page.index("## `capacity.json`")]
     words = set(re.findall(r"`([^`]+)`", section))
     names = fields(compare_schema())
 
     assert "rounds_to_decide" in names
     assert names - words == set()
     assert {*get_args(Word), *get_args(Better)} - words == set()
+
+
+def test_every_field_of_a_capacity_is_documented() -> None:
+    """No field of capacity.json, no bound and no stage is missing from its section of results.md."""
+    page = (DOCS / "results.md").read_text(encoding="utf-8")
+    section = page[page.index("## `capacity.json`") :]
+    words = set(re.findall(r"`([^`]+)`", section))
+    names = fields(capacity_schema())
+
+    assert "contradictions" in names
+    assert names - words == set()
+    assert {*get_args(Limiting), *get_args(Stage), *get_args(Processor)} - words == set()
 
 
 def test_every_code_outcome_and_metric_is_documented() -> None:
