@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import site
 import subprocess
 import sys
@@ -11,6 +12,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+from tests.unit.broker.test_images import COPIED
 
 ROOT = Path(__file__).parents[2]
 
@@ -119,3 +122,21 @@ def test_scenario_runs(environment: Path, tmp_path: Path) -> None:
 
     assert run.returncode == 0, run.stdout + run.stderr
     assert len(list((tmp_path / "results").glob("*-flood-1000-direct/result.json"))) == 1
+
+
+def test_what_the_image_copies_makes_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
+    """The Dockerfile's few files are all that the back end needs, and nothing of the package is missing."""
+    source, built = tmp_path / "source", tmp_path / "built"
+    source.mkdir()
+    for name in COPIED:
+        path = ROOT / name
+        if path.is_dir():
+            shutil.copytree(path, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(path, source)
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(built), str(source)]
+    run = subprocess.run(build, check=False, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    (other,) = built.glob("*.whl")
+
+    assert sorted(zipfile.ZipFile(other).namelist()) == sorted(zipfile.ZipFile(wheel).namelist())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,12 @@ from ruamel.yaml import YAML
 ROOT = Path(__file__).parents[3]
 FILE = ROOT / "docker-compose.yml"
 COMPOSE: dict[str, Any] = YAML(typ="safe").load(FILE)
-SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+SERVICES: dict[str, dict[str, Any]] = {
+    name: service for name, service in COMPOSE["services"].items() if name.startswith("rabbit-")
+}
+LOAD: dict[str, dict[str, Any]] = {
+    name: service for name, service in COMPOSE["services"].items() if name not in SERVICES
+}
 
 
 @pytest.mark.parametrize("service", SERVICES.values(), ids=SERVICES.keys())
@@ -72,13 +78,48 @@ def test_cluster_profile_forms_a_cluster() -> None:
         assert peer["configs"] == [{"source": "peers", "target": "/etc/rabbitmq/conf.d/20-peers.conf"}]
 
 
+def test_the_generator_is_there_only_when_asked_for() -> None:
+    """A master and workers of the image of the Dockerfile, of no other user than the one who reads the results."""
+    assert list(LOAD) == ["master", "worker"]
+    for service in LOAD.values():
+        assert service["build"] == "."
+        assert service["profiles"] == ["load"]
+        assert service["user"] == "${LOADTEST_UID:-1000}"
+        assert "ports" not in service
+
+
+def test_workers_find_their_master() -> None:
+    """As many as the master waits for; it listens within the containers' network, and writes where the host reads."""
+    master, worker = LOAD["master"], LOAD["worker"]
+    workers = "${LOADTEST_WORKERS:-2}"
+
+    assert {"--headless", "--master", "--master-bind-host=0.0.0.0", f"--expect-workers={workers}"} <= {
+        *master["command"]
+    }
+    assert worker["command"] == ["--worker", "--master-host=master"]
+    assert worker["deploy"]["replicas"] == workers
+    assert master["volumes"] == ["./results:/load/results"]
+    assert "environment" not in worker
+    assert "@rabbit-1:5672/" in master["environment"]["LOADTEST_BROKER"]
+
+
+@pytest.mark.parametrize("service", LOAD.values(), ids=LOAD.keys())
+def test_commands_of_the_generator_are_locusts(service: dict[str, Any]) -> None:
+    """Locust's parser takes them, with ours."""
+    words = [re.sub(r"\$\{\w+:-(.*)\}", r"\1", word) for word in service["command"]]
+    program = [str(Path(sys.executable).with_name("locust")), "-f", str(ROOT / "loadtest" / "main.py")]
+    run = subprocess.run([*program, *words, "--version"], capture_output=True, text=True, check=False)
+
+    assert (run.returncode, run.stdout[:7]) == (0, "locust ")
+
+
 def test_docker_compose_accepts_it() -> None:
     """Docker Compose, where it is installed, finds the file valid; it needs no engine for that."""
     docker = shutil.which("docker")
     if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
         pytest.skip("Docker Compose is not installed")
     checked = subprocess.run(
-        [docker, "compose", "-f", str(FILE), "--profile", "cluster", "config", "--quiet"],
+        [docker, "compose", "-f", str(FILE), "--profile", "cluster", "--profile", "load", "config", "--quiet"],
         capture_output=True,
         text=True,
         check=False,
