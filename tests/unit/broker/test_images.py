@@ -129,7 +129,7 @@ def test_as_many_workers_as_the_master_waits_for() -> None:
 
 @pytest.mark.parametrize("job", [MASTER, WORKER], ids=["master", "worker"])
 def test_pods_have_no_rights(job: dict[str, Any]) -> None:
-    """They run as the image's user, cannot write but where they must, and are tried once or until their master is up."""
+    """They run as the image's user, cannot write but where they must, and no container is started twice."""
     pod, container = pod_of(job), container_of(job)
     volumes = {each["name"] for each in pod["volumes"]}
 
