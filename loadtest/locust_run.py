@@ -23,13 +23,12 @@ from locust.runners import MasterRunner, WorkerRunner
 from locust.util.timespan import parse_timespan
 
 from loadtest.broker.endpoint import resolve_endpoints
-from loadtest.dashboard.start_form import install_start_form
+from loadtest.dashboard.web import Dashboard
 from loadtest.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, LoadTestError, UsageError
 from loadtest.exporting import Export, exporting
 from loadtest.report.announce import announce, check_json_file, complain
 from loadtest.report.progress import Progress
 from loadtest.request import RESULTS, Request
-from loadtest.scenario import catalogue
 from loadtest.session import Session
 from loadtest.share import crew_there
 from loadtest.traffic.interrupts import interrupt_main_greenlet, interrupt_preparation
@@ -56,16 +55,13 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     if any(argument.partition("=")[0] == "--processes" for argument in sys.argv) or "LOCUST_PROCESSES" in os.environ:
         # Its own: two runs at a time must not get each other's workers.
         parser.set_defaults(master_bind_port=_free_port(), master_port=_free_port())
+    # Not by Locust's web page: the form that is ours posts them.
+    text = "Name of a scenario of the catalogue, or a file."
     parser.add_argument(
-        "--scenario",
-        env_var="LOADTEST_SCENARIO",
-        default=DEFAULT_SCENARIO,
-        choices=ScenarioNames(),
-        help="Name of a scenario of the catalogue, or a file.",
+        "--scenario", env_var="LOADTEST_SCENARIO", default=DEFAULT_SCENARIO, include_in_web_ui=False, help=text
     )
-    parser.add_argument(
-        "--overrides", default="", env_var="LOADTEST_OVERRIDES", help="Overrides in one text: PATH=VALUE; PATH=VALUE."
-    )
+    text = "Overrides in one text: PATH=VALUE; PATH=VALUE."
+    parser.add_argument("--overrides", env_var="LOADTEST_OVERRIDES", default="", include_in_web_ui=False, help=text)
     for flag, metavar, text in (
         ("--set", "PATH=VALUE", "Override a value of the scenario; repeatable."),
         ("--threshold", "CHECK", "What must hold besides the scenario's thresholds; repeatable."),
@@ -101,21 +97,6 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         parser.add_argument(flag, default=default, include_in_web_ui=False, help=text)
     text = "Nodes of the private broker, which form a cluster: 1, 3 or 5."
     parser.add_argument("--nodes", type=int, default=None, metavar="N", include_in_web_ui=False, help=text)
-
-
-class ScenarioNames(list[str]):
-    """
-    The catalogue as choices of the start form, which do not refuse a file.
-
-    Locust parses the command line again whenever its page is loaded and ends the process on a choice it does not know.
-    """
-
-    def __init__(self) -> None:
-        super().__init__(entry.name for entry in catalogue())
-
-    def __contains__(self, name: object) -> bool:
-        """Accept any name: the loader says what is wrong with it."""
-        return True
 
 
 def check_command_line(options: argparse.Namespace) -> None:
@@ -207,6 +188,7 @@ class LocustRun:
         self._brokers: tuple[str, ...] = ()
         self._opened = ExitStack()  # what lives as long as the process
         self._export = Export(None, 0, self._progress.say)
+        self._dashboard: Dashboard | None = None
         self._shift = ExitStack()  # what a worker closes when its part of a run is over
 
     def on_init(self, environment: Environment, web_ui: WebUI | None = None, **_: Any) -> None:
@@ -228,13 +210,7 @@ class LocustRun:
             self._master = MasterEnd(environment.runner)
         self._serve(request_of(options))
         if web_ui is not None:
-            environment.host = broker_text(request_of(options))
-            install_start_form(web_ui, lambda form: self._arm(environment, request_of(form)))
-            # Locust says it at INFO, among much else.
-            scheme = "https" if options.tls_cert and options.tls_key else "http"
-            self._progress.say(
-                f"the web page is at {scheme}://{web_ui.host or 'localhost'}:{web_ui.port}; Ctrl-C ends it"
-            )
+            self._open_page(environment, web_ui, options)
             return
         interrupt_preparation()
         try:
@@ -254,6 +230,15 @@ class LocustRun:
         # Typed here, they say how this host reaches the broker. Those of `--processes` have the master's.
         self._brokers = () if options.processes else tuple(options.broker)
         environment.user_classes = []  # Locust looks at them before the run that says which they are
+
+    def _open_page(self, environment: Environment, web_ui: WebUI, options: argparse.Namespace) -> None:
+        """Make Locust's page ours, from which runs are started."""
+        environment.host = broker_text(request_of(options))
+        self._dashboard = Dashboard()
+        self._dashboard.install(web_ui, lambda form: self._arm(environment, request_of(form)), self._progress.say)
+        # Locust says it at INFO, among much else.
+        scheme = "https" if options.tls_cert and options.tls_key else "http"
+        self._progress.say(f"the web page is at {scheme}://{web_ui.host or 'localhost'}:{web_ui.port}; Ctrl-C ends it")
 
     def _serve(self, request: Request) -> None:
         """Serve what Prometheus scrapes, as long as the process lives; end it where that cannot be."""
@@ -305,10 +290,14 @@ class LocustRun:
             raise UsageError("no worker is connected; start some: locust -f loadtest/main.py --worker")
         session = self._session = Session.prepare(request, self._progress.say)
         self._export.follow(session)
+        if self._dashboard is not None:
+            environment.host = broker_text(request)
+            self._dashboard.follow(session)
         # Whatever ends the process before there is a verdict: it has not passed.
         environment.process_exit_code = EXIT_INCOMPLETE
         self._progress = Progress(sys.stderr, planned_s=session.planned_s)
-        session.on_window += [self._progress.take, lambda window: feed(environment.stats, window)]
+        unconfirmed = {each.group for each in session.plan.publishers if not each.confirm_window}
+        session.on_window += [self._progress.take, lambda window: feed(environment.stats, window, unconfirmed)]
         if self._master is not None:
             options: Any = environment.parsed_options
             options.loadtest_share = session.share

@@ -1,13 +1,14 @@
 """
-The start form of Locust's web page: the scenario decides how many users there are.
+What Locust's start button does: the scenario that the form names is prepared, or the form shows why it cannot be.
 
-Wraps the handler of the start button: what is wrong with the scenario or the broker is shown in the form, before
-anything starts. Knows Locust's web UI; what a run is comes in as a function.
+Wraps the handler of the button, which Locust's page, and anybody with curl, posts to. Knows Locust's web UI; what a run
+is comes in as a function.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from flask import jsonify, request
@@ -25,16 +26,7 @@ if TYPE_CHECKING:
     Arm = Callable[[argparse.Namespace], int]
 
 SWARM: Final = "locust.swarm"
-INDEX: Final = "locust.index"
 IDLE_STATES: Final = ("ready", "stopped")
-# What Locust's form posts when nobody has touched the field, which it shows although users are the scenario's business.
-UNTOUCHED_USERS: Final = "1"
-# Users and their pace are the scenario's business, and the broker is named on the command line: these fields would only
-# mislead. The scenario is what the form is about: its part is always open.
-STYLE: Final = """<style>
-.MuiFormControl-root:has(input[name=userCount], input[name=spawnRate], input[name=host]) { display: none }
-.MuiAccordion-root:has([name=scenario]) .MuiCollapse-root { height: auto !important; visibility: visible !important }
-</style>"""
 
 
 def install_start_form(web_ui: WebUI, arm: Arm) -> None:
@@ -48,41 +40,93 @@ def install_start_form(web_ui: WebUI, arm: Arm) -> None:
     app = web_ui.app
     assert app is not None, "the init event comes after the app is made"
     original = app.view_functions[SWARM]
+    is_preparing = False
 
+    @web_ui.auth_required_if_enabled
     def swarm() -> Any:
+        nonlocal is_preparing
         runner = web_ui.environment.runner
+        given: Any = web_ui.environment.parsed_options
+        if is_preparing:
+            return _refusal(web_ui, "A run is being prepared; it starts in a moment.")
         if runner is None or runner.state not in IDLE_STATES:
             return _refusal(web_ui, "A run is under way; stop it before starting another.")
+        is_preparing = True
         try:
-            users = arm(_options(web_ui, request.form))
+            users = arm(form_options(given, request.form))
+            request.form = ImmutableMultiDict({"user_count": str(users), "spawn_rate": str(users)})
+            return original()
         except LoadTestError as error:
-            return _refusal(web_ui, str(error))
-        request.form = ImmutableMultiDict({"user_count": str(users), "spawn_rate": str(users)})
-        return original()
+            return _refusal(web_ui, as_the_form_says(str(error), len(given.set)))
+        finally:
+            is_preparing = False
 
     app.view_functions[SWARM] = swarm
-    app.after_request(_add_style)
 
 
-def _options(web_ui: WebUI, form: ImmutableMultiDict[str, str]) -> argparse.Namespace:
-    """Return the command line's options with what the form says put over them."""
-    options = argparse.Namespace(**vars(web_ui.environment.parsed_options))
-    options.scenario = form.get("scenario") or options.scenario
-    options.overrides = form.get("overrides", options.overrides)
-    users = form.get("user_count", "")
-    if users and not users.isdecimal():
-        raise UsageError(f"user_count: found {users!r}; allowed a whole number of users")
-    options.num_users = int(users) if users and users != UNTOUCHED_USERS else None
-    options.spawn_rate = None
-    options.run_time = form.get("run_time") or None
+def form_options(given: Any, form: ImmutableMultiDict[str, str]) -> argparse.Namespace:
+    """
+    Return the command line's options with what the form says put over them; what is empty there is left to them.
+
+    Args:
+        given: The options of the command line.
+        form: `scenario`, `broker` (URLs), `overrides`, `user_count`, `spawn_rate`, `run_time`.
+
+    Raises:
+        UsageError: If users or their pace are no numbers.
+    """
+    options = argparse.Namespace(**vars(given))
+    options.scenario = _field(form, "scenario") or options.scenario
+    options.overrides = _overrides(form["overrides"]) if "overrides" in form else options.overrides
+    options.broker = _field(form, "broker").split() or options.broker
+    options.num_users = _users(_field(form, "user_count"))
+    options.spawn_rate = _rate(_field(form, "spawn_rate"))
+    options.run_time = _field(form, "run_time") or None
     return options
+
+
+def as_the_form_says(message: str, of_the_command_line: int) -> str:
+    """
+    Return *message* with overrides named by their number in the form, where they stand below each other.
+
+    Args:
+        message: Which numbers those of the command line and of the form in one, as `--set:4`.
+        of_the_command_line: How many of them are the command line's.
+    """
+
+    def named(match: re.Match[str]) -> str:
+        number = int(match[1]) - of_the_command_line
+        return f"override {number}" if number > 0 else match[0]
+
+    return re.sub(r"^--set:(\d+)", named, message, flags=re.MULTILINE)
+
+
+def _field(form: ImmutableMultiDict[str, str], name: str) -> str:
+    return str(form.get(name, "")).strip()
+
+
+def _overrides(text: str) -> str:
+    """Return overrides that stand on lines of their own as the command line has them: with semicolons between."""
+    return "; ".join(filter(None, (line.strip().rstrip(";") for line in text.splitlines())))
+
+
+def _users(text: str) -> int | None:
+    if text and not (text.isascii() and text.isdecimal() and int(text)):
+        raise UsageError(
+            f"user_count: found {text!r}; allowed a whole number of users, or nothing: as the scenario says"
+        )
+    return int(text) if text else None
+
+
+def _rate(text: str) -> float | None:
+    try:
+        rate = float(text) if text else None
+    except ValueError:
+        rate = 0.0
+    if rate is not None and not 0 < rate < float("inf"):
+        raise UsageError(f"spawn_rate: found {text!r}; allowed users a second, or nothing: as the scenario says")
+    return rate
 
 
 def _refusal(web_ui: WebUI, message: str) -> Response:
     return jsonify({"success": False, "message": redacted(message), "host": web_ui.environment.host})
-
-
-def _add_style(response: Response) -> Response:
-    if request.endpoint == INDEX and response.mimetype == "text/html":
-        response.set_data(response.get_data(as_text=True).replace("</head>", STYLE + "</head>", 1))
-    return response

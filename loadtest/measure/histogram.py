@@ -32,6 +32,7 @@ from loadtest.measure.buckets import (
     bounds_of,
     index_of,
     tally,
+    upper_bound_of,
 )
 
 
@@ -145,9 +146,7 @@ class Histogram:
             elif not cumulated.size or rank > cumulated[-1]:
                 values.append(self._max)
             else:
-                index = self._low + int(np.searchsorted(cumulated, rank))
-                _, upper = bounds_of(np.array([index], dtype=np.int64))
-                values.append(min(int(upper[0]), self._max))
+                values.append(min(upper_bound_of(self._low + int(cumulated.searchsorted(rank))), self._max))
         return values
 
     def buckets(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:

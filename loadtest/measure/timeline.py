@@ -55,8 +55,10 @@ class _Row:
         self.latencies: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self.gauges: dict[str, tuple[int, dict[str, float]]] = {}
         self.broker: dict[str, float] = {}
+        self._measured: dict[Cell, float] | None = None  # what `cells` last came to, as long as it holds
 
     def take(self, window: Window) -> None:
+        self._measured = None
         self.covered[window.worker] += window.end_ns - window.start_ns
         if window.end_ns > self.phase_end_ns:
             self.phase, self.phase_end_ns = window.phase, window.end_ns
@@ -71,20 +73,28 @@ class _Row:
 
     def cells(self) -> dict[Cell, float]:
         """Return the row as numbers, by (group, kind or latency, column)."""
+        if self._measured is None:
+            self._measured = self._measured_cells()
+        return self._measured | self.gauge_cells()
+
+    def _measured_cells(self) -> dict[Cell, float]:
         covered = sum(self.covered.values()) / max(len(self.covered), 1)
         cells: dict[Cell, float] = {("", "row", "covered_ns"): covered}
         cells |= {(group, "count", counter): count for (group, counter), count in self.counts.items()}
         for (group, latency), records in self.latencies.items():
-            histogram = Histogram()
-            for record in records:
-                histogram.add(Histogram.from_record(record))
+            histogram = Histogram.from_record(records[0])
+            if len(records) > 1:
+                first, histogram = histogram, Histogram()  # what is decoded may not be written to
+                histogram.add(first)
+                for record in records[1:]:
+                    histogram.add(Histogram.from_record(record))
             values = histogram.percentiles(tuple(_PERCENTILES.values()))
             cells |= {
                 (group, latency, column): value
                 for column, value in zip(_PERCENTILES, values, strict=True)
                 if value is not None
             }
-        return cells | self.gauge_cells()
+        return cells
 
     def gauge_cells(self) -> dict[Cell, float]:
         """Return the gauges of the second."""
@@ -162,6 +172,35 @@ class Timeline:
         if seconds:
             return self._row(max(seconds))
         return self._row(max(self._places)) if self._places else None
+
+    def passed(self, patience_s: int) -> int:
+        """
+        Return the first second of which more is still to come.
+
+        A worker that is *patience_s* behind the first is waited for no longer; what comes of it late is in the rows all
+        the same.
+        """
+        if not self._reached:
+            return 0
+        return max(min(self._reached.values()), max(self._reached.values()) - patience_s)
+
+    def seconds(self, begin: int, end: int) -> list[int]:
+        """Return the seconds from *begin* up to *end*, which is left out, of which there is a row."""
+        return [second for second in range(begin, end) if second in self._places or second in self._open]
+
+    @property
+    def end(self) -> int:
+        """The second after the newest of which there is a row."""
+        return max(max(self._places, default=-1), max(self._open, default=-1)) + 1
+
+    def row(self, second: int) -> dict[str, Any]:
+        """
+        Return the row of *second*, as `rows` yields it.
+
+        Raises:
+            KeyError: If nothing was measured in it.
+        """
+        return self._row(second)
 
     def _row(self, second: int) -> dict[str, Any]:
         if second in self._open:

@@ -11,11 +11,13 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 import locust.stats
-from locust.stats import StatsEntry
+from locust.stats import StatsEntry, StatsError
 
 from loadtest.clock import NS_PER_MS
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from locust.stats import RequestStats
 
     from loadtest.measure.window import GroupWindow, Window
@@ -26,14 +28,22 @@ ROWS: Final = (
     ("delivered", "deliver", "end_to_end"),
     ("got", "get", "get"),
 )
+# What failed, of what a row counts: answers of the broker that are none of what was asked.
+FAILURES: Final = {
+    "confirm": (("nacked", "Basic.Nack"), ("returned", "Basic.Return: unroutable"), ("in_doubt", "no answer")),
+    "deliver": (("corrupted", "another body than was sent"),),
+    "get": (("corrupted", "another body than was sent"),),
+}
+BYTES: Final = {"confirm": "bytes_published", "publish": "bytes_published"}
 # Without confirms the only time a publisher knows is its own lateness.
 UNCONFIRMED: Final = ("published", "publish", "lateness")
 SIGNIFICANT_DIGITS: Final = 3
 
 
 def show_fractions() -> None:
-    """Have Locust keep three significant digits of a response time instead of whole milliseconds."""
+    """Have Locust keep and show three significant digits of a response time instead of whole milliseconds."""
     locust.stats.bucket_response_time = bucket_ms  # type: ignore[assignment]  # declared int, carried as it is
+    locust.stats.proper_round = _round_ms  # type: ignore[assignment, attr-defined]
 
 
 def bucket_ms(response_time_ms: float) -> float:
@@ -41,23 +51,51 @@ def bucket_ms(response_time_ms: float) -> float:
     return float(f"{response_time_ms:.{SIGNIFICANT_DIGITS}g}")
 
 
-def feed(stats: RequestStats, window: Window) -> None:
-    """Add what *window* saw to Locust's statistics: a row for each group and kind of answer."""
+def _round_ms(value: float, digits: int | None = None) -> float:
+    """Return *value* as `bucket_ms` does, or with so many *digits* after the point where Locust asks for them."""
+    return bucket_ms(value) if digits is None else round(value, digits)
+
+
+def feed(stats: RequestStats, window: Window, unconfirmed: Collection[str] = ()) -> None:
+    """
+    Add what *window* saw to Locust's statistics: a row for each group and kind of answer.
+
+    Args:
+        stats: Of Locust.
+        window: What came.
+        unconfirmed: Groups that publish without confirms.
+    """
     for name, group in window.groups.items():
-        rows = ROWS if group.counters.get("confirmed") else (UNCONFIRMED, *ROWS[1:])
+        rows = (UNCONFIRMED, *ROWS[1:]) if name in unconfirmed else ROWS
         for counter, method, latency in rows:
-            if group.counters.get(counter):
-                entry = _entry(group, counter, latency)
-                stats.total.extend(entry)
-                stats.entries[name, method].extend(entry)
+            failures = {text: n for failed, text in FAILURES.get(method, ()) if (n := group.counters.get(failed, 0))}
+            if not group.counters.get(counter) and not failures:
+                continue
+            entry = _entry(group, counter, method, latency, sum(failures.values()))
+            stats.total.extend(entry)
+            stats.entries[name, method].extend(entry)
+            for text, n in failures.items():
+                _add_failures(stats, method, name, text, n)
 
 
-def _entry(group: GroupWindow, counter: str, latency: str) -> StatsEntry:
-    n = group.counters[counter]
+def _add_failures(stats: RequestStats, method: str, name: str, text: str, n: int) -> None:
+    key = StatsError.create_key(method, name, text)
+    error = stats.errors.setdefault(key, StatsError(method, name, text))
+    error.occurred()
+    error.occurrences += n - 1
+
+
+def _entry(group: GroupWindow, counter: str, method: str, latency: str, failures: int) -> StatsEntry:
+    # A message that was returned is confirmed, one that is corrupted delivered; the others have no such answer.
+    unanswered = sum(group.counters.get(name, 0) for name in ("nacked", "in_doubt")) if method == "confirm" else 0
+    n = group.counters.get(counter, 0) + unanswered
     now = time.time()
     entry: Any = StatsEntry(None, "", "")  # type: ignore[arg-type]  # one that belongs to no table
     entry.num_requests = n
+    entry.num_failures = failures
     entry.num_reqs_per_sec = {int(now): n}
+    entry.num_fail_per_sec = {int(now): failures} if failures else {}
+    entry.total_content_length = group.counters.get(BYTES.get(method, "bytes_delivered"), 0)
     entry.start_time = entry.last_request_timestamp = now
     histogram = group.histogram(latency)
     # Messages whose latency is not recorded (unstamped ones) have none in Locust's sense.

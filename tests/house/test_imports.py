@@ -44,7 +44,9 @@ ROOMS: dict[str, set[str]] = {
     "capacity": EARLIEST | PURE_ROOMS | {"broker", "compare"},
     "compare": EARLIEST | PURE_ROOMS | {"broker"},
     "exporting": EARLIEST | {"metrics", "request", "session"},
-    "dashboard": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request", "share", "calibration", "session"},
+    "dashboard": EARLIEST
+    | PURE_ROOMS
+    | {"broker", "wire", "traffic", "request", "share", "calibration", "session", "metrics"},
     "locust_run": EARLIEST
     | PURE_ROOMS
     | {"broker", "wire", "traffic", "dashboard", "request", "share", "calibration", "session", "exporting"},
@@ -63,6 +65,7 @@ KEPT: dict[str, set[str]] = {
 }
 # What a requirement is called when it is imported, where that differs.
 IMPORTED_AS = {
+    "flask-login": {"flask_login"},
     "hdrhistogram": {"hdrh"},
     "prometheus-client": {"prometheus_client"},
     "pydantic": {"pydantic", "pydantic_core"},

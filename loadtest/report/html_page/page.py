@@ -39,7 +39,7 @@ WORDS: Final[dict[Outcome, str]] = {
 }
 _HEADLINES: Final = (("confirm", "confirm p99"), ("end_to_end", "end to end p99"), ("get", "get p99"))
 _RATES: Final = (("published_per_s", "published"), ("delivered_per_s", "delivered"), ("got_per_s", "got"))
-_WRONG: Final = frozenset({"lost", "corrupted", "duplicates", "unpublished", "unexpected", "vanished", "in_doubt"})
+WRONG: Final = frozenset({"lost", "corrupted", "duplicates", "unpublished", "unexpected", "vanished", "in_doubt"})
 """Rows of the ledger that are shown in red where they are not 0."""
 
 
@@ -67,7 +67,7 @@ def report_html(result: RunResult, heat: HeatMaps) -> str:
     )
 
 
-def render_page(template: str, data: Any, *, scripts: Sequence[str] = ("report.js",), **parts: Any) -> str:
+def render_page(template: str, data: Any, *, scripts: Sequence[str] = ("figures.js", "report.js"), **parts: Any) -> str:
     """
     Return a page made of *template*, with *data* for the charts, which *scripts* draw.
 
@@ -163,7 +163,7 @@ def _totals(result: RunResult) -> Iterator[tuple[str, str, bool]]:
     always = {"published", "confirmed", "delivered", "got", "lost", "corrupted", "duplicates"}
     for name, count in result.totals.model_dump().items():
         if count or name in always:
-            yield name, count_text(count), bool(count) and name in _WRONG
+            yield name, count_text(count), bool(count) and name in WRONG
 
 
 def _sharing(result: RunResult) -> Iterator[dict[str, str]]:

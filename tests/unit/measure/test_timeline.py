@@ -152,3 +152,18 @@ def test_an_hour_takes_less_than_a_megabyte() -> None:
     per_row = sum(column.itemsize * len(column) for column in timeline._columns.values()) / (seconds - 1)
 
     assert per_row * 3600 < 1_000_000
+
+
+def test_a_second_has_passed_when_every_worker_is_beyond_it() -> None:
+    """A worker that is far behind is waited for only so long."""
+    timeline = Timeline(0)
+    assert (timeline.passed(3), timeline.end) == (0, 0)
+    timeline.take(_window(0, S, worker="slow", published=1))
+    for second in range(4):
+        timeline.take(_window(second * S, (second + 1) * S, index=second, published=1))
+
+    assert timeline.passed(3) == 1
+    assert timeline.passed(2) == 2
+    assert timeline.end == 4
+    assert timeline.seconds(1, 9) == [1, 2, 3]
+    assert timeline.row(2)["groups"]["shop"]["rates"] == {"published_per_s": 1.0}

@@ -6,9 +6,9 @@ import pytest
 
 from loadtest.measure import Collector
 from loadtest.result.build import build_result
-from loadtest.result.live import Watch
+from loadtest.result.live import Watch, checks_so_far
 from loadtest.scenario import Threshold
-from loadtest.scenario.threshold import ThresholdEntry
+from loadtest.scenario.threshold import ThresholdEntry, parse_threshold
 from tests.unit.result.staged_run import START_NS, StagedRun, orders
 
 S = 10**9
@@ -92,3 +92,28 @@ def test_a_run_that_was_ended_early_has_failed() -> None:
 
     assert (verdict.outcome, verdict.exit_code) == ("fail", 1)
     assert verdict.reason == "the run was ended early, 2.00 s after its start: p50 came to 3 s"
+
+
+@pytest.mark.parametrize(
+    "check,state,value",
+    [
+        ("shop.confirm.p50 < 20ms", "ok", "3.00 ms"),
+        ("shop.confirm.p50 < 1ms", "failing", "3.00 ms"),
+        ("shop.confirm.p50 < 1ms in warm_up", "failing", "3.00 ms"),
+        ("shop.confirm.p99.9 < 1ms", "open", "3.00 ms"),
+        ("published_rate >= 99% of offered", "ok", "1,000/s (100% of offered)"),
+        ("published_rate >= 99% of offered in stage 1", "ok", "1,000/s (100% of offered)"),
+        ("published == 2000", "ok", "2,000"),
+        ("nacked == 0", "ok", "0"),
+        ("lost == 0", "open", None),
+        ("duplicates == 0", "open", None),
+        ("broker.memory.max < 1B", "open", None),
+        ("generator.cpu.max < 20%", "failing", "25%"),
+    ],
+)
+def test_how_a_check_stands_so_far(check: str, state: str, value: str | None) -> None:
+    """What nobody can tell yet is open, neither ok nor failing."""
+    (so_far_,) = checks_so_far([parse_threshold(check)], so_far(orders(stages=[(0, 2 * S), (2 * S, 4 * S)]), 2))
+
+    assert (so_far_.state, so_far_.check.value) == (state, value)
+    assert (so_far_.check.note is not None) is (state == "open")

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from typing import Any
+
+import pytest
 
 # In a process of its own: importing Locust patches the standard library.
 SCRIPT = """
@@ -24,13 +27,20 @@ publisher, fast = recorder.publisher("in", 0), recorder.publisher("fast", 1)
 publisher.published(0, read_ns - confirms, read_ns, 9)
 publisher.confirmed(np.arange(3000), read_ns - confirms, read_ns - confirms, read_ns)
 fast.published(0, read_ns - late, read_ns, 9)
-recorder.delivery("out", "q").delivered(0, np.arange(2000), read_ns - ends, np.zeros(2000), read_ns, 9)
+recorder.delivery("out", "q").delivered(0, np.arange(2000), read_ns - ends, np.zeros(2000), read_ns, 20_041)
 recorder.delivery("out", "q").foreign(5, 9)
 recorder.delivery("got", "q").got(0, (1,), (read_ns,), (0,), read_ns, 9, message_counts=1, get_ns=7_000_000)
 window = recorder.cut(0, 10**9, "measured", {})
+publisher.published(3000, np.array([read_ns] * 30), read_ns, 9)  # and none of them is answered yet
+waiting = recorder.cut(10**9, 2 * 10**9, "measured", {})
+publisher.nacked(range(3000, 3010), np.array([read_ns] * 10), np.array([read_ns] * 10), read_ns)
+publisher.in_doubt(range(3010, 3015))
+failing = recorder.cut(2 * 10**9, 3 * 10**9, "measured", {})
 
-bulk, single = RequestStats(), RequestStats()
-feed(bulk, window)
+bulk, single, failed = RequestStats(), RequestStats(), RequestStats()
+for each in (window, waiting):
+    feed(bulk, each, {"fast"})
+feed(failed, failing, {"fast"})
 for name, method, values in (
     ("in", "confirm", confirms), ("out", "deliver", ends), ("got", "get", [7_000_000]), ("fast", "publish", late),
 ):
@@ -51,7 +61,14 @@ def view(entry):
 rows = sorted(set(bulk.entries) | set(single.entries))
 report = {" ".join(row): [view(bulk.entries[row]), view(single.entries[row])] for row in rows}
 report["total"] = [view(bulk.total), view(single.total)]
-json.dump({"rows": report, "buckets": [bucket_ms(0.12345), bucket_ms(147.2), bucket_ms(12345.0)]}, sys.stdout)
+entry = failed.entries["in", "confirm"]
+shown = entry.to_dict()
+errors = sorted([error.method, error.name, error.error, error.occurrences] for error in failed.errors.values())
+told = {"counts": [entry.num_requests, entry.num_failures, failed.total.num_failures], "errors": errors}
+told["min"] = bulk.entries["in", "confirm"].to_dict()["min_response_time"]
+told["bytes"] = bulk.entries["out", "deliver"].avg_content_length
+buckets = [bucket_ms(0.12345), bucket_ms(147.2), bucket_ms(12345.0)]
+json.dump({"told": told, "rows": report, "buckets": buckets}, sys.stdout)
 """
 PRECISION = 0.002  # three significant digits
 
@@ -61,12 +78,28 @@ def close(one: float, other: float) -> bool:
     return abs(one - other) <= PRECISION * 4 * max(abs(one), abs(other))
 
 
-def test_feeding_windows_equals_logging_values() -> None:
-    """Counts are the same, times within a bucket, fractions of a millisecond kept; foreign messages have no time."""
+@pytest.fixture(scope="module")
+def report() -> Any:
+    """What the script tells."""
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    return json.loads(done.stdout)
 
+
+def test_what_failed_is_a_failure_of_locusts_too(report: Any) -> None:
+    """Nacks and messages in doubt are requests that failed, each kind with its text."""
+    assert report["told"]["counts"] == [15, 15, 15]
+    assert report["told"]["errors"] == [["confirm", "in", "Basic.Nack", 10], ["confirm", "in", "no answer", 5]]
+
+
+def test_the_table_has_fractions_and_sizes(report: Any) -> None:
+    """The least time is shown in fractions of a millisecond, and the size is that of the bodies."""
+    assert 0 < report["told"]["min"] < 1
+    assert report["told"]["bytes"] == 10
+
+
+def test_feeding_windows_equals_logging_values(report: Any) -> None:
+    """Counts are the same, times within a bucket, fractions of a millisecond kept; foreign messages have no time."""
     assert report["buckets"] == [0.123, 147.0, 12300.0]
     assert sorted(report["rows"]) == ["fast publish", "got get", "in confirm", "out deliver", "total"]
     for row, (bulk, single) in report["rows"].items():
