@@ -341,14 +341,13 @@ class Session:
     def _take(self, record: dict[str, Any]) -> None:
         """Take one record of the run: into the journal, into the collector, and a window on to those who show it."""
         self.journal.append(record)
-        self.collector.take(record)
+        window = self.collector.take(record)
         if record["type"] == "phase" and record["phase"] in BEGINS and record["at_ns"] == self.collector.begin_ns:
             self._faults.begin(self.plan.scenario.faults, record["at_ns"], self._planned_ns)
         for listener in self.on_record:
             listener(record)
-        if record["type"] != "window":
+        if window is None:
             return
-        window = Window.from_record(record)
         for show in self.on_window:
             show(window)
         hopeless = self._watch.hopeless(window.end_ns) if window.phase == MEASURED else None

@@ -82,7 +82,7 @@ class Collector:
         self.timeline = Timeline(0)
         self.last_ns = 0
         self._workers: dict[str, _Attendance] = {}
-        self._takers: dict[str, Callable[[Record], None]] = {
+        self._takers: dict[str, Callable[[Record], Window | None]] = {
             "run": self._take_run,
             "phase": self._take_phase,
             "window": self._take_window,
@@ -97,9 +97,11 @@ class Collector:
             "end": self._take_end,
         }
 
-    def take(self, record: Record) -> None:
+    def take(self, record: Record) -> Window | None:
         """
         Merge one record; its types and fields are in `loadtest.measure.records`.
+
+        Returns the window that it is, unless that had come before; None of other records.
 
         Raises:
             ResultsError: If it is of an unknown type or format, malformed, or comes before the run's.
@@ -111,7 +113,7 @@ class Collector:
         if not self.run and kind != "run":
             raise ResultsError(f"the first record is {kind!r}; a journal begins with 'run'")
         try:
-            taker(record)
+            return taker(record)
         except (LookupError, ArithmeticError, TypeError, ValueError, AttributeError) as error:
             raise ResultsError(f"a record of type {kind!r} is malformed: {error!r}") from error
 
@@ -185,15 +187,16 @@ class Collector:
             self.begin_ns = int(record["at_ns"])
         self.phases.append(record)
 
-    def _take_window(self, record: Record) -> None:
+    def _take_window(self, record: Record) -> Window | None:
         window = Window.from_record(record)
         if not self._workers.setdefault(window.worker, _Attendance()).note(window.index):
-            return
+            return None
         self.last_ns = max(self.last_ns, window.end_ns)
         for name, group in window.groups.items():
             self.groups[name].take(group, window, self.begin_ns)
         self.ledger.take(window.ledger)
         self.timeline.take(window)
+        return window
 
     def _take_broker(self, record: Record) -> None:
         phase = self.phases[-1]["phase"] if self.phases else ""

@@ -14,6 +14,7 @@ from typing import Final
 from loadtest.clock import NS_PER_S
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.intervals import Intervals
+from loadtest.measure.recorded import Recorded
 from loadtest.measure.runs import Run, extend_runs
 from loadtest.measure.window import GroupWindow, Window
 
@@ -22,7 +23,7 @@ _SERIES_RUNS: Final = 10_000
 
 _MOVED: Final = ("published", "delivered", "got")
 
-Histograms = Mapping[str, Histogram]
+Latencies = Mapping[str, Recorded]
 
 
 @dataclass(slots=True)
@@ -58,14 +59,13 @@ class SpanTotals:
         for start, end in window.active:
             self.active.add(start, end)
 
-    def add(self, histograms: Histograms) -> None:
-        """Add latencies."""
-        for name, histogram in histograms.items():
-            if name in self.latencies:
-                self.latencies[name].add(histogram)
-            else:
+    def add(self, latencies: Latencies) -> None:
+        """Add the values of latencies, by name."""
+        for name, values in latencies.items():
+            known = self.latencies.get(name)
+            if known is None:
                 known = self.latencies[name] = Histogram()
-                known.add(histogram)
+            known.add_recorded(values)
 
 
 @dataclass(slots=True)
@@ -136,8 +136,7 @@ class GroupTotals:
         part = {"measured": self.measured, "warm_up": self.warm_up}.get(window.phase)
         if part is not None:
             part.take(group)
-        measured = {name: Histogram.from_record(record) for name, record in group.histograms.items()}
-        warming = {name: Histogram.from_record(record) for name, record in group.warm_up.items()}
+        measured, warming = group.measured_values, group.warm_up_values
         self.measured.add(measured)
         self.warm_up.add(warming)
         if self.stages and begin_ns is not None:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import math
 import zlib
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from hdrh.codec import HdrCookieException, HdrHistogramEncoder, HdrLengthException
@@ -34,6 +34,9 @@ from loadtest.measure.buckets import (
     tally,
     upper_bound_of,
 )
+
+if TYPE_CHECKING:
+    from loadtest.measure.recorded import Recorded
 
 
 class Histogram:
@@ -101,6 +104,17 @@ class Histogram:
             touched = slice(other._low, other._high + 1)
             self.counts[touched] += other.counts[touched]
             self._touch(other._low, other._high)
+
+    def add_recorded(self, recorded: Recorded) -> None:
+        """Add the values of a window's record; costs as much as there are counts in it."""
+        if not recorded.count:
+            return
+        self._widen(recorded.count, recorded.smallest, recorded.largest, recorded.total)
+        self.negative += recorded.negative
+        self.saturated += recorded.saturated
+        if recorded.indices.size:
+            self.counts[recorded.indices] += recorded.counts  # no index twice
+            self._touch(int(recorded.indices[0]), int(recorded.indices[-1]))
 
     def clear(self) -> None:
         """Forget all values; costs as much as the range that was used."""

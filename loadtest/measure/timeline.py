@@ -3,8 +3,8 @@ The timeline: a row a second of what the whole run did, compact enough for hours
 
 A window belongs to the second that holds its middle. Counts are summed over the windows of a second and divided by the
 time these cover, so a window that is a little longer or shorter than a second does not show as a dent in the rate.
-Percentiles need the histograms of all workers at once; these are kept, encoded, for the newest `_OPEN_ROWS` seconds,
-then become three numbers. Counts of windows that come later still are exact, their percentiles are left out but for
+Percentiles need the values of all workers at once; these are kept for the newest `_OPEN_ROWS` seconds, then become
+three numbers. Counts of windows that come later still are exact, their percentiles are left out but for
 the maximum.
 
 The broker's own gauges belong to the second in which they were read, whether or not a window does.
@@ -22,6 +22,7 @@ from typing import Any, Final
 
 from loadtest.clock import NS_PER_S
 from loadtest.measure.histogram import Histogram
+from loadtest.measure.recorded import Recorded
 from loadtest.measure.window import GroupWindow, Window
 
 RATES: Final = {
@@ -38,10 +39,40 @@ RATES: Final = {
 }
 _PERCENTILES: Final = {"p50_ns": 50.0, "p99_ns": 99.0, "max_ns": 100.0}
 _OPEN_ROWS: Final = 10
+# Values of so many windows take less memory than a histogram of theirs; those of more are added up as they come.
+_FEW_WINDOWS: Final = 16
 # A gauge of several workers: these add up, of any other the highest counts.
 _ADDED_GAUGES: Final = ("outstanding", "in_flight", "bytes", "users")
 
 Cell = tuple[str, str, str]
+
+
+class _Values:
+    """The values of one latency in a second: window by window while they are few."""
+
+    __slots__ = ("_few", "_many")
+
+    def __init__(self) -> None:
+        self._few: list[Recorded] = []
+        self._many: Histogram | None = None
+
+    def add(self, values: Recorded) -> None:
+        if self._many is not None:
+            self._many.add_recorded(values)
+            return
+        self._few.append(values)
+        if len(self._few) > _FEW_WINDOWS:
+            self._many = self.histogram()
+            self._few.clear()
+
+    def histogram(self) -> Histogram:
+        """Return all values; to be read only."""
+        if self._many is not None:
+            return self._many
+        histogram = Histogram()
+        for values in self._few:
+            histogram.add_recorded(values)
+        return histogram
 
 
 class _Row:
@@ -52,7 +83,7 @@ class _Row:
         self.phase_end_ns = -1
         self.covered: Counter[str] = Counter()
         self.counts: Counter[tuple[str, str]] = Counter()
-        self.latencies: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        self.latencies: dict[tuple[str, str], _Values] = {}
         self.gauges: dict[str, tuple[int, dict[str, float]]] = {}
         self.broker: dict[str, float] = {}
         self._measured: dict[Cell, float] | None = None  # what `cells` last came to, as long as it holds
@@ -68,8 +99,10 @@ class _Row:
             self.counts.update(
                 {(name, counter): count for counter, count in group.counters.items() if counter in RATES}
             )
-            for latency, record in _latencies(group):
-                self.latencies.setdefault((name, latency), []).append(record)
+            for latency, values in _latencies(group):
+                if (name, latency) not in self.latencies:
+                    self.latencies[name, latency] = _Values()
+                self.latencies[name, latency].add(values)
 
     def cells(self) -> dict[Cell, float]:
         """Return the row as numbers, by (group, kind or latency, column)."""
@@ -81,17 +114,11 @@ class _Row:
         covered = sum(self.covered.values()) / max(len(self.covered), 1)
         cells: dict[Cell, float] = {("", "row", "covered_ns"): covered}
         cells |= {(group, "count", counter): count for (group, counter), count in self.counts.items()}
-        for (group, latency), records in self.latencies.items():
-            histogram = Histogram.from_record(records[0])
-            if len(records) > 1:
-                first, histogram = histogram, Histogram()  # what is decoded may not be written to
-                histogram.add(first)
-                for record in records[1:]:
-                    histogram.add(Histogram.from_record(record))
-            values = histogram.percentiles(tuple(_PERCENTILES.values()))
+        for (group, latency), values in self.latencies.items():
+            percentiles = values.histogram().percentiles(tuple(_PERCENTILES.values()))
             cells |= {
                 (group, latency, column): value
-                for column, value in zip(_PERCENTILES, values, strict=True)
+                for column, value in zip(_PERCENTILES, percentiles, strict=True)
                 if value is not None
             }
         return cells
@@ -247,12 +274,12 @@ class Timeline:
                 self._put(cell, place, max(value, known or value))
 
 
-def _latencies(group: GroupWindow) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield the records of the corrected latencies of a group's window, warm-up included."""
-    for histograms in (group.histograms, group.warm_up):
-        for latency, record in histograms.items():
+def _latencies(group: GroupWindow) -> Iterator[tuple[str, Recorded]]:
+    """Yield the values of the corrected latencies of a group's window, warm-up included."""
+    for part in (group.measured_values, group.warm_up_values):
+        for latency, values in part.items():
             if not latency.endswith("_uncorrected"):
-                yield latency, record
+                yield latency, values
 
 
 def _as_dict(second: int, phase: str, cells: dict[Cell, float]) -> dict[str, Any]:

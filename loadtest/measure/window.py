@@ -29,6 +29,7 @@ from typing import Any, Final, Self
 from loadtest.errors import ResultsError
 from loadtest.measure.histogram import Histogram
 from loadtest.measure.ledger_delta import LedgerDelta
+from loadtest.measure.recorded import Recorded
 
 FORMAT: Final = "loadtest.window/1"
 
@@ -39,7 +40,7 @@ class GroupWindow:
     What one group did in one window of one worker.
 
     `histograms` are in their recorded form (see the module's docstring): a window is written once and decoded where it
-    is merged.
+    is merged, once for all who merge it.
     """
 
     active: tuple[tuple[int, int], ...] = ()
@@ -49,6 +50,17 @@ class GroupWindow:
     series: dict[str, dict[str, list[list[int]]]] = field(default_factory=dict)
     pauses: tuple[tuple[int, int], ...] = ()
     last_ns: int = 0
+    _decoded: dict[str, dict[str, Recorded]] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    @property
+    def measured_values(self) -> dict[str, Recorded]:
+        """The values of `histograms`, by latency."""
+        return self._values("histograms")
+
+    @property
+    def warm_up_values(self) -> dict[str, Recorded]:
+        """The values of `warm_up`, by latency."""
+        return self._values("warm_up")
 
     @property
     def active_ns(self) -> int:
@@ -57,8 +69,8 @@ class GroupWindow:
 
     def histogram(self, latency: str) -> Histogram:
         """Return the measured values of *latency*; empty if there were none."""
-        record = self.histograms.get(latency)
-        return Histogram() if record is None else Histogram.from_record(record)
+        values = self.measured_values.get(latency)
+        return Histogram() if values is None else values.histogram()
 
     def to_record(self) -> dict[str, Any]:
         """Return the JSON form; what is empty is left out."""
@@ -85,6 +97,13 @@ class GroupWindow:
             pauses=tuple((start, end) for start, end in record.get("pauses", ())),
             last_ns=record.get("last_ns", 0),
         )
+
+    def _values(self, part: str) -> dict[str, Recorded]:
+        values = self._decoded.get(part)
+        if values is None:
+            records: dict[str, dict[str, Any]] = getattr(self, part)
+            values = self._decoded[part] = {name: Recorded.from_record(record) for name, record in records.items()}
+        return values
 
 
 @dataclass(frozen=True, slots=True)

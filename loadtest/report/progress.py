@@ -8,7 +8,7 @@ after a day as at the start.
 from __future__ import annotations
 
 from collections import Counter, deque
-from typing import TYPE_CHECKING, Final, Self, TextIO
+from typing import TYPE_CHECKING, Final, NamedTuple, Self, TextIO
 
 from rich.console import Console
 from rich.live import Live
@@ -20,15 +20,34 @@ from loadtest.result.units import rate_text, time_text
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from loadtest.measure.recorded import Recorded
     from loadtest.measure.window import Window
 
 # Short enough to show that something moves, long enough that an hour's log of a CI run can still be read.
 PLAIN_INTERVAL_NS: Final = 5 * NS_PER_S
+# Of several workers windows come in a row: a line for each would cost more than merging them.
+LIVE_INTERVAL_NS: Final = NS_PER_S // 4
 # Rates over about this long: a second of a bursty run jumps, three can be read.
 SHOWN_WINDOWS: Final = 3
 COUNTED: Final = ("published", "confirmed", "delivered", "got")
 LATENCIES: Final = ("confirm", "end_to_end", "get")
 PHASES: Final = {"warm_up": "warm-up", "measured": "measured", "drain": "drain"}
+
+
+class _Seen(NamedTuple):
+    """What is shown of a window; the window itself is let go: a thousand workers' would be 100 MB."""
+
+    start_ns: int
+    end_ns: int
+    phase: str
+    counts: Counter[str]
+
+    @classmethod
+    def of(cls, window: Window) -> _Seen:
+        counts: Counter[str] = Counter()
+        for group in window.groups.values():
+            counts.update({name: group.counters.get(name, 0) for name in COUNTED})
+        return cls(window.start_ns, window.end_ns, window.phase, counts)
 
 
 class Progress:
@@ -47,7 +66,8 @@ class Progress:
         )
         self.planned_s = planned_s
         self._begin_ns: int | None = None
-        self._last: dict[str, deque[Window]] = {}  # by worker
+        self._last: dict[str, deque[_Seen]] = {}  # by worker
+        self._values: dict[str, list[tuple[str, Recorded]]] = {}  # by worker, of its newest window
         self._shown_ns = 0
 
     def __enter__(self) -> Self:
@@ -73,39 +93,42 @@ class Progress:
             return
         if self._begin_ns is None:
             self._begin_ns = self._shown_ns = window.start_ns
-        self._last.setdefault(window.worker, deque(maxlen=SHOWN_WINDOWS)).append(window)
+        self._last.setdefault(window.worker, deque(maxlen=SHOWN_WINDOWS)).append(_Seen.of(window))
+        self._values[window.worker] = [
+            (name, values)
+            for group in window.groups.values()
+            for name, values in group.measured_values.items()
+            if name in LATENCIES
+        ]
         if self._live is not None:
-            self._live.update(Text(self.line()), refresh=True)
+            if window.end_ns - self._shown_ns >= LIVE_INTERVAL_NS:
+                self._shown_ns = window.end_ns
+                self._live.update(Text(self.line()), refresh=True)
         elif window.end_ns - self._shown_ns >= PLAIN_INTERVAL_NS:
             self._shown_ns = window.end_ns
             self.say(self.line())
 
     def line(self) -> str:
         """Return what the last windows say, in a line."""
-        window = max(self._newest(), key=lambda newest: newest.end_ns)
+        window = max((last[-1] for last in self._last.values()), key=lambda newest: newest.end_ns)
         elapsed_s = (window.end_ns - (self._begin_ns or window.start_ns)) / NS_PER_S
         of = f" of {self.planned_s:.0f}" if self.planned_s is not None else ""
         parts = [f"{elapsed_s:.0f}{of} s", PHASES[window.phase], *self._rates(), *self._latencies()]
         return " · ".join(parts)
 
-    def _newest(self) -> list[Window]:
-        """Return the newest window of each worker."""
-        return [last[-1] for last in self._last.values()]
-
     def _rates(self) -> list[str]:
         counts: Counter[str] = Counter()
         windows = [window for last in self._last.values() for window in last]
         for window in windows:
-            for group in window.groups.values():
-                counts.update({name: group.counters.get(name, 0) for name in COUNTED})
+            counts.update(window.counts)
         length_s = sum(window.end_ns - window.start_ns for window in windows) / len(self._last) / NS_PER_S
         return [f"{name} {rate_text(count / length_s)}" for name, count in counts.items() if count and length_s]
 
     def _latencies(self) -> list[str]:
         """Return the p99 of each latency in the newest windows, the slowest group's where several have it."""
         slowest: dict[str, int] = {}
-        for group in (group for window in self._newest() for group in window.groups.values()):
-            for name in LATENCIES:
-                if name in group.histograms and (p99_ns := group.histogram(name).percentile(99)) is not None:
-                    slowest[name] = max(slowest.get(name, 0), p99_ns)
+        for name, values in (each for newest in self._values.values() for each in newest):
+            p99_ns = values.histogram().percentile(99)
+            if p99_ns is not None:
+                slowest[name] = max(slowest.get(name, 0), p99_ns)
         return [f"{name} p99 {time_text(p99_ns)}" for name, p99_ns in slowest.items()]

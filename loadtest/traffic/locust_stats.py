@@ -8,18 +8,23 @@ declares and rounds them as integers, but carries floats through to its screens,
 from __future__ import annotations
 
 import time
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 import locust.stats
+import numpy as np
 from locust.stats import StatsEntry, StatsError
 
 from loadtest.clock import NS_PER_MS
+from loadtest.measure.buckets import COUNTS, bounds_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from locust.stats import RequestStats
+    from numpy.typing import NDArray
 
+    from loadtest.measure.recorded import Recorded
     from loadtest.measure.window import GroupWindow, Window
 
 # What a row of Locust's table counts, what it is called there, and the latency whose times it shows.
@@ -97,15 +102,32 @@ def _entry(group: GroupWindow, counter: str, method: str, latency: str, failures
     entry.num_fail_per_sec = {int(now): failures} if failures else {}
     entry.total_content_length = group.counters.get(BYTES.get(method, "bytes_delivered"), 0)
     entry.start_time = entry.last_request_timestamp = now
-    histogram = group.histogram(latency)
+    values = group.measured_values.get(latency)
     # Messages whose latency is not recorded (unstamped ones) have none in Locust's sense.
-    entry.num_none_requests = max(0, n - histogram.count)
-    if histogram.mean is not None and histogram.min is not None and histogram.max is not None:
-        entry.total_response_time = histogram.mean * histogram.count / NS_PER_MS
-        entry.min_response_time = histogram.min / NS_PER_MS
-        entry.max_response_time = histogram.max / NS_PER_MS
-    _, upper_ns, counts = histogram.buckets()
-    for upper, count in zip(upper_ns.tolist(), counts.tolist(), strict=True):
-        bucket = bucket_ms(upper / NS_PER_MS)
-        entry.response_times[bucket] = entry.response_times.get(bucket, 0) + count
+    entry.num_none_requests = max(0, n - (values.count if values is not None else 0))
+    if values is not None and values.count:
+        entry.total_response_time = values.total / NS_PER_MS
+        entry.min_response_time = values.smallest / NS_PER_MS
+        entry.max_response_time = values.largest / NS_PER_MS
+        entry.response_times = _response_times(values)
     return entry  # type: ignore[no-any-return]
+
+
+def _response_times(values: Recorded) -> dict[float, int]:
+    """Return how many *values* fell into each of Locust's buckets, in ms."""
+    if not values.indices.size:
+        return {}
+    buckets = _buckets_ms()
+    new = values.indices[np.isnan(buckets[values.indices])]
+    if new.size:
+        buckets[new] = [bucket_ms(upper_ns / NS_PER_MS) for upper_ns in bounds_of(new)[1].tolist()]
+    # Ascending as the indices are, and several of ours in one of Locust's.
+    ms = buckets[values.indices]
+    heads = np.concatenate(([0], np.flatnonzero(np.diff(ms)) + 1))
+    return dict(zip(ms[heads].tolist(), np.add.reduceat(values.counts, heads).tolist(), strict=True))
+
+
+@cache
+def _buckets_ms() -> NDArray[np.float64]:
+    """Return Locust's bucket of each of ours, NaN where none has come yet: rounding takes most of a window's time."""
+    return np.full(COUNTS, np.nan)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from loadtest.errors import ResultsError
 from loadtest.measure.buckets import COUNTS, HIGHEST_NS, LARGEST_NS, LOWEST_NS, bounds_of, index_of, indices_of
 from loadtest.measure.histogram import Histogram
+from loadtest.measure.recorded import Recorded
 
 derandomized = settings(derandomize=True, deadline=None, max_examples=50)
 # Every power of two and its neighbours, and what lies between: where an index formula goes wrong.
@@ -212,3 +213,60 @@ def test_gil_tenes_stall() -> None:
 def test_repr_says_what_is_in_it() -> None:
     """The representation shows count and extremes."""
     assert repr(_of([3, 9])) == "<Histogram [2 values, 3 to 9 ns]>"
+
+
+@derandomized
+@given(st.lists(any_value, max_size=200))
+def test_recorded_values_are_those_of_the_histogram(values: list[int]) -> None:
+    """What is read of a record without a histogram adds up to the histogram that was recorded."""
+    histogram = _of(values)
+    recorded = Recorded.from_record(histogram.to_record())
+
+    assert recorded.histogram() == histogram
+    assert recorded.indices.tolist() == np.flatnonzero(histogram.counts).tolist()
+
+
+@derandomized
+@given(st.dictionaries(st.integers(0, COUNTS - 1), st.integers(1, 1 << 52), max_size=20))
+def test_recorded_counts_of_any_size(counts: dict[int, int]) -> None:
+    """Counts and runs of zeros of every length of their encoding are read as hdrhistogram reads them."""
+    histogram = Histogram()
+    for index, count in counts.items():
+        lower, _ = bounds_of(np.array([index]))
+        histogram.record_one(int(lower[0]))
+        histogram.counts[index] += count - 1
+        histogram.count += count - 1
+    recorded = Recorded.from_record(histogram.to_record())
+
+    assert dict(zip(recorded.indices.tolist(), recorded.counts.tolist(), strict=True)) == counts
+
+
+def test_recorded_values_merge_as_histograms_do() -> None:
+    """Adding records gives what adding histograms gives."""
+    one, other, merged = _of([5, 5000, -3, 1 << 60]), _of([7, 5000]), Histogram()
+    for histogram in (one, other):
+        merged.add_recorded(Recorded.from_record(histogram.to_record()))
+    one.add(other)
+
+    assert merged == one
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        _of([5]).to_record() | {"count": 2},
+        _of([5]).to_record() | {"hdr": "AAAA"},
+        _of([5]).to_record() | {"hdr": "not base64 \u00e9"},
+        _of([5]).to_record() | {"hdr": HdrHistogram(1, 1000, 2).encode().decode()},
+        _of([5]).to_record() | {"hdr": _of([5]).encode()[:-8]},
+    ],
+    ids=["another count", "no histogram", "no base64", "another range", "cut off"],
+)
+def test_recorded_refuses_what_a_histogram_refuses(record: dict[str, object]) -> None:
+    """A record that is malformed is an error of the results, in the same words."""
+    with pytest.raises(ResultsError) as expected:
+        Histogram.from_record(record)
+    with pytest.raises(ResultsError) as found:
+        Recorded.from_record(record)
+
+    assert str(expected.value) == str(found.value)

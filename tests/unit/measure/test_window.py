@@ -81,10 +81,13 @@ def test_a_thousand_publishers_are_some_kilobytes() -> None:
         ({"groups": None}, "malformed"),
         ({"ledger": {"published": {"publisher": [1]}}}, "malformed"),
         ({"ledger": {"published": {"publisher": [1], "first": [1, 2], "count": [1], "step": [1]}}}, "malformed"),
+        ({"ledger": {"published": {"publisher": [-1], "first": [1], "count": [1], "step": [1]}}}, "malformed"),
+        ({"ledger": {"published": {"publisher": [1], "first": [1], "count": [0], "step": [1]}}}, "malformed"),
+        ({"ledger": {"published": {"publisher": [1], "first": [1 << 53], "count": [1], "step": [1]}}}, "malformed"),
         ({"ledger": {"zlib": "AAAA"}}, "malformed"),
         ({"ledger": {"zlib": "!"}}, "malformed"),
     ],
-    ids=["format", "groups", "table", "lengths", "zlib", "base64"],
+    ids=["format", "groups", "table", "lengths", "publisher", "no messages", "seq", "zlib", "base64"],
 )
 def test_malformed_records(change: dict[str, Any], message: str) -> None:
     """A record of another format, or with a field missing or malformed, is an error of the results."""
