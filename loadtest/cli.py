@@ -33,6 +33,7 @@ from loadtest.commands.options import (
     Set,
     Thresholds,
 )
+from loadtest.commands.sweep_command import sweep
 from loadtest.errors import EXIT_INTERRUPTED, LoadTestError, UsageError
 
 app = typer.Typer(
@@ -106,13 +107,14 @@ def validate(files: Annotated[list[str], typer.Argument(metavar="FILE...")]) -> 
 
 @app.command()
 def schema(
-    document: Annotated[str, typer.Argument(help="scenario, result, windows, compare or capacity")] = "scenario",
+    document: Annotated[str, typer.Argument(help="scenario, result, windows, compare, capacity or sweep")] = "scenario",
 ) -> None:
-    """Print the JSON Schema of scenario files, result.json, lines of windows.jsonl, compare.json or capacity.json."""
+    """Print the JSON Schema of scenario files, of the lines of windows.jsonl, or of a result of that name."""
     from loadtest.measure.record_models import windows_schema
     from loadtest.result.capacity import capacity_schema
     from loadtest.result.comparison import compare_schema
     from loadtest.result.document import result_schema
+    from loadtest.result.sweep import sweep_schema
     from loadtest.scenario import scenario_schema
 
     schemas = {
@@ -121,6 +123,7 @@ def schema(
         "windows": windows_schema,
         "compare": compare_schema,
         "capacity": capacity_schema,
+        "sweep": sweep_schema,
     }
     if document not in schemas:
         raise UsageError(f"there is no schema of {document!r}; there is one of: {', '.join(schemas)}")
@@ -185,16 +188,20 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
 def report(
     folders: Annotated[
         list[Path],
-        typer.Argument(metavar="FOLDER...", help="Folder of a run, a comparison, a capacity, or several runs."),
+        typer.Argument(
+            metavar="FOLDER...", help="Folder of a run, a comparison, a capacity, a sweep, or several runs."
+        ),
     ],
     output: Annotated[Path, typer.Option(help="Where the page of several runs goes.")] = Path("side-by-side.html"),
     json_file: JsonFile = None,
 ) -> None:
-    """Make every output of a run, a comparison or a capacity again and print it; put several runs side by side."""
+    """Make every output of a run, comparison, capacity or sweep again and print it; put several runs side by side."""
     from loadtest.commands.results import put_side_by_side, report_capacity, report_comparison
+    from loadtest.commands.sweep import report_sweep
     from loadtest.report.announce import announce, check_json_file
     from loadtest.report.capacity_files import is_capacity
     from loadtest.report.comparison_files import is_comparison
+    from loadtest.report.sweep_files import is_sweep
     from loadtest.report.write import regenerate
 
     if len(folders) > 1:
@@ -207,6 +214,10 @@ def report(
         if json_file is not None:
             raise UsageError("--json is of a run; what a comparison came to is in its compare.json")
         raise typer.Exit(report_comparison(folder, os.environ))
+    if is_sweep(folder):
+        if json_file is not None:
+            raise UsageError("--json is of a run; what a sweep came to is in its sweep.json")
+        raise typer.Exit(report_sweep(folder, os.environ))
     check_json_file(json_file)
     if is_capacity(folder):
         raise typer.Exit(report_capacity(folder, json_file, os.environ))
@@ -282,6 +293,9 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         restart=restart,
     )
     raise typer.Exit(run_comparison(asked_for(asked, dict(os.environ)), results))
+
+
+app.command()(sweep)
 
 
 @app.command()

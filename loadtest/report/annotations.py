@@ -15,12 +15,14 @@ from collections.abc import Iterator, Sequence
 from typing import Final, Literal, TypeAlias
 
 from loadtest.errors import EXIT_FAILED, EXIT_PASSED
+from loadtest.report import sweep
 from loadtest.report.capacity import found_text
 from loadtest.report.comparison import outcome_word, remarks
 from loadtest.report.plain import plain_line
 from loadtest.result.capacity import CapacityResult
 from loadtest.result.comparison import CompareResult, change_text
 from loadtest.result.document import RunResult
+from loadtest.result.sweep import SweepResult
 
 MAX_OF_A_KIND: Final = 10
 
@@ -63,6 +65,16 @@ def capacity_annotations(result: CapacityResult) -> list[str]:
     if result.exit_code == EXIT_PASSED:
         return [command("notice", f"{name}: capacity {found_text(result)}", plain_line(result.reason))]
     return [command("error", f"{name}: capacity (exit code {result.exit_code})", plain_line(result.reason))]
+
+
+def sweep_annotations(result: SweepResult) -> list[str]:
+    """Return the lines of a sweep: what came of it, and what to know of its runs."""
+    name, word = result.scenario, sweep.outcome_word(result)
+    is_well = result.complete and result.exit_code == EXIT_PASSED
+    title = f"{name}: {word.lower()}" if is_well else f"{name}: {word.lower()} (exit code {result.exit_code})"
+    said = command("notice" if is_well else "error", title, plain_line(result.reason))
+    warnings = [command("warning", f"{name}: runs", plain_line(text)) for text in sweep.remarks(result)]
+    return [*_first("warning", warnings), said]
 
 
 def command(kind: Kind, title: str, message: str) -> str:

@@ -9,23 +9,31 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, TextIO
 
 from loadtest.errors import EXIT_INCOMPLETE, UsageError
 from loadtest.redaction import redacted
-from loadtest.report.annotations import capacity_annotations, command, comparison_annotations, github_annotations
+from loadtest.report.annotations import (
+    capacity_annotations,
+    command,
+    comparison_annotations,
+    github_annotations,
+    sweep_annotations,
+)
 from loadtest.report.capacity import capacity_markdown, print_capacity
 from loadtest.report.capacity_files import capacity_json
 from loadtest.report.comparison import comparison_markdown, print_comparison
 from loadtest.report.json_file import result_json
 from loadtest.report.markdown import summary_md
 from loadtest.report.plain import ascii_only
+from loadtest.report.sweep import print_sweep, sweep_markdown
 from loadtest.report.terminal import print_summary
 from loadtest.result.capacity import CapacityResult
 from loadtest.result.comparison import CompareResult
 from loadtest.result.document import RunResult
+from loadtest.result.sweep import SweepResult
 
 STANDARD_OUTPUT: Final = Path("-")
 GITHUB_ACTIONS: Final = "GITHUB_ACTIONS"
@@ -70,10 +78,26 @@ def announce_comparison(result: CompareResult, environ: Mapping[str, str]) -> No
         environ: As for `announce`.
     """
     print_comparison(result, sys.stdout)
+    _tell_github(comparison_annotations(result), comparison_markdown(result), environ)
+
+
+def announce_sweep(result: SweepResult, environ: Mapping[str, str]) -> None:
+    """
+    Say what came of a sweep.
+
+    Args:
+        result: What is said.
+        environ: As for `announce`.
+    """
+    print_sweep(result, sys.stdout)
+    _tell_github(sweep_annotations(result), sweep_markdown(result), environ)
+
+
+def _tell_github(annotations: Sequence[str], summary: str, environ: Mapping[str, str]) -> None:
     if _is_on_github(environ):
-        for line in comparison_annotations(result):
+        for line in annotations:
             _print(line, sys.stdout)
-    fault = _append_step_summary(comparison_markdown(result), environ)
+    fault = _append_step_summary(summary, environ)
     if fault is not None:
         _print(f"loadtest: {fault}", sys.stderr)
 

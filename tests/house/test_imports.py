@@ -43,6 +43,7 @@ ROOMS: dict[str, set[str]] = {
     "session": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request", "share", "calibration"},
     "capacity": EARLIEST | PURE_ROOMS | {"broker", "compare"},
     "compare": EARLIEST | PURE_ROOMS | {"broker"},
+    "sweep": EARLIEST | PURE_ROOMS | {"broker", "compare"},
     "exporting": EARLIEST | {"metrics", "request", "session"},
     "dashboard": EARLIEST
     | PURE_ROOMS

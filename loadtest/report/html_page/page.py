@@ -92,7 +92,8 @@ def render_page(template: str, data: Any, *, scripts: Sequence[str] = ("figures.
 
 @cache
 def _environment() -> Environment:
-    names = ("report.html.j2", "side_by_side.html.j2", "comparison.html.j2", "capacity.html.j2", "parts.html.j2")
+    pages = ("report", "side_by_side", "comparison", "capacity", "sweep", "parts")
+    names = [f"{page}.html.j2" for page in pages]
     environment = Environment(
         loader=DictLoader({name: asset(name) for name in names}),
         autoescape=True,

@@ -16,6 +16,7 @@ from loadtest.result.document import Outcome, RunResult, result_schema
 from loadtest.result.findings import CODES
 from loadtest.result.findings import figures as figure_findings
 from loadtest.result.findings import messages as message_findings
+from loadtest.result.sweep import FAILED, LOST, NOT_PASSED, AxisUnit, sweep_schema
 from loadtest.scenario.metric import LATENCIES, RATES, TOTALS
 from tests.unit.result.staged_run import broker_lost, cut_off, flood, orders
 
@@ -81,6 +82,17 @@ def test_every_field_of_a_capacity_is_documented() -> None:
     assert "contradictions" in names
     assert names - words == set()
     assert {*get_args(Limiting), *get_args(Stage), *get_args(Processor)} - words == set()
+
+
+def test_every_field_of_a_sweep_is_documented() -> None:
+    """No field of sweep.json, no mark and no unit is missing from its section of results.md."""
+    page = (DOCS / "results.md").read_text(encoding="utf-8")
+    words = set(re.findall(r"`([^`]+)`", page[page.index("## `sweep.json`") :]))
+    names = fields(sweep_schema())
+
+    assert "repeats" in names
+    assert names - words == set()
+    assert {FAILED, LOST, NOT_PASSED, *get_args(AxisUnit)} - words == set()
 
 
 def test_every_code_outcome_and_metric_is_documented() -> None:

@@ -1,0 +1,78 @@
+"""`loadtest sweep` on the command line: its options, read and handed on to the room that sweeps."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loadtest.commands.compare_options import Restart
+from loadtest.commands.options import Broker, Config, Nodes, Server, Set
+from loadtest.errors import UsageError
+
+SweptScenario = Annotated[str | None, typer.Argument(help="Name of a scenario of the catalogue, or a file.")]
+VaryAxis = Annotated[
+    list[str] | None,
+    typer.Option("--vary", metavar="PATH=V1,V2,…", help="What is varied; several: every combination. Repeatable."),
+]
+MetricOfPoints = Annotated[
+    list[str] | None, typer.Option("--metric", help="What is looked at, such as in.confirm.p99; repeatable.")
+]
+Repeats = Annotated[int | None, typer.Option(min=1, help="Rounds, each of which runs every point. Default: 1.")]
+Seed = Annotated[int, typer.Option(min=0, help="Of the order in which a round runs the points.")]
+MaxPoints = Annotated[int, typer.Option(min=1, help="More points are refused.")]
+ResumeSweep = Annotated[
+    Path | None, typer.Option("--resume", metavar="FOLDER", help="Folder of a sweep that was interrupted.")
+]
+
+
+def sweep(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
+    scenario: SweptScenario = None,
+    vary: VaryAxis = None,
+    overrides: Set = None,
+    metric: MetricOfPoints = None,
+    repeats: Repeats = None,
+    broker: Broker = None,
+    config: Config = None,
+    nodes: Nodes = None,
+    server: Server = None,
+    restart: Restart = None,
+    seed: Seed = 1,
+    max_points: MaxPoints = 100,
+    resume: ResumeSweep = None,
+    results: Annotated[Path, typer.Option(help="Folder that the results go to.")] = Path("results"),
+) -> None:
+    """Run a scenario at every combination of values: a table, a CSV and charts of how its figures depend on them."""
+    from loadtest.commands.sweep import resume as go_on
+    from loadtest.commands.sweep import sweep as run_sweep
+    from loadtest.compare.variants import Variant
+    from loadtest.sweep.axes import parse_axes
+    from loadtest.sweep.sweeping import SweepRequest
+
+    if resume is not None:
+        if scenario is not None or vary:
+            raise UsageError("--resume FOLDER goes on with what was asked for then: leave the scenario and --vary")
+        raise typer.Exit(go_on(resume, broker or (), repeats))
+    if scenario is None:
+        raise UsageError("name a scenario, or go on with a sweep by --resume FOLDER")
+    if restart not in {None, "each"}:
+        raise UsageError(f"--restart: found {restart!r}; allowed each")
+    request = SweepRequest(
+        scenario=scenario,
+        axes=parse_axes(vary or ()),
+        broker=Variant("point", (), tuple(broker or ()), _whole(config), nodes, _whole(server)),
+        overrides=tuple(overrides or ()),
+        metrics=tuple(metric or ()),
+        repeats=repeats or 1,
+        seed=seed,
+        restart=restart is not None,
+        environ=dict(os.environ),
+    )
+    raise typer.Exit(run_sweep(request, results, max_points))
+
+
+def _whole(path: Path | None) -> Path | None:
+    """Return a path that is the same wherever the sweep is gone on with."""
+    return None if path is None else path.absolute()
