@@ -48,10 +48,12 @@ window.loadtestLiveCharts = (() => {
       this.size.disconnect();
       if (this.made) this.made.dispose();
       this.made = null;
+      this.isClosed = true;
       this.figure.remove();
     }
 
     show(data) {
+      if (this.isClosed) return;
       this.data = data;
       if (this.seen && !document.hidden) this.draw();
     }
@@ -64,7 +66,7 @@ window.loadtestLiveCharts = (() => {
     async draw() {
       if (!this.data) return;
       const echarts = await load();
-      if (!this.figure.isConnected) return;
+      if (this.isClosed || !this.figure.isConnected) return;
       if (!this.made) this.made = echarts.init(this.box, null, { renderer: "canvas" });
       this.label();
       if (!this.styled) {
@@ -121,7 +123,7 @@ window.loadtestLiveCharts = (() => {
         yAxis: axis({ type: this.set.log ? "log" : "value", min: this.set.log ? undefined : 0, minInterval: unit === "count" || unit === "messages" ? 1 : 0 }, { formatter: texts[unit] }),
         series: [
           ...this.set.series.map(each => ({
-            name: each.name, type: "line", symbol: "none", connectNulls: false, emphasis: { disabled: true }, silent: true,
+            name: each.name, type: "line", symbol: "none", connectNulls: false, sampling: "lttb", emphasis: { disabled: true }, silent: true,
             lineStyle: { width: each.width || 1.7, type: each.dash ? "dashed" : "solid" }, areaStyle: each.area ? { opacity: each.area } : undefined, data: [],
           })),
           { name: "", type: "line", data: [], silent: true,

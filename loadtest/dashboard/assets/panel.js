@@ -10,7 +10,7 @@
   const NOTHING = "–";
   const PHASES = { "": "preparing", connecting: "connecting", warm_up: "warm-up", measured: "measured part", drain: "drain", done: "ended" };
   const STATES = { ok: "ok", failing: "failing", open: "open" };
-  const MOST_CHARTS = 8, MOST_COMPARED = 7;
+  const MOST_CHARTS = 8, MOST_COMPARED = 7, APART_MS = 60;
 
   // --- making elements ------------------------------------------------------------------------------------------
   function make(tag, about = {}, ...children) {
@@ -373,7 +373,8 @@
         if (mark[0] - named < end / 20) mark[1] = "";
         else named = mark[0];
       }
-      for (const chart of this.charts) chart.show({ points: this.points, phases: news.phases, marks, end });
+      // One after the other, so that none of them holds up a click on the page for long.
+      this.charts.forEach((chart, number) => setTimeout(() => chart.show({ points: this.points, phases: news.phases, marks, end }), number * APART_MS));
     }
 
     dropCharts() {
