@@ -23,7 +23,7 @@ BIN = .venv/bin
 TEST_ENV = env -u LOADTEST_BROKER -u AMQP_URL
 
 .DEFAULT_GOAL = help
-.PHONY: help run web test test-unit test-broker test-e2e test-long bench bench-micro check format lock clean run-venv dev-venv broker test-broker-server test-chromium
+.PHONY: help run web test test-unit test-broker test-e2e test-long bench bench-micro bench-scale check format lock clean run-venv dev-venv broker test-broker-server test-chromium
 
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -62,6 +62,9 @@ bench: dev-venv test-broker-server ## Measure the generator against plain pika i
 
 bench-micro: dev-venv ## Time the hot paths, in ns a message, and say what moved against the baseline
 	@$(BIN)/python -m bench.micro $(ARGS)
+
+bench-scale: dev-venv test-broker-server ## Measure what a master costs with 10, 100 and 1,000 simulated workers
+	@$(BIN)/python -m bench.scale $(ARGS)
 
 format: dev-venv ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix-only --quiet .

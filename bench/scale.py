@@ -141,7 +141,16 @@ def _conduct(profile: Profile, workers: int, url: str, duration_s: float, folder
     told = folder / "told.json"
     master = [sys.executable, "-m", "bench.scale_master", str(told), "-f", str(ROOT / "loadtest" / "main.py")]
     master += ["--headless", "--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port]
-    master += ["--expect-workers", str(workers), "--scenario", str(scenario), "--broker", url]
+    master += [
+        "--expect-workers",
+        str(workers),
+        "--expect-workers-max-wait",
+        f"{_START_S:g}",
+        "--scenario",
+        str(scenario),
+        "--broker",
+        url,
+    ]
     master += ["--results", str(folder / "results")]
     with contextlib.ExitStack() as opened:
         leading = opened.enter_context(ProcessGroup(master, folder, {}, ROOT))
@@ -284,8 +293,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.record:
         record()
         return 0
-    console = Console() if sys.stdout.isatty() else Console(width=180)
     cases = [(PROFILES[name], workers) for workers in options.workers for name in options.profiles]
+    for profile, workers in cases:
+        if workers < 1 or workers % profile.workers_a_queue:
+            parser.error(
+                f"--workers {workers}: with {profile.name} it is a multiple of {profile.workers_a_queue}, from 1 on"
+            )
+    console = Console() if sys.stdout.isatty() else Console(width=180)
     trials: list[Trial] = []
     code = 0
     with PrivateNode.start(progress=console.print) as node:
