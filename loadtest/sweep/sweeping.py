@@ -161,7 +161,8 @@ class Sweep:
         runner = LapRunner(request.source, request.overrides, self._folder / RUNS, brokers, request.environ)
         try:
             if brokers is not None:
-                brokers.start(self._variants)
+                # One of each: what is said of the only broker there is has the name of no point.
+                brokers.start(list({variant.broker: variant for variant in reversed(self._variants)}.values()))
             self._run_warm_up(runner)
             for number in range(1, request.repeats + 1):
                 for turn, point in enumerate(order_of_round(number, len(self._points), request.seed)):

@@ -51,7 +51,7 @@ def comparison_html(
     return render_page(
         "comparison.html.j2",
         comparison_data(result, latencies),
-        scripts=("figures.js", "comparison.js", "report.js"),
+        scripts=("comparison.js", "report.js"),
         result=result,
         word=outcome_word(result),
         outcome=_outcome(result),

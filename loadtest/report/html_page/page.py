@@ -67,9 +67,9 @@ def report_html(result: RunResult, heat: HeatMaps) -> str:
     )
 
 
-def render_page(template: str, data: Any, *, scripts: Sequence[str] = ("figures.js", "report.js"), **parts: Any) -> str:
+def render_page(template: str, data: Any, *, scripts: Sequence[str] = ("report.js",), **parts: Any) -> str:
     """
-    Return a page made of *template*, with *data* for the charts, which *scripts* draw.
+    Return a page made of *template*, with *data* for the charts, which *scripts* draw, after figures.js that all need.
 
     Its scripts run by a nonce that comes from all that is in the page, so that what slipped into it could not know it.
     """
@@ -85,7 +85,7 @@ def render_page(template: str, data: Any, *, scripts: Sequence[str] = ("figures.
             library_name=LIBRARY,
             nonce=nonce,
             style=asset("report.css"),
-            script="\n".join(map(asset, scripts)),
+            script="\n".join(map(asset, ("figures.js", *scripts))),
         )
     )
 
