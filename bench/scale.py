@@ -231,7 +231,11 @@ def figures_table(trials: Sequence[Trial]) -> Table:
 
 
 def needed_cores(trial: Trial) -> float:
-    """Return what the master needs for a window a second of each worker; it gets less where others take the machine."""
+    """
+    Return what the master needs for a window a second of each worker; it gets less where others take the machine.
+
+    Too much where windows become longer than a second: there are more heartbeats to each then.
+    """
     return trial.cores["in all"] / trial.figures["windows_per_s"] * trial.workers
 
 
