@@ -22,16 +22,20 @@ from loadtest.commands.broker import broker_app
 from loadtest.commands.options import (
     Broker,
     Config,
+    ConnectRate,
     JsonFile,
     Nodes,
     Plugin,
     PrometheusHost,
     PrometheusLinger,
     PrometheusPort,
+    RunTime,
     Scenario,
     Server,
     Set,
     Thresholds,
+    Tls,
+    Users,
 )
 from loadtest.commands.sweep_command import sweep
 from loadtest.errors import EXIT_INTERRUPTED, LoadTestError, UsageError
@@ -74,17 +78,20 @@ def root(show_version: Annotated[bool, typer.Option("--version", help="Print the
 
 @app.command("list")
 def list_scenarios() -> None:
-    """List the catalogue of scenarios, each with the question it answers."""
+    """List the scenarios and comparisons that come with the tool, each with the question it answers."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    from loadtest.scenario import catalogue
+    from loadtest.scenario import catalogue, comparisons
 
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
-    for entry in catalogue():
-        table.add_row(Text(entry.name, style="bold"), Text(entry.question))
-    Console(markup=False, highlight=False).print(table)
+    console = Console(markup=False, highlight=False)
+    for command, entries in (("run", catalogue()), ("compare", comparisons())):
+        table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+        for entry in entries:
+            table.add_row(Text(entry.name, style="bold"), Text(entry.question))
+        console.print(Text(f"for loadtest {command}:", style="dim"))
+        console.print(table)
 
 
 @app.command()
@@ -136,18 +143,15 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     overrides: Set = None,
     threshold: Thresholds = None,
     broker: Broker = None,
-    users: Annotated[int | None, typer.Option("--users", "-u", help="Users in all, shared over the groups.")] = None,
-    connect_rate: Annotated[
-        float | None, typer.Option("--connect-rate", "-r", help="Most users that connect in a second.")
-    ] = None,
-    run_time: Annotated[
-        str | None, typer.Option("--run-time", "-t", help="Most time to publish: 30, 30s, 2m, 1h20m.")
-    ] = None,
+    users: Users = None,
+    connect_rate: ConnectRate = None,
+    run_time: RunTime = None,
     results: Annotated[Path, typer.Option(help="Folder that the results go to.")] = Path("results"),
     server: Server = None,
     config: Config = None,
     plugin: Plugin = None,
     nodes: Nodes = None,
+    tls: Tls = False,  # noqa: FBT002  # a flag
     processes: Annotated[int, typer.Option(help="Processes that the users are spread over; -1: one a core.")] = 1,
     json_file: JsonFile = None,
     prometheus_port: PrometheusPort = None,
@@ -174,6 +178,7 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         config=config,
         plugins=tuple(plugin or ()),
         nodes=nodes,
+        tls=tls,
         json_file=json_file,
         prometheus_host=prometheus_host,
         prometheus_port=prometheus_port,
@@ -255,6 +260,7 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     nodes: options.VariantNodes = None,
     server: options.VariantServer = None,
     env: options.VariantEnv = None,
+    tls: options.VariantTls = None,
     overrides: Set = None,
     baseline: options.Baseline = None,
     rounds: options.Rounds = None,
@@ -277,11 +283,12 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         raise typer.Exit(go_on(resume, broker or ()))
     if scenario is None:
         raise UsageError("name a scenario, or go on with a comparison by --resume FOLDER")
+    sides = Asked(
+        vary or (), variant or (), broker or (), config or (), nodes or (), server or (), env or (), tls or ()
+    )
     asked = Options(
         scenario=scenario,
-        variants=Asked(
-            vary or (), variant or (), broker or (), config or (), nodes or (), server or (), envs=env or ()
-        ),
+        variants=sides,
         overrides=tuple(overrides or ()),
         baseline=baseline,
         rounds=rounds,

@@ -95,8 +95,14 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         ),
     ):
         parser.add_argument(flag, default=default, include_in_web_ui=False, help=text)
+    _add_private_broker(parser)
+
+
+def _add_private_broker(parser: LocustArgumentParser) -> None:
     text = "Nodes of the private broker, which form a cluster: 1, 3 or 5."
     parser.add_argument("--nodes", type=int, default=None, metavar="N", include_in_web_ui=False, help=text)
+    text = "Reach the private broker over TLS, with certificates made for it."
+    parser.add_argument("--tls", action="store_true", include_in_web_ui=False, help=text)
 
 
 def check_command_line(options: argparse.Namespace) -> None:
@@ -146,6 +152,7 @@ def request_of(options: argparse.Namespace) -> Request:
         config=Path(options.node_config) if options.node_config else None,
         plugins=tuple(options.plugin),
         nodes=options.nodes,
+        tls=options.tls,
         json_file=Path(options.result_json) if options.result_json else None,
         prometheus_host=options.prometheus_host,
         prometheus_port=options.prometheus_port,

@@ -24,7 +24,7 @@ class Request:
     `thresholds` are further ones than the scenario's.
     `users`, `connect_rate_per_s` and `run_time_s` are Locust's `-u`, `-r` and `-t`; None leaves it to the scenario.
     `prometheus_port` is where the run can be scraped; None: nowhere; 0: at any free port of `prometheus_host`.
-    `server`, `config`, `plugins` and `nodes` are of the private broker; `nodes` None is one.
+    `server`, `config`, `plugins`, `nodes` and `tls` are of the private broker; `nodes` None is one.
     `prometheus_linger_s` is how long to wait, at most, for the end of the run to be scraped.
     `json_file` is where the result goes besides its folder; `-` is standard output.
     """
@@ -41,6 +41,7 @@ class Request:
     config: Path | None = None
     plugins: tuple[str, ...] = ()
     nodes: int | None = None
+    tls: bool = False
     json_file: Path | None = None
     prometheus_host: str = "127.0.0.1"
     prometheus_port: int | None = None

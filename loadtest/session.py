@@ -218,14 +218,15 @@ class Session:
                 config=request.config,
                 plugins=request.plugins or DEFAULT_PLUGINS,
                 server=request.server,
+                tls=request.tls,
                 environ=request.environ,
                 progress=self._say,
             )
             self._opened.callback(private.stop)
             endpoints = private.endpoints
-        elif request.config is not None or request.plugins or request.server is not None or request.nodes is not None:
+        elif any((request.config, request.plugins, request.server, request.nodes is not None, request.tls)):
             raise UsageError(
-                "--server, --config, --plugin and --nodes are for a private node, "
+                "--server, --config, --plugin, --nodes and --tls are for a private node, "
                 "but a broker is named by --broker, LOADTEST_BROKER or AMQP_URL"
             )
         else:

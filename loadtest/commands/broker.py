@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from loadtest.commands.options import Config, Name, Plugin, Server
+from loadtest.commands.options import Config, Name, Plugin, Server, Tls
 from loadtest.commands.saying import say
 
 broker_app = typer.Typer(help="Start, stop and look at private RabbitMQ nodes.", no_args_is_help=True)
@@ -23,7 +23,7 @@ def broker_start(
     config: Config = None,
     plugin: Plugin = None,
     server: Server = None,
-    tls: Annotated[bool, typer.Option("--tls", help="Reach it over TLS, with certificates made for it.")] = False,  # noqa: FBT002  # a flag
+    tls: Tls = False,  # noqa: FBT002  # a flag
 ) -> None:
     """Start a node, or a cluster, that stays until it is stopped, and print its URL, or URLs, for LOADTEST_BROKER."""
     from loadtest.broker.detached import start_detached

@@ -149,6 +149,7 @@ def _told(variant: Variant) -> str:
     what += [variant.config.name] if variant.config else []
     what += [*variant.settings, *(f"{name}={value}" for name, value in variant.env)]
     what += [str(variant.server)] if variant.server else []
+    what += ["TLS"] if variant.tls else []
     return f"{variant.name} ({', '.join(what)})" if what else variant.name
 
 

@@ -31,6 +31,9 @@ VariantEnv = Annotated[
     list[str] | None,
     typer.Option(metavar="NAME=VAR=VALUE", help="Variable for the nodes of a variant's private broker; repeatable."),
 ]
+VariantTls = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="A variant whose private broker is reached over TLS.")
+]
 Baseline = Annotated[str | None, typer.Option(help="What the others are compared with; the first unless told.")]
 Rounds = Annotated[int | None, typer.Option(min=2, help="Rounds, each variant there and back: A B B A. Default: 5.")]
 MetricOption = Annotated[list[str] | None, typer.Option(help="What is looked at, such as in.confirm.p99; repeatable.")]

@@ -15,6 +15,9 @@ Thresholds = Annotated[
     list[str] | None,
     typer.Option("--threshold", metavar="CHECK", help="What must hold besides the scenario's thresholds; repeatable."),
 ]
+Users = Annotated[int | None, typer.Option("--users", "-u", help="Users in all, shared over the groups.")]
+ConnectRate = Annotated[float | None, typer.Option("--connect-rate", "-r", help="Most users that connect in a second.")]
+RunTime = Annotated[str | None, typer.Option("--run-time", "-t", help="Most time to publish: 30, 30s, 2m, 1h20m.")]
 Broker = Annotated[
     list[str] | None,
     typer.Option("--broker", metavar="URL", help="AMQP URL of a node; repeatable. Default: a private node."),
@@ -35,6 +38,7 @@ Name = Annotated[str, typer.Option(help="Name of the node, or cluster.")]
 Nodes = Annotated[
     int | None, typer.Option(metavar="N", help="Nodes of the private broker, which form a cluster: 1, 3 or 5.")
 ]
+Tls = Annotated[bool, typer.Option("--tls", help="Reach the private node over TLS, with certificates made for it.")]
 PrometheusLinger = Annotated[
     str | None, typer.Option(help="Longest time to wait at the end for a last scrape: 30, 30s, 1m.")
 ]

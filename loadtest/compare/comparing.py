@@ -259,5 +259,6 @@ def broker_text(variant: Variant, result: RunResult | None) -> str:
     own = [f"{variant.nodes} nodes"] if variant.nodes else []
     own += [f"config {variant.config.name}"] if variant.config else []
     own += [*variant.settings, *(f"{name}={value}" for name, value in variant.env)]
+    own += ["over TLS"] if variant.tls else []
     where = ", ".join(variant.brokers) or ", ".join(["private", *own])
     return f"{product}, {where}".strip(", ")

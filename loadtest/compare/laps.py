@@ -94,6 +94,7 @@ class Brokers:
                     nodes=variant.nodes or 1,
                     config=variant.config,
                     server=variant.server,
+                    tls=variant.tls,
                     environ={**self._environ, **_told_to_nodes(variant, self._environ)},
                     progress=partial(self._say_of, said_of),
                 )
@@ -180,6 +181,7 @@ class LapRunner:
         if self._brokers is None and not variant.brokers:
             private = [("--config", variant.config), ("--nodes", variant.nodes), ("--server", variant.server)]
         words = [str(word) for flag, value in private if value is not None for word in (flag, value)]
+        words += ["--tls"] if self._brokers is None and variant.tls else []
         command = [sys.executable, "-m", "loadtest", "run", self._scenario, "--results", str(folder)]
         return [*command, *sets, *words]
 

@@ -149,6 +149,7 @@ def _variant(each: Mapping[str, Any]) -> Variant:
         server=Path(each["server"]) if each["server"] else None,
         settings=tuple(each.get("settings", ())),
         env=tuple((name, value) for name, value in each.get("env", ())),
+        tls=each.get("tls", False),
     )
 
 

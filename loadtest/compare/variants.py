@@ -9,7 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +34,7 @@ class Variant:
         config, nodes, server: Of the private broker.
         settings: Lines of its rabbitmq.conf, in the place of a file.
         env: Variables of the environment of its nodes, each once.
+        tls: Whether it is reached over TLS.
     """
 
     name: str
@@ -44,16 +45,17 @@ class Variant:
     server: Path | None = None
     settings: tuple[str, ...] = ()
     env: tuple[tuple[str, str], ...] = ()
+    tls: bool = False
 
     @property
     def broker(self) -> tuple[object, ...]:
         """What makes its broker another one than that of a variant that differs here."""
-        return self.brokers, self.config, self.nodes, self.server, self.settings, tuple(sorted(self.env))
+        return self.brokers, self.config, self.nodes, self.server, self.settings, tuple(sorted(self.env)), self.tls
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """The options of the command line, each as `NAME=VALUE`, but for `vary`, `PATH=V1,V2`."""
+    """The options of the command line, each as `NAME=VALUE`, but for `vary`, `PATH=V1,V2`, and `tls`, `NAME`."""
 
     vary: Sequence[str] = ()
     variants: Sequence[str] = ()
@@ -62,13 +64,12 @@ class Asked:
     nodes: Sequence[str] = ()
     servers: Sequence[str] = ()
     envs: Sequence[str] = ()
+    tls: Sequence[str] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether no option names a variant."""
-        return not (
-            self.vary or self.variants or self.brokers or self.configs or self.nodes or self.servers or self.envs
-        )
+        return not any(getattr(self, option.name) for option in fields(self))
 
 
 def parse_variants(asked: Asked) -> tuple[Variant, ...]:
@@ -87,7 +88,7 @@ def parse_variants(asked: Asked) -> tuple[Variant, ...]:
     if len(variants) < 2:  # noqa: PLR2004  # a comparison is of two
         raise UsageError(
             "nothing to compare: name two variants or more, by --vary PATH=V1,V2, by --variant, --broker, --config, "
-            "--env, --nodes or --server with a name each (a=…), or by compare.variants in the scenario's file"
+            "--env, --nodes, --server or --tls with a name each (a=…), or by compare.variants in the scenario's file"
         )
     if len(variants) > MOST_VARIANTS:
         raise UsageError(f"{len(variants)} variants; allowed {MOST_VARIANTS}, as each is run in every round")
@@ -102,7 +103,8 @@ def _check_names(variants: Sequence[Variant]) -> None:
     for variant in variants:
         if variant.brokers and any(variant.broker[1:]):
             raise UsageError(
-                f"{variant.name}: --config, --env, --nodes and --server are for a private broker, not for --broker"
+                f"{variant.name}: --config, --env, --nodes, --server and --tls are for a private broker, "
+                "not for --broker"
             )
 
 
@@ -123,6 +125,10 @@ def _named(asked: Asked) -> Iterable[Variant]:
             if not (value or option == "--variant") or not NAME.fullmatch(name):
                 raise UsageError(f"{option}: found {text!r}; allowed {_NAMED}")
             found[name] = put(found.get(name, Variant(name)), value)
+    for name in asked.tls:
+        if not NAME.fullmatch(name):
+            raise UsageError(f"--tls: found {name!r}; allowed the name of a variant")
+        found[name] = replace(found.get(name, Variant(name)), tls=True)
     return found.values()
 
 
@@ -183,6 +189,7 @@ def _of_entry(name: str, entry: VariantEntry, folder: Path) -> Variant:
         server=(folder / entry.server).absolute() if entry.server is not None else None,
         settings=tuple(f"{key} = {value}" for key, value in settings.items()),
         env=tuple(entry.env.items()),
+        tls=entry.tls,
     )
 
 

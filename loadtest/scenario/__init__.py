@@ -5,7 +5,7 @@ Pure: no broker, no sockets, no clock. `load_scenario` reads and checks, `build_
 """
 
 from loadtest.scenario.arrivals import Arrivals, EvenArrivals, PoissonArrivals
-from loadtest.scenario.catalogue import CatalogueEntry, catalogue, catalogue_folder
+from loadtest.scenario.catalogue import CatalogueEntry, catalogue, catalogue_folder, comparisons
 from loadtest.scenario.dump import dump_scenario
 from loadtest.scenario.loader import LoadedScenario, load_scenario
 from loadtest.scenario.model import Run, Scenario
@@ -49,6 +49,7 @@ __all__ = [
     "build_plan",
     "catalogue",
     "catalogue_folder",
+    "comparisons",
     "dump_scenario",
     "load_scenario",
     "parse_threshold",

@@ -1,6 +1,7 @@
 """
-The catalogue: the scenarios that come with the tool, each with the question it answers.
+The catalogue: the scenarios and comparisons that come with the tool, each with the question it answers.
 
+A comparison is a scenario that says between which variants of it, or of its broker, `loadtest compare` is to decide.
 They are at the top of a checkout and inside of an installed package; either way they are plain files.
 """
 
@@ -14,16 +15,16 @@ import loadtest
 from loadtest.errors import ScenarioError
 from loadtest.scenario.fault import listed, near_miss, shown
 
-# Where pyproject.toml's force-include puts the folder `scenarios` into the wheel.
-_PACKAGED: Final = "_scenarios"
-_CHECKOUT: Final = "scenarios"
+SCENARIOS: Final = "scenarios"
+COMPARISONS: Final = "configs"
+_MOST_LISTED: Final = 40
 _SUFFIXES: Final = (".yaml", ".yml")
 _EDITOR_COMMENT: Final = "yaml-language-server:"
 
 
 @dataclass(frozen=True, slots=True)
 class CatalogueEntry:
-    """A scenario of the catalogue; `question` is its opening comment on one line."""
+    """A scenario, or comparison, of the catalogue; `question` is its opening comment on one line."""
 
     name: str
     question: str
@@ -32,15 +33,17 @@ class CatalogueEntry:
 
 def catalogue_folder() -> FilePath:
     """Return the folder of the scenarios that come with the tool."""
-    package = FilePath(loadtest.__file__).parent
-    packaged = package / _PACKAGED
-    return packaged if packaged.is_dir() else package.parent / _CHECKOUT
+    return _folder(SCENARIOS)
 
 
 def catalogue() -> list[CatalogueEntry]:
     """Return all scenarios that come with the tool, by name."""
-    paths = sorted(path for path in catalogue_folder().glob("*.yaml") if path.is_file())
-    return [CatalogueEntry(path.stem, _question(path.read_text(encoding="utf-8")), path) for path in paths]
+    return _entries(SCENARIOS)
+
+
+def comparisons() -> list[CatalogueEntry]:
+    """Return all comparisons that come with the tool, by name."""
+    return _entries(COMPARISONS)
 
 
 def find_scenario(source: str | FilePath) -> FilePath:
@@ -60,12 +63,25 @@ def find_scenario(source: str | FilePath) -> FilePath:
         raise ScenarioError(
             f"scenario: found no file {shown(str(source))}; allowed a path to a YAML file, or a name of the catalogue"
         )
-    names = [entry.name for entry in catalogue()]
-    if str(source) not in names:
-        meant = near_miss(str(source), names)
+    paths = {entry.name: entry.path for entry in (*catalogue(), *comparisons())}
+    if str(source) not in paths:
+        meant = near_miss(str(source), list(paths))
         hint = f"; did you mean {meant}?" if meant is not None else ""
-        raise ScenarioError(f"scenario: found {shown(str(source))}; allowed a file, or {listed(names, most=30)}{hint}")
-    return catalogue_folder() / f"{source}.yaml"
+        known = listed(list(paths), most=_MOST_LISTED)
+        raise ScenarioError(f"scenario: found {shown(str(source))}; allowed a file, or {known}{hint}")
+    return paths[str(source)]
+
+
+def _folder(name: str) -> FilePath:
+    """Return a folder as pyproject.toml puts it into the wheel, or as it is in a checkout."""
+    package = FilePath(loadtest.__file__).parent
+    packaged = package / f"_{name}"
+    return packaged if packaged.is_dir() else package.parent / name
+
+
+def _entries(name: str) -> list[CatalogueEntry]:
+    paths = sorted(path for path in _folder(name).glob("*.yaml") if path.is_file())
+    return [CatalogueEntry(path.stem, _question(path.read_text(encoding="utf-8")), path) for path in paths]
 
 
 def _question(text: str) -> str:

@@ -27,7 +27,7 @@ DEFAULT_ROUNDS: Final = 5
 DEFAULT_MAX_ROUNDS: Final = 20
 _SETTING_NAME: Final = re.compile(r"[A-Za-z0-9_.$/-]{1,200}", re.ASCII)
 _NODES: Final = (1, 3, 5)
-_PRIVATE: Final = ("config", "env", "nodes", "server")
+_PRIVATE: Final = ("config", "env", "nodes", "server", "tls")
 
 
 def _variant_name(value: object) -> str:
@@ -136,6 +136,7 @@ class VariantEntry(Part):
         None, description="of its private broker"
     )
     server: Text | None = Field(None, description="of its private broker: a RabbitMQ installation")
+    tls: Flag = Field(default=False, description="of its private broker: reached over TLS")
 
     @model_validator(mode="after")
     def _one_broker(self) -> Self:

@@ -73,13 +73,14 @@ def test_package_comes_from_the_wheel(environment: Path, tmp_path: Path) -> None
 
 
 def test_wheel_holds_the_catalogue(wheel: Path) -> None:
-    """Every scenario of the checkout is in the wheel."""
+    """Every scenario and comparison of the checkout is in the wheel."""
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
 
-    expected = {f"loadtest/_scenarios/{path.name}" for path in (ROOT / "scenarios").glob("*.yaml")}
-    assert expected
-    assert expected <= names
+    for folder in ("configs", "scenarios"):
+        expected = {f"loadtest/_{folder}/{path.name}" for path in (ROOT / folder).glob("*.yaml")}
+        assert expected
+        assert expected <= names
     assert "loadtest/py.typed" in names
 
 
@@ -97,11 +98,12 @@ def test_wheel_holds_every_module(wheel: Path) -> None:
 
 
 def test_list_shows_the_catalogue(environment: Path, tmp_path: Path) -> None:
-    """`loadtest list` names every scenario of the checkout."""
+    """`loadtest list` names every scenario and comparison of the checkout."""
     run = run_away([str(environment / "loadtest"), "list"], tmp_path)
 
     assert run.returncode == 0, run.stderr
-    missing = [path.stem for path in (ROOT / "scenarios").glob("*.yaml") if path.stem not in run.stdout]
+    files = [path for folder in ("configs", "scenarios") for path in (ROOT / folder).glob("*.yaml")]
+    missing = [path.stem for path in files if path.stem not in run.stdout]
     assert missing == []
 
 

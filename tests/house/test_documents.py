@@ -110,12 +110,12 @@ def test_every_argument_for_locust_is_documented() -> None:
 
 
 def test_readme_has_the_catalogue() -> None:
-    """The README lists the scenarios of the catalogue, each with its question, as `loadtest list` does."""
-    from loadtest.scenario import catalogue
+    """The README lists the scenarios and comparisons of the catalogue with their questions, as `loadtest list` does."""
+    from loadtest.scenario import catalogue, comparisons
 
     rows = re.findall(r"^\| `([^`]+)` \| (.+\?) \|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
 
-    assert [(entry.name, entry.question) for entry in catalogue()] == rows
+    assert [(entry.name, entry.question) for entry in (*catalogue(), *comparisons())] == rows
 
 
 def test_example_of_the_readme_is_the_file() -> None:

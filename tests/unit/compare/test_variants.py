@@ -48,13 +48,14 @@ def test_named_options_meet_in_a_variant(tmp_path: Path) -> None:
             configs=[f"a={config}"],
             nodes=["a=3"],
             envs=["a=ERL_FLAGS=+S 1:1", "a=EMPTY="],
+            tls=["a"],
             brokers=["b=amqp://x.example", "b=amqp://y.example"],
         )
     )
 
     assert found == (
         Variant("b", ("run.duration=1s", "publishers.in.users=2"), ("amqp://x.example", "amqp://y.example")),
-        Variant("a", config=config, nodes=3, env=(("ERL_FLAGS", "+S 1:1"), ("EMPTY", ""))),
+        Variant("a", config=config, nodes=3, env=(("ERL_FLAGS", "+S 1:1"), ("EMPTY", "")), tls=True),
     )
     assert found[1].broker != found[0].broker
 
@@ -98,6 +99,10 @@ def test_overrides_are_split_at_commas(text: str, parts: tuple[str, ...]) -> Non
         pytest.param(Asked(envs=["a=ERL_FLAGS"]), "--env a: found no value", id="no value of a variable"),
         pytest.param(Asked(envs=["a=HOME=/"]), "--env a: found HOME, which a private node sets itself", id="its own"),
         pytest.param(Asked(envs=["a=A=1", "a=A=2"]), "--env a: A is told twice", id="a variable twice"),
+        pytest.param(
+            Asked(tls=["a", "b=1,2"]), "--tls: found 'b=1,2'; allowed the name of a variant", id="TLS of what"
+        ),
+        pytest.param(Asked(tls=["a"], brokers=["a=amqp://x", "b=amqp://y"]), "a: --config, --env", id="TLS of others"),
         pytest.param(Asked(nodes=["a=2"]), "--nodes a: found '2'; allowed 1, 3 or 5", id="two nodes"),
         pytest.param(
             Asked(nodes=["a=3", "b=1"], brokers=["a=amqp://x.example"]), "a: --config, --env, --nodes", id="whose?"
@@ -141,7 +146,7 @@ def test_variants_of_a_file(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.parametrize("difference", [{"settings": ("a = 1",)}, {"env": (("A", "1"),)}, {"nodes": 3}])
+@pytest.mark.parametrize("difference", [{"settings": ("a = 1",)}, {"env": (("A", "1"),)}, {"nodes": 3}, {"tls": True}])
 def test_what_makes_another_broker(difference: dict[str, Any]) -> None:
     """Variants that are told something else do not share a node; the order of variables is none."""
     assert replace(Variant("a"), **difference).broker != Variant("b").broker

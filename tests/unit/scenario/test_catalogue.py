@@ -6,7 +6,16 @@ import json
 
 import pytest
 
-from loadtest.scenario import CatalogueEntry, build_plan, catalogue, catalogue_folder, load_scenario, scenario_schema
+from loadtest.compare.variants import variants_of
+from loadtest.scenario import (
+    CatalogueEntry,
+    build_plan,
+    catalogue,
+    catalogue_folder,
+    comparisons,
+    load_scenario,
+    scenario_schema,
+)
 from loadtest.scenario.schema import SCHEMA_NAME
 
 EXPECTED = {
@@ -71,6 +80,29 @@ def test_each_scenario_opens_with_schema_and_question(entry: CatalogueEntry) -> 
 def test_each_scenario_runs_with_any_broker(entry: CatalogueEntry) -> None:
     """Queues are durable, as brokers from 4.3 on may demand."""
     assert all(queue.durable for queue in load_scenario(entry.name).scenario.topology.queues.values())
+
+
+@pytest.mark.parametrize("entry", comparisons(), ids=lambda entry: entry.name)
+def test_each_comparison_answers_a_question(entry: CatalogueEntry) -> None:
+    """It is named after its file, asks something, compares variants that differ, and each of them is a scenario."""
+    loaded = load_scenario(entry.name)
+    lines = entry.path.read_text(encoding="utf-8").splitlines()
+    block = loaded.scenario.compare
+    assert block is not None
+    variants = variants_of(block, entry.path.parent)
+    asked = [(variant.overrides, variant.broker) for variant in variants]
+
+    assert loaded.scenario.name == entry.name
+    assert lines[0] == f"# yaml-language-server: $schema=../scenarios/{SCHEMA_NAME}"
+    assert entry.question.endswith("?")
+    assert len(set(asked)) == len(asked) >= 2
+    for variant in variants:
+        build_plan(load_scenario(entry.name, overrides=variant.overrides).scenario)
+
+
+def test_no_name_is_given_twice() -> None:
+    """A comparison is not named as a scenario is: a name means one file."""
+    assert not {entry.name for entry in catalogue()} & {entry.name for entry in comparisons()}
 
 
 def test_flood_is_as_designed() -> None:

@@ -115,7 +115,7 @@ FAULTS: Final = {
         block("variants:\n  a: {}\n  b: {sets: {}}"),
         (
             "s.yaml:14: compare.variants.b.sets: found an unknown key; allowed broker, config, env, nodes, server, "
-            'set; did you mean "set"?'
+            'set, tls; did you mean "set"?'
         ),
     ),
     "one variant": (
