@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -147,25 +148,41 @@ def test_settings_become_a_file(tmp_path: Path) -> None:
     assert with_config_file(Variant("c"), tmp_path) == Variant("c")
 
 
-# Stands for a lap, and for the person who types Ctrl-C while it runs.
+# Stands for a lap.
 TAKES_INTERRUPTS: Final = """
-import os, signal, sys, time
+import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
 try:
-    os.kill(os.getppid(), signal.SIGINT)
+    print("up", flush=True)
     time.sleep(30)
 except KeyboardInterrupt:
     sys.exit(130)
 """
 
 
+class InterruptedOnce(subprocess.Popen[bytes]):
+    """A process for which somebody waits who then types Ctrl-C."""
+
+    is_typed = False
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait, and be interrupted the first time."""
+        if not self.is_typed:
+            self.is_typed = True
+            os.kill(os.getpid(), signal.SIGINT)
+        return super().wait(timeout)
+
+
 def test_an_interrupt_is_handed_on() -> None:
     """The lap, in a session of its own, gets it, and ends in order before the comparison does."""
+    command = [sys.executable, "-c", TAKES_INTERRUPTS]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        child = subprocess.Popen([sys.executable, "-c", TAKES_INTERRUPTS], start_new_session=True)
-        with pytest.raises(KeyboardInterrupt):
-            laps._wait(child)
+        with InterruptedOnce(command, start_new_session=True, stdout=subprocess.PIPE) as child:
+            assert child.stdout is not None
+            assert child.stdout.readline() == b"up\n"
+            with pytest.raises(KeyboardInterrupt):
+                laps._wait(child)
     finally:
         signal.signal(signal.SIGINT, before)
 
