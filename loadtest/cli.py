@@ -15,9 +15,9 @@ from typing import Annotated
 
 import typer
 
-from loadtest.commands import capacity_options
 from loadtest.commands import compare_options as options
 from loadtest.commands.broker import broker_app
+from loadtest.commands.capacity_command import capacity
 from loadtest.commands.options import (
     Broker,
     Config,
@@ -213,25 +213,27 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     max_rounds: options.MaxRounds = None,
     fail_on: options.FailOn = None,
     restart: options.Restart = None,
+    capacity: options.Capacity = False,  # noqa: FBT002  # a flag
+    slo: options.SearchSlo = None,
+    hold: options.SearchHold = None,
+    precision: options.SearchPrecision = None,
+    repeats: options.SearchRepeats = None,
     resume: options.Resume = None,
     results: Annotated[Path, typer.Option(help="Folder that the results go to.")] = Path("results"),
 ) -> None:
     """Run variants of a scenario, or of a broker, in turns, and say which is better, by how much, and how surely."""
-    from loadtest.commands.compare import compare as run_comparison
-    from loadtest.commands.compare import resume as go_on
+    from loadtest.commands import compare as comparing
+    from loadtest.commands.compare_capacity import Searching, searching_of
     from loadtest.compare.asking import Options, asked_for
     from loadtest.compare.variants import Asked
 
     if resume is not None:
-        raise typer.Exit(go_on(resume, broker or ()))
+        raise typer.Exit(comparing.resume(resume, broker or ()))
     if scenario is None:
         raise UsageError("name a scenario, or go on with a comparison by --resume FOLDER")
-    sides = Asked(
-        vary or (), variant or (), broker or (), config or (), nodes or (), server or (), env or (), tls or ()
-    )
     asked = Options(
         scenario=scenario,
-        variants=sides,
+        variants=Asked(*(each or () for each in (vary, variant, broker, config, nodes, server, env, tls))),
         overrides=tuple(overrides or ()),
         baseline=baseline,
         rounds=rounds,
@@ -241,58 +243,13 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         min_effect_percent=min_effect,
         fail_on=fail_on,
         restart=restart,
+        searching=searching_of(scenario, overrides or (), Searching(capacity, slo or (), hold, precision, repeats)),
     )
-    raise typer.Exit(run_comparison(asked_for(asked, dict(os.environ)), results))
+    raise typer.Exit(comparing.compare(asked_for(asked, dict(os.environ)), results))
 
 
 app.command()(sweep)
-
-
-@app.command()
-def capacity(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
-    scenario: capacity_options.SearchedScenario = None,
-    slo: capacity_options.Slo = None,
-    overrides: Set = None,
-    broker: Broker = None,
-    config: Config = None,
-    nodes: Nodes = None,
-    server: Server = None,
-    start: capacity_options.Start = None,
-    most: capacity_options.Most = None,
-    hold: capacity_options.Hold = "10s",
-    precision: capacity_options.Precision = 5.0,
-    repeats: capacity_options.Repeats = 2,
-    resume: capacity_options.Resume = None,
-    json_file: JsonFile = None,
-    results: Annotated[Path, typer.Option(help="Folder that the results go to.")] = Path("results"),
-) -> None:
-    """Find the highest rate that a broker sustains within an SLO, with no backlog growing and nothing lost."""
-    from loadtest.capacity.request import CapacityRequest
-    from loadtest.commands.capacity import capacity as search
-    from loadtest.commands.capacity import hold_of, rate_of
-    from loadtest.commands.capacity import resume as go_on
-    from loadtest.compare.variants import Variant
-    from loadtest.report.announce import check_json_file
-    from loadtest.scenario.quantity import MAX_RATE_PER_S
-
-    check_json_file(json_file)
-    if resume is not None:
-        raise typer.Exit(go_on(resume, broker or (), json_file))
-    if scenario is None:
-        raise UsageError("name a scenario, or go on with a search by --resume FOLDER")
-    request = CapacityRequest(
-        scenario=scenario,
-        slo=tuple(slo or ()),
-        broker=Variant("broker", (), tuple(broker or ()), config, nodes, server),
-        overrides=tuple(overrides or ()),
-        start_per_s=rate_of("--from", start),
-        most_per_s=rate_of("--most", most) or float(MAX_RATE_PER_S),
-        hold=hold_of(hold),
-        precision=precision / 100,
-        repeats=repeats,
-        environ=dict(os.environ),
-    )
-    raise typer.Exit(search(request, results, json_file))
+app.command()(capacity)
 
 
 @app.command()

@@ -71,6 +71,7 @@ def request_again(text: str, brokers: Sequence[str], from_environ: Sequence[str]
     if broker["brokers"] and not now:
         raise UsageError("--broker URL is needed: addresses are not kept, for their passwords")
     config, server = (Path(broker[name]) if broker[name] else None for name in ("config", "server"))
-    variant = Variant(broker["name"], tuple(broker["overrides"]), now, config, broker["nodes"], server)
+    texts = tuple(broker["overrides"])
+    variant = Variant(broker["name"], texts, now, config, broker["nodes"], server, tls=broker.get("tls", False))
     asked |= {"broker": variant, "slo": tuple(asked["slo"]), "overrides": tuple(asked["overrides"])}
     return CapacityRequest(**asked)

@@ -17,7 +17,7 @@ from loadtest.capacity.holding import Holding, scenario_rate_per_s
 from loadtest.capacity.request import REQUEST, CapacityRequest
 from loadtest.capacity.search import Search, Step
 from loadtest.compare.comparing import broker_text
-from loadtest.compare.laps import Brokers, LapRunner
+from loadtest.compare.laps import RUN, Brokers, LapRunner
 from loadtest.compare.request import shown_variant
 from loadtest.compare.schedule import Lap
 from loadtest.errors import EXIT_BROKER, BrokerError, UsageError
@@ -102,7 +102,7 @@ class CapacitySearch:
             f"from {rate_text(rate)}, each rate held for {full_s:g} s{short}; to "
             f"{share_text(request.precision)} of the answer, which has to be held {request.repeats} times"
         )
-        yield f"about {span_text(self._left_s() or self._usual_s())}, more where the capacity is far from that rate"
+        yield f"about {span_text(self._left_s() or self.usual_s())}, more where the capacity is far from that rate"
 
     def run(self) -> CapacityResult:
         """
@@ -115,7 +115,7 @@ class CapacitySearch:
         request = self._request
         write_file(self._folder, REQUEST, request.to_json())
         brokers = Brokers(request.environ, self._say)
-        runner = LapRunner(request.scenario, request.overrides, self._folder / PROBES, brokers, request.environ)
+        runner = LapRunner(request.scenario, request.overrides, self._folder / PROBES, brokers, request.environ, RUN)
         try:
             brokers.start([request.broker])
             while (step := self._search.next_step()) is not None:
@@ -124,7 +124,7 @@ class CapacitySearch:
             brokers.close()
         return self._write(complete=True)
 
-    def _probe(self, step: Step, runner: LapRunner) -> None:
+    def _probe(self, step: Step, runner: LapRunner[RunResult]) -> None:
         number, rate = len(self._probes) + 1, step.rate_per_s
         is_quick = step.is_quick and self._holding.is_shorter(rate)
         hold_s = self._holding.hold_ns(rate, is_quick=step.is_quick) / NS_PER_S
@@ -177,7 +177,7 @@ class CapacitySearch:
         hold_ns = self._holding.hold_ns(rate, is_quick=is_quick)
         return (hold_ns + self._scenario.run.warm_up_ns) / NS_PER_S + OVERHEAD_S
 
-    def _usual_s(self) -> float:
+    def usual_s(self) -> float:
         """Return how long a search takes that finds the limit after a few doublings."""
         request = self._request
         likely = Search(1.0, request.most_per_s, request.precision, request.repeats)

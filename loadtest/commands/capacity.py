@@ -39,13 +39,7 @@ def capacity(request: CapacityRequest, results: Path, json_file: Path | None) ->
     Raises:
         LoadTestError: If the scenario, an SLO or the broker cannot be used.
     """
-    if not request.slo:
-        raise UsageError("--slo is needed: what has to hold, such as --slo 'in.confirm.p99 < 20ms'")
-    for text in request.slo:
-        try:
-            parse_threshold(text)
-        except PydanticCustomError as error:
-            raise UsageError(f"--slo: {words_of(error)}") from error
+    check_slo(request.slo)
     request = replace(request, broker=_broker_of(request))
     # What is wrong with the request is told before a folder is made for it.
     CapacitySearch(request, results, say)
@@ -104,6 +98,22 @@ def _search(request: CapacityRequest, folder: Path, before: CapacityResult | Non
         typer.echo(f"page      {write_capacity(folder, read_capacity(folder))}", err=json_file == STANDARD_OUTPUT)
         return EXIT_INTERRUPTED
     return tell_capacity(folder, result, json_file, request.environ)
+
+
+def check_slo(slo: Sequence[str]) -> None:
+    """
+    Refuse what cannot be judged.
+
+    Raises:
+        UsageError: If there is nothing, or something is no threshold.
+    """
+    if not slo:
+        raise UsageError("--slo is needed: what has to hold, such as --slo 'in.confirm.p99 < 20ms'")
+    for text in slo:
+        try:
+            parse_threshold(text)
+        except PydanticCustomError as error:
+            raise UsageError(f"--slo: {words_of(error)}") from error
 
 
 def rate_of(option: str, text: str | None) -> float | None:

@@ -13,11 +13,13 @@ import typer
 from pydantic import ValidationError
 
 from loadtest.clock import NS_PER_S
+from loadtest.commands.compare_capacity import search_s
 from loadtest.commands.results import tell_comparison
 from loadtest.commands.saying import say
 from loadtest.compare.checking import checked_variant
-from loadtest.compare.comparing import Comparison, metric_part
-from loadtest.compare.laps import FAILED, brokers_of
+from loadtest.compare.comparing import Comparison
+from loadtest.compare.kinds import FAILED, metric_part
+from loadtest.compare.laps import brokers_of
 from loadtest.compare.request import REQUEST, CompareRequest, request_again, shown_variant, variant_hash
 from loadtest.compare.variants import Variant
 from loadtest.errors import EXIT_INTERRUPTED, ResultsError, UsageError
@@ -42,6 +44,8 @@ def compare(request: CompareRequest, results: Path) -> int:
         LoadTestError: If the scenario, a variant or a broker cannot be used.
     """
     request = _checked(_on_named_brokers(request))
+    if request.searching is not None:
+        search_s(request, request.searching)
     folder = create_folder(results, datetime.now(UTC), f"compare-{Path(request.scenario).stem}")
     return _compare(request, folder, None)
 
@@ -157,7 +161,10 @@ def _how_long(request: CompareRequest) -> str:
     """Return how many laps are to be run, and how long that takes where the scenario says."""
     laps = len(request.variants) * (1 + LAPS_A_ROUND * request.rounds)
     settings = load_scenario(request.source, overrides=request.overrides).scenario.run
-    text = f"{laps} runs: a warm-up of each, then {request.rounds} rounds there and back"
+    name = "runs" if request.searching is None else "searches for a capacity"
+    text = f"{laps} {name}: a warm-up of each, then {request.rounds} rounds there and back"
+    if request.searching is not None:
+        return f"{text}; about {span_text(laps * search_s(request, request.searching))} in all"
     if settings.duration_ns is None:
         return text
     lap_s = (settings.duration_ns + settings.warm_up_ns) / NS_PER_S + OVERHEAD_S

@@ -45,4 +45,17 @@ UntilDecided = Annotated[
 MaxRounds = Annotated[int | None, typer.Option(min=2, help="Most rounds with --until-decided. Default: 20.")]
 FailOn = Annotated[str | None, typer.Option(metavar="worse", help="Exit with 1 if a figure is worse.")]
 Restart = Annotated[str | None, typer.Option(metavar="each", help="A private broker of its own for each run.")]
+Capacity = Annotated[bool, typer.Option("--capacity", help="Compare capacities: each run is a search for one.")]
+SearchSlo = Annotated[
+    list[str] | None, typer.Option("--slo", metavar="CHECK", help="With --capacity: what has to hold; repeatable.")
+]
+SearchHold = Annotated[
+    str | None, typer.Option("--hold", help="With --capacity: how long rates are held. Default: 10s.")
+]
+SearchPrecision = Annotated[
+    float | None, typer.Option("--precision", min=0.1, max=50, help="With --capacity: in percent. Default: 5.")
+]
+SearchRepeats = Annotated[
+    int | None, typer.Option("--repeats", min=1, help="With --capacity: how often a rate must be held. Default: 2.")
+]
 Resume = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder of a comparison that was interrupted.")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from loadtest.compare.request import DEFAULT_MIN_EFFECT, CompareRequest, file_of
 from loadtest.compare.variants import Asked, parse_variants, variants_of
@@ -17,7 +17,11 @@ from loadtest.scenario import load_scenario
 from loadtest.scenario.compare_block import DEFAULT_MAX_ROUNDS, DEFAULT_ROUNDS, CompareBlock, min_effect_of
 
 if TYPE_CHECKING:
+    from loadtest.compare.kinds import CapacityLaps
     from loadtest.compare.variants import Variant
+
+CAPACITY_ROUNDS: Final = 3
+"""Six pairs: the fewest of which one figure of one variant can be decided, as 1 in 32 is less than 0.05."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Options:
     min_effect_percent: float | None = None
     fail_on: str | None = None
     restart: str | None = None
+    searching: CapacityLaps | None = None
 
 
 def asked_for(options: Options, environ: Mapping[str, str]) -> CompareRequest:
@@ -51,6 +56,9 @@ def asked_for(options: Options, environ: Mapping[str, str]) -> CompareRequest:
     """
     if options.fail_on not in {None, "worse"} or options.restart not in {None, "each"}:
         raise UsageError("--fail-on: allowed worse; --restart: allowed each")
+    searching = options.searching
+    if searching is not None and options.metrics:
+        raise UsageError("--metric is of runs: with --capacity the capacity is what is compared")
     from_file = options.variants.is_empty
     loaded = load_scenario(options.scenario, overrides=options.overrides, checks_variants=from_file)
     block = loaded.scenario.compare or CompareBlock()
@@ -61,11 +69,12 @@ def asked_for(options: Options, environ: Mapping[str, str]) -> CompareRequest:
         file=file_of(options.scenario),
         variants=variants,
         baseline=_baseline(options, block, variants),
-        rounds=options.rounds or block.rounds or DEFAULT_ROUNDS,
+        rounds=options.rounds or block.rounds or (DEFAULT_ROUNDS if searching is None else CAPACITY_ROUNDS),
         max_rounds=options.max_rounds or block.max_rounds or DEFAULT_MAX_ROUNDS,
         until_decided=block.until_decided if options.until_decided is None else options.until_decided,
         overrides=tuple(options.overrides),
-        metrics=tuple(options.metrics) or block.metrics,
+        metrics=() if searching is not None else tuple(options.metrics) or block.metrics,
+        searching=searching,
         min_effect=_min_effect(options, block),
         fails_on_worse=(options.fail_on or block.fail_on) is not None,
         restart=(options.restart or block.restart) is not None,

@@ -14,7 +14,8 @@ from time import monotonic
 from typing import Any, Final
 
 from loadtest.compare.differences import differences
-from loadtest.compare.laps import FAILED, Brokers, LapRunner, default_metrics, lap_part, value_of, with_config_file
+from loadtest.compare.kinds import FAILED, Kind, RunLaps, lap_part, metric_part
+from loadtest.compare.laps import Brokers, LapRunner, with_config_file
 from loadtest.compare.request import REQUEST, CompareRequest, shown_variant
 from loadtest.compare.schedule import Lap, laps_of_round
 from loadtest.compare.variants import Variant
@@ -22,14 +23,11 @@ from loadtest.errors import EXIT_BROKER, EXIT_INTERRUPTED, BrokerError, UsageErr
 from loadtest.redaction import redacted
 from loadtest.report.comparison_files import DOCUMENT
 from loadtest.report.folder import write_file
-from loadtest.report.read import read_result
 from loadtest.result.comparison import WARM_UP, CompareResult, LapPart, MetricPart, VariantPart, findings_of, judge
 from loadtest.result.document import RunResult
 from loadtest.result.paired import ALPHA, alpha_of_look, looks
-from loadtest.result.regression import parse_regression
 from loadtest.result.units import span_text
 from loadtest.scenario.node_environment import shown_environment
-from loadtest.scenario.threshold import parse_figure
 
 Say = Callable[[str], None]
 
@@ -51,7 +49,9 @@ class Comparison:
         self._variants = {variant.name: variant for variant in request.variants}
         self._laps: list[LapPart] = []
         self._metrics: list[MetricPart] = [metric_part(name) for name in request.metrics]
-        self._first: dict[str, RunResult] = {}
+        self._kind: Kind = request.searching or RunLaps()
+        self._first: dict[str, Any] = {}
+        self._runs: dict[str, RunResult] = {}
         self._configs: dict[str, str | None] = {}
         self._started_at = datetime.now(UTC).isoformat()
         self._took_s: list[float] = []
@@ -80,7 +80,8 @@ class Comparison:
         request = self._request
         write_file(self._folder, REQUEST, request.to_json())
         brokers = None if request.restart else Brokers(request.environ, self._say)
-        runner = LapRunner(request.source, request.overrides, self._folder / LAPS, brokers, request.environ)
+        kind = self._kind.lap
+        runner = LapRunner(request.source, request.overrides, self._folder / LAPS, brokers, request.environ, kind)
         with TemporaryDirectory(prefix="loadtest-configs-") as configs:
             self._variants = {each.name: with_config_file(each, Path(configs)) for each in request.variants}
             try:
@@ -93,7 +94,7 @@ class Comparison:
                     brokers.close()
         return self._write(complete=True)
 
-    def _run_rounds(self, runner: LapRunner) -> None:
+    def _run_rounds(self, runner: LapRunner[Any]) -> None:
         number = WARM_UP
         while not self._is_over(number):
             for lap in laps_of_round(number, list(self._variants)):
@@ -115,7 +116,7 @@ class Comparison:
             finding.verdict != "inconclusive" for finding in self.document(complete=False).findings
         )
 
-    def _run_lap(self, lap: Lap, runner: LapRunner) -> None:
+    def _run_lap(self, lap: Lap, runner: LapRunner[Any]) -> None:
         done = {(each.round, each.turn, each.variant): each for each in self._laps}
         key = (lap.round, lap.turn, lap.variant)
         if key in done:
@@ -129,8 +130,8 @@ class Comparison:
             kind = BrokerError if exit_code == EXIT_BROKER else UsageError
             raise kind(f"{lap.variant} cannot be run: {runner.last_words(folder)}")
         if result is not None:
-            self._first.setdefault(lap.variant, result)
-        part = lap_part(lap, exit_code, folder, result, self._metrics)
+            self._keep(lap.variant, folder, result)
+        part = lap_part(lap, exit_code, folder, result, self._metrics, self._kind)
         if part.marks:
             why = f" ({runner.last_words(folder)})" if FAILED in part.marks else ""
             self._say(f"  {lap.variant}: {', '.join(part.marks)}{why}")
@@ -142,16 +143,24 @@ class Comparison:
         """Decide what is looked at, unless it has been told, and refuse what no variant has, by the warm-up."""
         results = [self._first[variant] for variant in self._variants if variant in self._first]
         if not self._metrics:
-            self._metrics = [metric_part(name) for name in default_metrics(results)]
+            self._metrics = self._kind.default_metrics(results)
         for metric in self._metrics:
-            if results and all(value_of(metric.name, result) is None for result in results):
+            if results and all(self._kind.value(metric.name, result) is None for result in results):
                 raise UsageError(f"--metric {metric.name}: the warm-up has no such figure")
 
     def _remember(self, variant: str, folder: Path) -> None:
         if variant not in self._first:
-            results = sorted(folder.glob("*/result.json"))
+            results = sorted(folder.glob(f"*/{self._kind.lap.document}"))
             if results:
-                self._first[variant] = read_result(results[-1].parent)
+                self._keep(variant, folder, self._kind.lap.read(results[-1].parent))
+
+    def _keep(self, variant: str, folder: Path, result: Any) -> None:
+        """Keep the first result of a variant, and a run of it."""
+        if variant not in self._first:
+            self._first[variant] = result
+            run = self._kind.run_of(folder, result)
+            if run is not None:
+                self._runs[variant] = run
 
     def _stop_if_all_failed(self, number: int) -> None:
         laps = [lap for lap in self._laps if lap.round == number]
@@ -197,6 +206,7 @@ class Comparison:
             findings=findings,
             exit_code=exit_code,
             reason=reason,
+            slo=request.slo,
         )
 
     def _alpha(self, rounds: int) -> float:
@@ -215,7 +225,7 @@ class Comparison:
         return wanted <= {(lap.turn, lap.variant) for lap in self._laps if lap.round == number}
 
     def _variant_part(self, variant: Variant) -> VariantPart:
-        result, base = self._first.get(variant.name), self._first.get(self._request.baseline)
+        result, base = self._runs.get(variant.name), self._runs.get(self._request.baseline)
         differs: dict[str, tuple[str, str]] = {}
         if result is not None and base is not None:
             differs = differences(self._broker_of(self._request.baseline, base), self._broker_of(variant.name, result))
@@ -239,18 +249,6 @@ class Comparison:
         document = self.document(complete=complete)
         write_file(self._folder, DOCUMENT, document.model_dump_json(by_alias=True, indent=2) + "\n")
         return document
-
-
-def metric_part(name: str) -> MetricPart:
-    """
-    Return a metric by its name, as thresholds write it.
-
-    Raises:
-        UsageError: If there is none of that name, or more of it is neither better nor worse.
-    """
-    regression = parse_regression(f"{name} 1%")
-    metric, _ = parse_figure(name)
-    return MetricPart(name=name, better="more" if regression.is_more_better else "less", unit=metric.unit)
 
 
 def broker_text(variant: Variant, result: RunResult | None) -> str:

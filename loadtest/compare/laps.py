@@ -2,7 +2,7 @@
 One lap: a variant run once, as a process of its own, on the broker that is its.
 
 A process for each, so that every lap begins with the same heap and the same connections, and one that goes wrong takes
-nothing with it. Knows the command line of `loadtest run` and its results; no statistics.
+nothing with it. Knows the command line of `loadtest`, and nothing of what comes of a lap (`kinds`).
 """
 
 from __future__ import annotations
@@ -12,44 +12,29 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from loadtest.broker.child_process import bound_command
 from loadtest.broker.endpoint import ENVIRONMENT_NAMES
 from loadtest.broker.node_config import told_environment
 from loadtest.broker.private_cluster import PrivateCluster
-from loadtest.errors import ResultsError, UsageError
+from loadtest.errors import ResultsError
+from loadtest.report import json_file
 from loadtest.report.read import read_result
-from loadtest.result.comparison import LapPart, MetricPart
-from loadtest.result.evidence import evidence_of
-from loadtest.result.figures import DocumentFigures, NoFigureError
-from loadtest.result.thresholds import figure_of
+from loadtest.result.document import RunResult
 from loadtest.scenario.node_environment import VARIABLE as NODE_ENVIRONMENT
-from loadtest.scenario.threshold import parse_figure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from loadtest.compare.schedule import Lap
     from loadtest.compare.variants import Variant
-    from loadtest.result.document import RunResult
 
     Say = Callable[[str], None]
 
-FAILED: Final = "failed"
-GENERATOR_BOUND: Final = "generator-bound"
-DISTURBED: Final = "disturbed"
-"""Marks of a lap; only the first keeps it from counting."""
-
-STRANGERS_CORES: Final = 0.5
-"""Used by neither broker nor generator; the kernel's work for them takes up to about that much."""
-
-_USABLE: Final = frozenset({0, 1})
 _MANAGEMENT: Final = "LOADTEST_MANAGEMENT_URL"
 
 
@@ -123,26 +108,62 @@ class Brokers:
         self._opened.close()
 
 
-class LapRunner:
+T = TypeVar("T")
+
+
+def _no_options(_: Lap) -> Sequence[str]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class LapKind(Generic[T]):
+    """
+    What is run for a lap.
+
+    Attributes:
+        command: Of `loadtest`.
+        document: What it leaves in a folder of its own.
+        read: Reads that from the folder; `ResultsError` if it cannot.
+        options: Of the command, for a lap.
+    """
+
+    command: str
+    document: str
+    read: Callable[[Path], T]
+    options: Callable[[Lap], Sequence[str]] = _no_options
+
+
+RUN: Final[LapKind[RunResult]] = LapKind("run", json_file.FILE_NAME, read_result)
+
+
+class LapRunner(Generic[T]):
     """
     Runs laps of one scenario.
 
     Args:
+        kind: What a lap is.
         overrides: That all variants have.
         folder: Where the results of all laps go.
         fresh: Whether each lap starts its own private broker.
     """
 
     def __init__(
-        self, scenario: str, overrides: Sequence[str], folder: Path, brokers: Brokers | None, environ: Mapping[str, str]
+        self,
+        scenario: str,
+        overrides: Sequence[str],
+        folder: Path,
+        brokers: Brokers | None,
+        environ: Mapping[str, str],
+        kind: LapKind[T],
     ) -> None:
+        self._kind = kind
         self._scenario = scenario
         self._overrides = tuple(overrides)
         self._folder = folder
         self._brokers = brokers
         self._environ = environ
 
-    def run(self, lap: Lap, variant: Variant) -> tuple[int, Path, RunResult | None]:
+    def run(self, lap: Lap, variant: Variant) -> tuple[int, Path, T | None]:
         """
         Run a lap to its end, and return its exit code, its folder and its result; None where it has none.
 
@@ -150,11 +171,11 @@ class LapRunner:
         """
         folder = self._folder / f"{lap.round:02}-{lap.turn + 1}-{variant.name}"
         folder.mkdir(parents=True, exist_ok=True)
-        earlier = set(folder.glob("*/result.json"))
+        earlier = set(folder.glob(f"*/{self._kind.document}"))
         with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
             # In a session of its own: Ctrl-C reaches this process alone, which hands it on, once.
             process = subprocess.Popen(  # noqa: S603  # this Python, with the caller's own options
-                bound_command(self._command(variant, folder)),
+                bound_command(self._command(lap, variant, folder)),
                 env=self._env(variant),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -162,11 +183,11 @@ class LapRunner:
                 start_new_session=True,
             )
             exit_code = _wait(process)
-        results = sorted(set(folder.glob("*/result.json")) - earlier)
+        results = sorted(set(folder.glob(f"*/{self._kind.document}")) - earlier)
         if not results:
             return exit_code, folder, None
         try:
-            return exit_code, folder, read_result(results[-1].parent)
+            return exit_code, folder, self._kind.read(results[-1].parent)
         except ResultsError:
             return exit_code, folder, None
 
@@ -175,15 +196,15 @@ class LapRunner:
         lines = (folder / "stderr.txt").read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
 
-    def _command(self, variant: Variant, folder: Path) -> list[str]:
+    def _command(self, lap: Lap, variant: Variant, folder: Path) -> list[str]:
         sets = [word for override in (*self._overrides, *variant.overrides) for word in ("--set", override)]
         private: list[tuple[str, object]] = []
         if self._brokers is None and not variant.brokers:
             private = [("--config", variant.config), ("--nodes", variant.nodes), ("--server", variant.server)]
         words = [str(word) for flag, value in private if value is not None for word in (flag, value)]
         words += ["--tls"] if self._brokers is None and variant.tls else []
-        command = [sys.executable, "-m", "loadtest", "run", self._scenario, "--results", str(folder)]
-        return [*command, *sets, *words]
+        command = [sys.executable, "-m", "loadtest", self._kind.command, self._scenario, "--results", str(folder)]
+        return [*command, *self._kind.options(lap), *sets, *words]
 
     def _env(self, variant: Variant) -> dict[str, str]:
         kept = {name: value for name, value in self._environ.items() if name not in {*ENVIRONMENT_NAMES, _MANAGEMENT}}
@@ -217,73 +238,3 @@ def brokers_of(environ: Mapping[str, str]) -> tuple[str, ...]:
         if urls:
             return urls
     return ()
-
-
-def lap_part(
-    lap: Lap, exit_code: int, folder: Path, result: RunResult | None, metrics: Sequence[MetricPart]
-) -> LapPart:
-    """Return what a lap came to."""
-    values: dict[str, float | None] = {metric.name: None for metric in metrics}
-    if result is not None:
-        values = {metric.name: value_of(metric.name, result) for metric in metrics}
-    return LapPart(
-        round=lap.round,
-        turn=lap.turn,
-        variant=lap.variant,
-        folder=f"{folder.parent.name}/{folder.name}",
-        exit_code=exit_code,
-        values=values,
-        marks=tuple(_marks(exit_code, result)),
-    )
-
-
-def value_of(metric: str, result: RunResult) -> float | None:
-    """Return a figure of a run; None where it has none."""
-    parsed, part = parse_figure(metric)
-    try:
-        return float(figure_of(parsed, DocumentFigures(evidence_of(result)), part).value)
-    except (NoFigureError, KeyError):
-        return None
-
-
-def _marks(exit_code: int, result: RunResult | None) -> Iterator[str]:
-    if exit_code not in _USABLE or result is None:
-        yield FAILED
-        return
-    if any(finding.code == GENERATOR_BOUND for finding in result.verdict.findings):
-        yield GENERATOR_BOUND
-    bound = result.verdict.bound
-    if bound is None or bound.machine_cores is None or bound.broker_cores is None:
-        return
-    if bound.machine_cores - bound.broker_cores - bound.generator_cores > STRANGERS_CORES:
-        yield DISTURBED
-
-
-def default_metrics(results: Sequence[RunResult]) -> list[str]:
-    """
-    Return what is looked at unless told: rates and waiting times of every group, and what the broker uses.
-
-    Few: each further one makes all of them harder to decide, as any of them may differ by chance. And only what all of
-    *results*, one of each variant, have: what one has not cannot be compared.
-
-    Raises:
-        UsageError: If there is nothing.
-    """
-    names = [name for name in _usual_metrics(results[0]) if all(value_of(name, each) is not None for each in results)]
-    if not names:
-        raise UsageError("the scenario has no figure that could be compared; name some with --metric")
-    return names
-
-
-def _usual_metrics(result: RunResult) -> list[str]:
-    names: list[str] = []
-    for name, group in result.groups.items():
-        rate, latency = {
-            "publisher": ("confirmed_rate" if "confirm" in group.latency else "published_rate", "confirm"),
-            "consumer": ("delivered_rate", "end_to_end"),
-            "getter": ("got_rate", "get"),
-        }[group.kind]
-        names.append(f"{name}.{rate}")
-        if latency in group.latency:
-            names += [f"{name}.{latency}.p50", f"{name}.{latency}.p99"]
-    return [*names, "broker.cpu.mean", "broker.memory.max", "generator.cpu.mean"]

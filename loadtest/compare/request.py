@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtest.broker.node_config import without_secrets
+from loadtest.compare.kinds import CapacityLaps
 from loadtest.compare.laps import brokers_of
 from loadtest.compare.variants import Variant, variants_of
 from loadtest.errors import ScenarioError, UsageError
@@ -39,6 +40,7 @@ class CompareRequest:
         min_effect: Share of the baseline below which a change is none.
         until_decided: Go on after `rounds` until all is decided, or `max_rounds` are done.
         restart: Whether each lap has a private broker of its own.
+        searching: The searches that laps are; None: they are runs.
         file: The scenario's, absolute; None: one of the catalogue.
         hashes: By variant, of all that its files say, so that one that has been changed meanwhile is noticed.
     """
@@ -54,9 +56,15 @@ class CompareRequest:
     min_effect: float = DEFAULT_MIN_EFFECT
     fails_on_worse: bool = False
     restart: bool = False
+    searching: CapacityLaps | None = None
     file: Path | None = None
     hashes: Mapping[str, str] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def slo(self) -> tuple[str, ...]:
+        """What has to hold where laps are searches; else nothing."""
+        return () if self.searching is None else self.searching.slo
 
     @property
     def source(self) -> str:
@@ -130,6 +138,11 @@ def request_again(text: str, brokers: Sequence[str], environ: Mapping[str, str])
         raise UsageError("an override held a password, which was not kept: compare anew")
     for name in ("overrides", "metrics"):
         asked[name] = tuple(asked[name])
+    if asked.get("searching"):
+        kept_search = asked["searching"]
+        asked["searching"] = CapacityLaps(
+            kept_search["start_per_s"], tuple(kept_search["slo"]), tuple(kept_search["options"])
+        )
     asked["file"] = Path(asked["file"]) if asked.get("file") else None
     kept = [_variant(each) for each in asked.pop("variants")]
     request = CompareRequest(variants=(), environ=dict(environ), **asked)

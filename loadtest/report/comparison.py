@@ -73,9 +73,10 @@ def what_text(result: CompareResult) -> str:
     """Return how much was compared, and what counts as a difference."""
     whole = "" if result.complete else ", interrupted"
     effect = share_text(result.min_effect)
+    within = f"; capacity within {', '.join(result.slo)}" if result.slo else ""
     return (
         f"{len(result.variants)} variants, {result.rounds} rounds there and back{whole}; "
-        f"a change within {effect} is no difference"
+        f"a change within {effect} is no difference{within}"
     )
 
 
@@ -135,6 +136,7 @@ def remarks(result: CompareResult) -> Iterator[str]:
     for mark, one, several in (
         ("failed", "failed and counts for nothing", "failed and count for nothing"),
         ("generator-bound", f"was {_BOUND}", f"were {_BOUND}"),
+        ("not-settled", "found no answer that it could repeat", "found no answer that they could repeat"),
         ("disturbed", "had other programs at work beside it", "had other programs at work beside them"),
     ):
         marked = sum(1 for lap in counted if mark in lap.marks)

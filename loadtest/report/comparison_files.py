@@ -18,7 +18,7 @@ from loadtest.report import json_file, junit_suite
 from loadtest.report.comparison import comparison_markdown
 from loadtest.report.comparison_junit import comparison_junit
 from loadtest.report.folder import write_file
-from loadtest.report.html_page import comparison_page, page
+from loadtest.report.html_page import capacity_page, comparison_page, page
 from loadtest.report.html_page.comparison_charts import counted_laps
 from loadtest.report.markdown import FILE_NAME
 from loadtest.report.read import read_result
@@ -86,7 +86,8 @@ def _runs(folder: Path, laps: Sequence[LapPart]) -> Iterator[RunResult]:
 
 
 def _pages(folder: Path, result: CompareResult) -> dict[str, str]:
-    found = {lap.folder: _of_lap(folder, lap, page.FILE_NAME) for lap in result.laps}
+    name = capacity_page.FILE_NAME if result.slo else page.FILE_NAME
+    found = {lap.folder: _of_lap(folder, lap, name) for lap in result.laps}
     return {name: quote(path.relative_to(folder).as_posix()) for name, path in found.items() if path is not None}
 
 

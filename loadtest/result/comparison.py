@@ -62,7 +62,7 @@ class LapPart(Part):
     exit_code: int
     values: dict[str, float | None] = Field(description="By metric; null where it has none.")
     marks: tuple[str, ...] = Field(
-        default=(), description="generator-bound, disturbed or failed; the last counts for nothing."
+        default=(), description="generator-bound, disturbed, not-settled or failed; the last counts for nothing."
     )
 
 
@@ -104,6 +104,9 @@ class CompareResult(Part):
     findings: tuple[FindingPart, ...]
     exit_code: int
     reason: str
+    slo: tuple[str, ...] = Field(
+        default=(), description="What had to hold, where capacities were compared (`--capacity`)."
+    )
 
 
 def compare_schema() -> dict[str, JsonValue]:

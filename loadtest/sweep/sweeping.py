@@ -16,7 +16,8 @@ from typing import Final
 
 from pydantic_core import PydanticCustomError
 
-from loadtest.compare.laps import Brokers, LapRunner, lap_part, value_of
+from loadtest.compare.kinds import RunLaps, lap_part, value_of
+from loadtest.compare.laps import RUN, Brokers, LapRunner
 from loadtest.compare.request import redacted_all, shown_variant
 from loadtest.compare.schedule import Lap
 from loadtest.compare.variants import Variant
@@ -158,7 +159,7 @@ class Sweep:
         request = self._request
         write_file(self._folder, REQUEST, request.to_json())
         brokers = None if request.restart else Brokers(request.environ, self._say)
-        runner = LapRunner(request.source, request.overrides, self._folder / RUNS, brokers, request.environ)
+        runner = LapRunner(request.source, request.overrides, self._folder / RUNS, brokers, request.environ, RUN)
         try:
             if brokers is not None:
                 # One of each: what is said of the only broker there is has the name of no point.
@@ -174,7 +175,7 @@ class Sweep:
                 brokers.close()
         return self._write(complete=True)
 
-    def _run_warm_up(self, runner: LapRunner) -> None:
+    def _run_warm_up(self, runner: LapRunner[RunResult]) -> None:
         """Run the first point once for nothing; of a broker that is not there this is where one hears."""
         if self._warm_up is not None:
             return
@@ -185,7 +186,7 @@ class Sweep:
         self._warm_up = run
         self._tell(run)
 
-    def _run_point(self, number: int, turn: int, point: int, runner: LapRunner) -> None:
+    def _run_point(self, number: int, turn: int, point: int, runner: LapRunner[RunResult]) -> None:
         self._say(self._where(number, point))
         began = monotonic()
         run = self._part(number, turn, point, runner)
@@ -195,12 +196,12 @@ class Sweep:
         self._runs[number, point] = run
         self._write(complete=False)
 
-    def _part(self, number: int, turn: int, point: int, runner: LapRunner) -> SweepRunPart:
+    def _part(self, number: int, turn: int, point: int, runner: LapRunner[RunResult]) -> SweepRunPart:
         lap = Lap(number, turn, self._points[point].name)
         exit_code, folder, result = runner.run(lap, replace(self._variants[point], name=lap.variant))
         if result is not None:
             self._learn(result)
-        part = lap_part(lap, exit_code, folder, result, ())
+        part = lap_part(lap, exit_code, folder, result, (), RunLaps())
         words = redacted(runner.last_words(folder) if result is None else result.verdict.reason)
         metrics = self._metrics if FAILED not in part.marks else {}
         return SweepRunPart(

@@ -189,3 +189,33 @@ def test_a_known_slowdown_is_found(slower: str, metric: str, processes: Processe
     assert finding["verdict"] == "worse", run.printed
     assert run.exit_code == 1
     assert f"{metric} of b came out worse" in " ".join(run.stdout.split())
+
+
+@pytest.mark.long
+def test_capacities_of_two_links(processes: Processes, tmp_path: Path) -> None:
+    """Each lap is a search, whose page is linked; a link of half the bandwidth carries half."""
+    path = tmp_path / "narrow.yaml"
+    path.write_text(
+        """
+name: narrow
+variables: {bandwidth: 2MB/s}
+topology: {queues: {q: {durable: true}}}
+publishers: {in: {routing_key: q, body: {size: 10KB}, rate: 100/s, confirm_window: 100}}
+consumers: {out: {queue: q, ack: every 10}}
+run: {duration: 4s, drain: 3s}
+faults: [{at: 0s, do: slow-network, bandwidth: "${bandwidth}"}]
+"""
+    )
+    words = ["--vary", "variables.bandwidth=2MB/s,1MB/s", "--capacity", "--slo", "in.confirm.p50 < 500ms"]
+    running = processes.start(
+        compare(str(path), *words, "--hold", "3s", "--precision", "10", "--repeats", "1", "--rounds", "2")
+    )
+    run = running.wait(1_800)
+    found = document(run)
+
+    assert run.exit_code == found["exit_code"] == 5, run.printed  # four pairs decide nothing
+    assert [metric["name"] for metric in found["metrics"]] == ["capacity"]
+    assert found["slo"] == ["in.confirm.p50 < 500ms"]
+    assert found["findings"][0]["change"] == pytest.approx(-0.5, abs=0.08)
+    assert all(list((run.results_folder / lap["folder"]).glob("*/capacity.json")) for lap in found["laps"])
+    assert (run.results_folder / "compare.html").read_text().count("/capacity.html") == 10

@@ -15,6 +15,8 @@ DOCUMENT = (
     '"ended_at": "", "rounds": 0, "complete": false, "variants": [], "metrics": [], "laps": [], "findings": [], '
     '"exit_code": 5, "reason": ""}'
 )
+SIZES = "variables.size=1KB,10KB"
+SEARCHES = ("steady-1kb", "--variant", "a", "--variant", "c", "--capacity", "--slo", "lost == 0")
 KILL = "faults=[{at: 10ms, do: kill-node}]"
 
 
@@ -55,6 +57,15 @@ KILL = "faults=[{at: 10ms, do: kill-node}]"
             ],
             "--restart each is for private brokers",
             id="restart of a named broker",
+        ),
+        pytest.param(["steady-1kb", "--vary", SIZES, "--slo", "lost == 0"], "give --capacity", id="slo of runs"),
+        pytest.param(["steady-1kb", "--vary", SIZES, "--hold", "5s"], "give --capacity", id="hold of runs"),
+        pytest.param(["steady-1kb", "--vary", SIZES, "--capacity"], "--slo is needed", id="no slo"),
+        pytest.param([*SEARCHES, "--metric", "in.confirm.p99"], "--metric is of runs", id="metric of searches"),
+        pytest.param([*SEARCHES, "--hold", "5"], "--hold: found '5'", id="hold"),
+        pytest.param([*SEARCHES, "--slo", "inn.confirm.p99 < 1ms"], "unknown group", id="slo of no group"),
+        pytest.param(
+            [*SEARCHES, "--variant", "b=publishers.in.rate=[{for: 1s, rate: 5/s}]"], "b: a rate in stages", id="stages"
         ),
         pytest.param(["--resume", "nowhere"], "nowhere holds no comparison", id="nothing to go on with"),
     ],

@@ -36,7 +36,7 @@ class FakeRunner:
     rate: Rate = staticmethod(lambda lap: 100.0)
     laps: Sequence[Lap] = ()
 
-    def __init__(self, scenario: str, overrides: Any, folder: Path, brokers: Any, environ: Any) -> None:
+    def __init__(self, scenario: str, overrides: Any, folder: Path, brokers: Any, environ: Any, kind: Any) -> None:
         self._folder = folder
 
     def run(self, lap: Lap, variant: Variant) -> tuple[int, Path, RunResult | None]:

@@ -13,7 +13,8 @@ from typing import Any, Final
 import pytest
 
 from loadtest.compare import laps
-from loadtest.compare.laps import Brokers, LapRunner, default_metrics, lap_part, value_of, with_config_file
+from loadtest.compare.kinds import RunLaps, default_metrics, lap_part, value_of
+from loadtest.compare.laps import RUN, Brokers, LapRunner, with_config_file
 from loadtest.compare.schedule import Lap
 from loadtest.compare.variants import Variant
 from loadtest.report.read import read_result
@@ -22,6 +23,7 @@ from loadtest.result.document import BoundPart, FindingPart, RunResult
 
 GOLDEN: Final = read_result(Path(__file__).parents[2] / "golden" / "flood")
 RATE: Final = MetricPart(name="flood.confirmed_rate", better="more", unit="rate")
+LAP: Final = Lap(1, 0, "a")
 MISSING: Final = MetricPart(name="broker.cpu.mean", better="less", unit="cores")
 
 
@@ -61,7 +63,7 @@ def judged(*, codes: tuple[str, ...] = (), machine: float | None = None, broker:
 )
 def test_marks(exit_code: int, result: RunResult | None, marks: tuple[str, ...]) -> None:
     """Only `failed` keeps a lap from counting; its values are kept all the same."""
-    part = lap_part(Lap(2, 1, "a"), exit_code, Path("x/laps/02-2-a"), result, [RATE, MISSING])
+    part = lap_part(Lap(2, 1, "a"), exit_code, Path("x/laps/02-2-a"), result, [RATE, MISSING], RunLaps())
 
     assert part.marks == marks
     assert part.folder == "laps/02-2-a"
@@ -110,7 +112,7 @@ ELSEWHERE: Final = {
 def test_environment(variant: Variant, environ: dict[str, str], is_fresh: bool, tmp_path: Path) -> None:
     """A lap finds the broker that is its variant's, and nothing of another one."""
     brokers = None if is_fresh else Brokers(ELSEWHERE, lambda text: None)
-    runner = LapRunner("x", (), tmp_path, brokers, ELSEWHERE)
+    runner = LapRunner("x", (), tmp_path, brokers, ELSEWHERE, RUN)
 
     assert runner._env(variant) == environ
 
@@ -118,8 +120,10 @@ def test_environment(variant: Variant, environ: dict[str, str], is_fresh: bool, 
 def test_options_of_private_brokers(tmp_path: Path) -> None:
     """They are those of each lap only where each has a broker of its own."""
     variant = Variant("a", overrides=("b=2",), config=Path("own.conf"), nodes=3)
-    shared = LapRunner("x", ("a=1",), tmp_path, Brokers({}, lambda text: None), {})._command(variant, tmp_path)
-    fresh = LapRunner("x", ("a=1",), tmp_path, None, {})._command(variant, tmp_path)
+    shared = LapRunner("x", ("a=1",), tmp_path, Brokers({}, lambda text: None), {}, RUN)._command(
+        LAP, variant, tmp_path
+    )
+    fresh = LapRunner("x", ("a=1",), tmp_path, None, {}, RUN)._command(LAP, variant, tmp_path)
 
     assert shared[4:] == ["x", "--results", str(tmp_path), "--set", "a=1", "--set", "b=2"]
     assert fresh == [*shared, "--config", "own.conf", "--nodes", "3"]
@@ -129,10 +133,10 @@ def test_what_nodes_are_told(tmp_path: Path) -> None:
     """Each lap with a node of its own is told to tell it; where nodes are shared they have been told already."""
     variant = Variant("a", env=(("ERL_FLAGS", "+S 1:1"),))
     environ = {"LOADTEST_NODE_ENV": '{"ERL_FLAGS": "+S 2:2", "A": "1"}'}
-    fresh = LapRunner("x", (), tmp_path, None, environ)._env(variant)
+    fresh = LapRunner("x", (), tmp_path, None, environ, RUN)._env(variant)
 
     assert json.loads(fresh["LOADTEST_NODE_ENV"]) == {"ERL_FLAGS": "+S 1:1", "A": "1"}
-    assert LapRunner("x", (), tmp_path, None, {})._env(Variant("b")) == {}
+    assert LapRunner("x", (), tmp_path, None, {}, RUN)._env(Variant("b")) == {}
 
 
 def test_settings_become_a_file(tmp_path: Path) -> None:
@@ -195,11 +199,11 @@ def test_results_of_an_earlier_try_are_not_taken(tmp_path: Path, monkeypatch: py
     old.parent.mkdir(parents=True)
     old.write_text(GOLDEN.model_dump_json(by_alias=True))
 
-    def command(runner: LapRunner, variant: Any, folder: Any) -> list[str]:
+    def command(runner: LapRunner[RunResult], lap: Any, variant: Any, folder: Any) -> list[str]:
         return [sys.executable, "-c", "import sys; sys.exit('no broker')"]
 
     monkeypatch.setattr(LapRunner, "_command", command)
-    runner = LapRunner("x", (), tmp_path, None, {})
+    runner = LapRunner("x", (), tmp_path, None, {}, RUN)
     exit_code, folder, result = runner.run(Lap(1, 0, "a"), Variant("a"))
 
     assert (exit_code, folder.name, result) == (1, "01-1-a", None)

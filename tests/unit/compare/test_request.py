@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from loadtest.compare.asking import Options, asked_for
+from loadtest.compare.kinds import CapacityLaps
 from loadtest.compare.request import CompareRequest, request_again, variant_hash
 from loadtest.compare.variants import Variant
 from loadtest.errors import UsageError
@@ -125,3 +126,13 @@ def test_hash(tmp_path: Path) -> None:
     config.unlink()
     with pytest.raises(UsageError, match=r"a: config .*: No such file"):
         variant_hash(base, Variant("a", config=config))
+
+
+def test_searches_are_asked_for_again(request_of_file: CompareRequest) -> None:
+    """With what has to hold; three rounds unless told, and the file's metrics do not count."""
+    searching = CapacityLaps(5.0, ("lost == 0",), ("--hold", "1s"))
+    asked = asked_for(Options("two.yaml", searching=searching), {})
+
+    assert (asked.searching, asked.slo, asked.rounds, asked.metrics) == (searching, ("lost == 0",), 3, ())
+    assert request_again(asked.to_json(), [], {}) == asked
+    assert (request_of_file.searching, request_of_file.slo, request_of_file.rounds) == (None, (), 5)

@@ -272,3 +272,17 @@ def test_remarks_speak_of_one_run_and_of_several(capsys: pytest.CaptureFixture[s
     assert "1 of 37 runs failed and counts for nothing" in told
     assert "2 of 37 runs were bound by the generator" in told
     assert "INCONCLUSIVE (exit code 5): not decided: " in told
+
+
+def test_searches_are_linked_by_their_own_page(tmp_path: Path) -> None:
+    """Where capacities were compared each run leads to its search, and what had to hold is said."""
+    lap = WHOLE.laps[-1]
+    folder = tmp_path / lap.folder / "2026-capacity"
+    folder.mkdir(parents=True)
+    (folder / "capacity.html").write_text("")
+    result = WHOLE.model_copy(update={"slo": ("in.confirm.p99 < 20ms", "lost == 0")})
+    text = write_comparison(tmp_path, result).read_text(encoding="utf-8")
+
+    assert f'href="{lap.folder}/2026-capacity/capacity.html"' in text
+    assert "capacity within in.confirm.p99 &lt; 20ms, lost == 0" in text
+    assert "capacity within in.confirm.p99" in comparison_markdown(result)

@@ -35,7 +35,7 @@ class FakeRunner:
     came: Came = staticmethod(lambda lap: 100.0)
     laps: Sequence[Lap] = ()
 
-    def __init__(self, scenario: str, overrides: Any, folder: Path, brokers: Any, environ: Any) -> None:
+    def __init__(self, scenario: str, overrides: Any, folder: Path, brokers: Any, environ: Any, kind: Any) -> None:
         self._folder = folder
 
     def run(self, lap: Lap, variant: Variant) -> tuple[int, Path, RunResult | None]:
