@@ -8,6 +8,7 @@ is comes in as a function.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,6 +17,7 @@ from werkzeug.datastructures import ImmutableMultiDict
 
 from loadtest.errors import LoadTestError, UsageError
 from loadtest.redaction import redacted
+from loadtest.scenario import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,6 +29,9 @@ if TYPE_CHECKING:
 
 SWARM: Final = "locust.swarm"
 IDLE_STATES: Final = ("ready", "stopped")
+STATISTICS: Final = "locust.request_stats"
+PASSING_STATES: Final = ("stopping", "cleanup")
+"""On the way to `stopped`. Locust's page, which asks only while a run goes on, would never hear of that."""
 
 
 def install_start_form(web_ui: WebUI, arm: Arm) -> None:
@@ -62,6 +67,16 @@ def install_start_form(web_ui: WebUI, arm: Arm) -> None:
             is_preparing = False
 
     app.view_functions[SWARM] = swarm
+    app.after_request(_hold_state)
+
+
+def _hold_state(response: Response) -> Response:
+    """Have a run go on, for Locust's page, until it has stopped: a master waits for its workers."""
+    if request.endpoint == STATISTICS and response.is_json:
+        told = response.get_json()
+        if told.get("state") in PASSING_STATES:
+            response.set_data(json.dumps({**told, "state": "running"}))
+    return response
 
 
 def form_options(given: Any, form: ImmutableMultiDict[str, str]) -> argparse.Namespace:
@@ -73,16 +88,27 @@ def form_options(given: Any, form: ImmutableMultiDict[str, str]) -> argparse.Nam
         form: `scenario`, `broker` (URLs), `overrides`, `user_count`, `spawn_rate`, `run_time`.
 
     Raises:
-        UsageError: If users or their pace are no numbers.
+        UsageError: If the scenario is none of the catalogue, or users or their pace are no numbers.
     """
     options = argparse.Namespace(**vars(given))
-    options.scenario = _field(form, "scenario") or options.scenario
+    options.scenario = _scenario(_field(form, "scenario") or given.scenario, given.scenario)
     options.overrides = _overrides(form["overrides"]) if "overrides" in form else options.overrides
     options.broker = _field(form, "broker").split() or options.broker
     options.num_users = _users(_field(form, "user_count"))
     options.spawn_rate = _rate(_field(form, "spawn_rate"))
     options.run_time = _field(form, "run_time") or None
     return options
+
+
+def _scenario(name: str, of_the_command_line: str) -> str:
+    """Return a scenario that may be run from the page: any file would let whoever uses it read this machine's."""
+    names = [entry.name for entry in catalogue()]
+    if name != of_the_command_line and name not in names:
+        allowed = ", ".join(dict.fromkeys([of_the_command_line, *names]))
+        raise UsageError(
+            f"scenario: found {name!r}; allowed {allowed}; a file is named by --scenario on the command line"
+        )
+    return name
 
 
 def as_the_form_says(message: str, of_the_command_line: int) -> str:

@@ -195,3 +195,69 @@ def look_at_results(page: Page) -> None:
         page.get_by_role("link", name="Last AMQP run: result.json").click()
     assert download.value.suggested_filename.endswith("-flood-1000-direct-result.json")
     assert '"loadtest.result/1"' in Path(download.value.path()).read_text()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("arguments", [(), ("--processes", "2")], ids=["one-process", "two-processes"])
+def test_one_run_after_the_other(arguments: tuple[str, ...], serve: Serve) -> None:
+    """Runs that end by themselves and runs that are stopped, with resets between, as often as one likes."""
+    with serve(*arguments) as site:
+        page = site.open()
+        for turn in range(3):
+            begin(page, "flood-1000-direct")
+            wait_ended(page)
+            expect(page.locator(".verdict strong")).to_have_text("Passed")
+            page.get_by_role("button", name="Reset").click()
+            begin(page, "steady-1kb", "run.warm_up=0s")
+            wait_until(lambda: ledger(page, "published") > 0, 20, "messages")
+            page.get_by_role("button", name="Reset").click()
+            page.get_by_role("button", name="Stop").click()
+            wait_ended(page)
+            expect(page.locator(".verdict strong")).to_have_text("Inconclusive")
+            expect(page.get_by_role("checkbox")).to_have_count(2 * turn + 2, timeout=WAIT_MS)
+        workers = page.get_by_role("table", name="Processes of the generator").get_by_role("row")
+        assert workers.count() == (3 if arguments else 0)
+        assert site.said == [], site.said
+
+
+@pytest.mark.long
+def test_login(serve: Serve) -> None:
+    """Nothing is there without a login; a wrong password is told; after the right one all goes as it does without."""
+    with serve("--web-login", LOADTEST_WEB_PASSWORD=PASSWORD) as site:
+        for path in ("", "loadtest/", "loadtest/live", "loadtest/results"):
+            page = site.open(path)
+            expect(page.get_by_role("button", name="Login")).to_be_visible(timeout=WAIT_MS)
+            page.context.close()
+        page = site.open()
+        for password in ("wrong", PASSWORD):
+            page.get_by_label("Username").fill("loadtest")
+            page.locator("input[name=password]").fill(password)
+            page.get_by_role("button", name="Login").click()
+            if password == "wrong":
+                expect(page.get_by_role("alert")).to_have_text("Wrong username or password", timeout=WAIT_MS)
+        begin(page, "flood-1000-direct")
+        wait_ended(page)
+        page.goto(site.url + "loadtest/")
+        page.get_by_role("button", name="Log out").click()
+        expect(page.get_by_role("button", name="Login")).to_be_visible(timeout=WAIT_MS)
+
+
+@pytest.mark.long
+def test_a_page_outlives_the_process(serve: Serve, tmp_path: Path) -> None:
+    """Killed in the middle of a run and started anew at the same port: windows that stay open show the next run."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as free:
+        port = free.getsockname()[1]
+    with serve(port=port, folder=tmp_path) as site:
+        page, watching = site.open(), site.open("loadtest/")
+        begin(page, "steady-1kb", "run.warm_up=0s", "run.duration=300s")
+        wait_until(lambda: ledger(watching, "published") > 0, 20, "messages")
+        site.running.send(signal.SIGKILL)
+    expect(watching.get_by_text("Connection lost")).to_be_visible(timeout=30_000)
+    assert ledger(watching, "published") > 0
+    with serve(port=port, folder=tmp_path):
+        expect(watching.get_by_text("No run in this process yet.")).to_be_visible(timeout=30_000)
+        expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible(timeout=30_000)
+        expect(watching.get_by_text("No result: it was cut off")).to_be_visible()
+        begin(page, "flood-1000-direct")
+        expect(watching.get_by_role("heading", name="flood-1000-direct")).to_be_visible(timeout=30_000)
+        wait_ended(watching)

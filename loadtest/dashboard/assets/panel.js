@@ -203,6 +203,8 @@
     take(news) {
       this.since = news.since;
       if (news.is_full) {
+        // Another run, another process, or coarser points: there may be other results, too.
+        if (this.points.length) this.lookForResults();
         this.points = news.points;
       } else {
         for (const point of news.points) {

@@ -61,8 +61,8 @@ class Site:
         return answer
 
     def _arm(self, options: Namespace) -> int:
-        if options.scenario == "nobody":
-            raise UsageError("scenario: found 'nobody' at amqp://guest:hunter2@broker")
+        if options.broker == ["amqp://guest:hunter2@broker"]:
+            raise UsageError("broker amqp://guest:hunter2@broker: refused")
         self.armed.append(options)
         return 3
 
@@ -145,7 +145,7 @@ def test_a_password_is_made_up_where_none_is_given(root: Path, monkeypatch: pyte
 @pytest.mark.parametrize("path", ["/swarm", "/stop", "/loadtest/login"])
 def test_other_web_sites_cannot_post(path: str, site: Site) -> None:
     """Neither to our pages nor to Locust's."""
-    evil = site.post(path, {"scenario": "x"}, Origin="https://evil.example")
+    evil = site.post(path, Origin="https://evil.example")
     own = site.post(path, Origin="http://localhost")
 
     assert evil.status_code == 403
@@ -220,13 +220,30 @@ def test_start_button_prepares_the_run(site: Site) -> None:
 
 def test_start_button_says_what_is_wrong(site: Site) -> None:
     """Nothing is started, no password shown; and a run under way is not disturbed."""
-    wrong = site.post("/swarm", {"scenario": "nobody"}).get_json()
+    wrong = site.post("/swarm", {"broker": "amqp://guest:hunter2@broker"}).get_json()
     site.web_ui.environment.runner.state = "running"
     late = site.post("/swarm", {}).get_json()
 
-    assert (wrong["success"], wrong["message"]) == (False, "scenario: found 'nobody' at amqp://guest:***@broker")
+    assert (wrong["success"], wrong["message"]) == (False, "broker amqp://guest:***@broker: refused")
     assert (late["success"], late["message"]) == (False, "A run is under way; stop it before starting another.")
     assert site.web_ui.started == []
+
+
+@pytest.mark.parametrize(
+    "state,told",
+    [
+        ("running", "running"),
+        ("stopping", "running"),
+        ("cleanup", "running"),
+        ("stopped", "stopped"),
+        ("ready", "ready"),
+    ],
+)
+def test_a_run_goes_on_until_it_has_stopped(state: str, told: str, site: Site) -> None:
+    """Locust's page asks no more once a run is anything but running, and a master's workers take a while to stop."""
+    site.web_ui.environment.runner.state = state
+
+    assert site.get("/stats/requests").get_json() == {"state": told, "stats": []}
 
 
 GIVEN = Namespace(scenario="flood", overrides="x=1", broker=["amqp://c"], num_users=None, spawn_rate=None, run_time=9)
@@ -240,6 +257,18 @@ def test_what_is_empty_is_left_to_the_command_line() -> None:
     assert (untouched.scenario, untouched.overrides, untouched.broker) == ("flood", "x=1", ["amqp://c"])
     assert (untouched.num_users, untouched.spawn_rate, untouched.run_time) == (None, None, None)
     assert emptied.overrides == ""
+
+
+@pytest.mark.parametrize("name", ["/etc/passwd", "../other.yaml", "flood-1000-direkt"])
+def test_no_file_is_read_that_the_command_line_does_not_name(name: str) -> None:
+    """The page runs what is in the catalogue, and the file that the command line names."""
+    with pytest.raises(
+        UsageError, match=r"^scenario: found .+; allowed .*flood-1000-direct.*a file is named by --scenario"
+    ):
+        form_options(GIVEN, ImmutableMultiDict({"scenario": name}))
+
+    own = Namespace(**(vars(GIVEN) | {"scenario": name}))
+    assert form_options(own, ImmutableMultiDict({"scenario": name})).scenario == name
 
 
 @pytest.mark.parametrize(

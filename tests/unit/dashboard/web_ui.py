@@ -48,6 +48,7 @@ class FakeWebUI:
         pages.add_url_rule("/", "index", self.auth_required_if_enabled(self._index))
         pages.add_url_rule("/swarm", "swarm", self.auth_required_if_enabled(self._swarm), methods=["POST"])
         pages.add_url_rule("/stop", "stop", lambda: "stopped", methods=["POST"])
+        pages.add_url_rule("/stats/requests", "request_stats", lambda: jsonify({"state": runner.state, "stats": []}))
         pages.add_url_rule("/login", "login", lambda: session.get("auth_error") or "log in")
         self.app.register_blueprint(pages)
 
