@@ -34,6 +34,7 @@ from loadtest.share import crew_there
 from loadtest.traffic.interrupts import interrupt_main_greenlet, interrupt_preparation
 from loadtest.traffic.locust_links import MasterEnd, WorkerEnd, bind_workers
 from loadtest.traffic.locust_stats import feed, show_fractions
+from loadtest.traffic.succession import CHOICES
 from loadtest.traffic.users import user_classes
 
 if TYPE_CHECKING:
@@ -95,6 +96,8 @@ def add_arguments(parser: LocustArgumentParser) -> None:
         ),
     ):
         parser.add_argument(flag, default=default, include_in_web_ui=False, help=text)
+    text = "When a worker is gone: fail, the default, ends the run; continue has others take its users' place."
+    parser.add_argument("--on-worker-lost", choices=CHOICES, default="fail", include_in_web_ui=False, help=text)
     _add_private_broker(parser)
 
 
@@ -154,6 +157,7 @@ def request_of(options: argparse.Namespace) -> Request:
         nodes=options.nodes,
         tls=options.tls,
         json_file=Path(options.result_json) if options.result_json else None,
+        on_worker_lost=options.on_worker_lost,
         prometheus_host=options.prometheus_host,
         prometheus_port=options.prometheus_port,
         prometheus_linger_s=seconds_of(options.prometheus_linger) or 0,

@@ -26,6 +26,7 @@ class Request:
     `prometheus_port` is where the run can be scraped; None: nowhere; 0: at any free port of `prometheus_host`.
     `server`, `config`, `plugins`, `nodes` and `tls` are of the private broker; `nodes` None is one.
     `prometheus_linger_s` is how long to wait, at most, for the end of the run to be scraped.
+    `on_worker_lost` is what is done when a process of several is gone: fail or continue.
     `json_file` is where the result goes besides its folder; `-` is standard output.
     """
 
@@ -42,6 +43,7 @@ class Request:
     plugins: tuple[str, ...] = ()
     nodes: int | None = None
     tls: bool = False
+    on_worker_lost: str = "fail"
     json_file: Path | None = None
     prometheus_host: str = "127.0.0.1"
     prometheus_port: int | None = None

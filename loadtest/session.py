@@ -49,6 +49,7 @@ from loadtest.stamp import RUN_TAG_BITS
 from loadtest.traffic.aftermath import Aftermath
 from loadtest.traffic.conductor import Conductor
 from loadtest.traffic.fleet import Fleet
+from loadtest.traffic.succession import Succession
 from loadtest.traffic.timekeeping import Timekeeper
 from loadtest.wire.pacing import Pacer
 
@@ -137,7 +138,14 @@ class Session:
         """Have the users work in the processes at the other end of *links*."""
         pacer = Pacer()
         self._opened.callback(pacer.close)
-        fleet = Fleet(self.plan.users, links, pacer, Timekeeper(process_facts()["clock"]))
+        fleet = Fleet(
+            self.plan.users,
+            links,
+            pacer,
+            Timekeeper(process_facts()["clock"]),
+            Succession(self.plan, self.collector),
+            goes_on=self.request.on_worker_lost == "continue",
+        )
         for watch in (fleet.watch, fleet.keep_time):
             self._opened.callback(gevent.spawn(watch).kill)
         self._lead(fleet)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -39,6 +39,11 @@ Nodes = Annotated[
     int | None, typer.Option(metavar="N", help="Nodes of the private broker, which form a cluster: 1, 3 or 5.")
 ]
 Tls = Annotated[bool, typer.Option("--tls", help="Reach the private node over TLS, with certificates made for it.")]
+OnWorkerLost = Annotated[
+    Literal["fail", "continue"],
+    typer.Option(help="When one of several processes is gone: end the run, or have others take its users' place."),
+]
+Processes = Annotated[int, typer.Option(help="Processes that the users are spread over; -1: one a core.")]
 PrometheusLinger = Annotated[
     str | None, typer.Option(help="Longest time to wait at the end for a last scrape: 30, 30s, 1m.")
 ]

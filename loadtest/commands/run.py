@@ -105,6 +105,7 @@ def run_scenario_in_processes(request: Request, run_time: str | None, processes:
         ("--server", request.server),
         ("--node-config", request.config),
         ("--result-json", request.json_file),
+        ("--on-worker-lost", request.on_worker_lost),
         ("--prometheus-port", request.prometheus_port),
         ("--prometheus-host", request.prometheus_host),
         ("--prometheus-linger", f"{request.prometheus_linger_s:g}" if request.prometheus_linger_s else None),

@@ -60,6 +60,8 @@ class Collector:
         left: Messages left in a sink's queue after the drain.
         dropped: Messages that the broker dropped, by reason; None where it did not tell.
         blocked_ns: How long each publisher was blocked by the broker, by id.
+        publishers: As in the run record, and those that have taken the place of others since.
+        lost_workers: The records of processes that are gone.
         known_workers: By worker, the records of what is known of it, in order; empty where one process did it all.
         has_users: Whether it was told what each user took.
         begin_ns: The instant at which all users began; None before it.
@@ -74,6 +76,8 @@ class Collector:
         self.dropped: dict[str, int] | None = None
         self.has_users = False
         self.blocked_ns: Counter[int] = Counter()
+        self.publishers: list[Record] = []
+        self.lost_workers: list[Record] = []
         self.known_workers: dict[str, list[Record]] = {}
         self.begin_ns: int | None = None
         self.end: Record | None = None
@@ -90,6 +94,7 @@ class Collector:
             "event": self.events.append,
             "users": self._take_users,
             "worker": self._take_worker,
+            "lost_worker": self._take_lost_worker,
             "queue": self._take_queue,
             "dead_letters": self._take_dead_letters,
             "standing": self._take_standing,
@@ -180,6 +185,7 @@ class Collector:
             }
         )
         self.timeline = Timeline(record["start_ns"])
+        self.publishers = list(record["publishers"])
         self.run = record
 
     def _take_phase(self, record: Record) -> None:
@@ -214,6 +220,18 @@ class Collector:
     def _take_worker(self, record: Record) -> None:
         int(record["offset_ns"]), int(record["bound_ns"]), int(record["at_ns"])
         self.known_workers.setdefault(str(record["worker"]), []).append(record)
+
+    def _take_lost_worker(self, record: Record) -> None:
+        confirming = {each["id"]: bool(each["confirms"]) for each in self.publishers}
+        for publisher in record["publishers"]:
+            self.ledger.doubt(publisher, has_confirms=confirming[publisher])
+        for sink in record["sinks"]:
+            self.ledger.doubt_sink(str(sink))
+        for entry in record["successors"]:
+            routes = entry["routes"]
+            self.ledger.routes[entry["id"]] = None if routes is None else tuple(map(tuple, routes))
+        self.publishers += record["successors"]
+        self.lost_workers.append(record)
 
     def _take_queue(self, record: Record) -> None:
         self.left[record["sink"]] = record["left"]

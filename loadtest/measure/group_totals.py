@@ -88,7 +88,7 @@ class GroupTotals:
             told are not there.
         series: `message_counts` by sink, as runs [first, count, step] in order of arrival (of several workers: of
             their windows).
-        workers: Those that published, or took, any message of it.
+        workers: Messages published, or taken, by worker; those with none are not there.
         series_left_out: By sink, how many values came after the series was full.
     """
 
@@ -106,7 +106,7 @@ class GroupTotals:
     published_from_ns: int = 0
     series: dict[str, dict[str, list[Run]]] = field(default_factory=dict)
     series_left_out: Counter[str] = field(default_factory=Counter)
-    workers: set[str] = field(default_factory=set)
+    workers: Counter[str] = field(default_factory=Counter)
 
     @property
     def total_active_ns(self) -> int:
@@ -127,8 +127,9 @@ class GroupTotals:
             begin_ns: The instant at which the run began; None if it has not.
         """
         self.totals.update(group.counters)
-        if any(group.counters.get(name) for name in _MOVED):
-            self.workers.add(window.worker)
+        moved = sum(group.counters.get(name, 0) for name in _MOVED)
+        if moved:
+            self.workers[window.worker] += moved
         if group.counters.get("published"):
             self.published_from_ns = max(self.published_from_ns, window.start_ns)
         for start, end in group.active:

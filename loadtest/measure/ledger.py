@@ -26,7 +26,7 @@ from pyroaring import BitMap64
 from loadtest.measure.bitmap import bitmap_of
 from loadtest.measure.dead_letters import DeadLetters
 from loadtest.measure.ledger_delta import PUBLISHER_BITS, PUBLISHER_MASK, PUBLISHER_TABLES, LedgerDelta
-from loadtest.measure.progressions import Progressions, united
+from loadtest.measure.progressions import Progressions, of_values, united
 from loadtest.measure.seq_sets import SeqSets
 from loadtest.measure.turns import Turns
 
@@ -105,6 +105,12 @@ class Ledger:
         self.pairs_of: dict[int, list[int]] = {}
         self.foreign: Counter[str] = Counter()
         self.redelivered: Counter[str] = Counter()
+        # Publishers of processes that are gone, with whether they asked for confirms; and by sink that such a process
+        # took from, how many messages of each publisher were known to be published by then.
+        self.gone: dict[int, bool] = {}
+        self.doubtful: dict[str, dict[int, int]] = {}
+        # Messages that came of them, though no window says that they were published.
+        self.assumed = 0
         self._places: dict[tuple[int, str], int] = {}
         # By place of the pair: deliveries of any kind, those of them with the redelivered flag, and those out of order.
         self._received: Counter[int] = Counter()
@@ -148,8 +154,36 @@ class Ledger:
         """Return what stood in the queue of *sink*; nothing where it was not read."""
         return BitMap64() if sink is None else self.standing.get(sink, {}).get(publisher, BitMap64())
 
+    def doubt(self, publisher: int, *, has_confirms: bool) -> None:
+        """Take *publisher* as gone with its process: what it did since its last window is not known."""
+        self.gone[publisher] = has_confirms
+
+    def doubt_sink(self, sink: str) -> None:
+        """Take what is published by now, and does not come at *sink*, as perhaps taken by a process that is gone."""
+        known = self.doubtful.setdefault(sink, {})
+        for publisher in self.publishers():
+            known[publisher] = self.tables["published"].end(publisher)
+
+    def settle_gone(self) -> None:
+        """Close the books of publishers that are gone, as far as they can be by now."""
+        for publisher, has_confirms in self.gone.items():
+            published, confirmed, nacked, returned, _ = (table.numbers(publisher) for table in self.tables.values())
+            came = BitMap64()
+            for place in self.pairs_of.get(publisher, ()):
+                came |= self.delivered_seqs(place)
+            self.assumed += len(came - published)
+            self._add("published", publisher, came - published)
+            if has_confirms:
+                self._add("in_doubt", publisher, (published | came) - confirmed - nacked - returned)
+
+    def _add(self, table: str, publisher: int, seqs: BitMap64) -> None:
+        if seqs:
+            numbers = np.array(seqs, dtype=np.int64)
+            self.tables[table].add(of_values(np.full(len(numbers), publisher, dtype=np.int64), numbers))
+
     def totals(self) -> LedgerTotals:
         """Return the counts of the whole run."""
+        self.settle_gone()
         publishers = self.publishers()
         parts = [self._publisher_part(publisher) for publisher in publishers if not self._is_ordinary(publisher)]
         ordinary = [publisher for publisher in publishers if self._is_ordinary(publisher)]
@@ -167,6 +201,7 @@ class Ledger:
 
     def publisher_totals(self, publisher: int) -> LedgerTotals:
         """Return the counts of one publisher; foreign and redelivered are not known by publisher and 0."""
+        self.settle_gone()
         counts = self._publisher_part(publisher)
         counts.update(self._delivery_part(self.pairs_of.get(publisher, ())))
         counts["dead_lettered"] = self.dead_letters.total([publisher])

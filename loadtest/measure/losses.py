@@ -62,7 +62,8 @@ class Losses:
             to: because their time to live was over, or as the queue was full.
         undelivered: Published and neither answered nor delivered; also confirmed ones of a publisher whose routes are
             not known and of which no sink saw anything, since they may have gone where this run does not look.
-        vanished: In doubt and not delivered, nor seen in a queue that was read.
+        vanished: In doubt and not delivered, nor seen in a queue that was read; or confirmed, and perhaps taken by a
+            process that is gone.
         by_publisher: lost, by publisher id. Where some of a sink's missing messages are still in its queue, which was
             not read, or were dropped, which ones they are is not known: they are taken off the publishers in order of
             their ids.
@@ -99,6 +100,7 @@ def find_losses(ledger: Ledger, left: Mapping[str, int], drops: Drops = NO_DROPS
         left: Messages still in each sink's queue after the drain; a sink that is not named has none.
         drops: What the broker dropped.
     """
+    ledger.settle_gone()
     missing: dict[str | None, _Missing] = {}
     counts: Counter[str] = Counter()
     for publisher in ledger.publishers():
@@ -109,7 +111,10 @@ def find_losses(ledger: Ledger, left: Mapping[str, int], drops: Drops = NO_DROPS
             confirmed -= ledger.tables["returned"].numbers(publisher)
             standing = ledger.standing_seqs(publisher, sink)
             in_doubt = (absent & ledger.in_doubt(publisher)) - standing
-            counts["vanished"] += len(in_doubt)
+            # One that is gone may have taken them, and told nobody.
+            uncertain = (confirmed & _may_be_taken(ledger, publisher, sink)) - standing
+            confirmed -= uncertain
+            counts["vanished"] += len(in_doubt | uncertain)
             counts["undelivered"] += len(absent - _answered(ledger, publisher))
             if sink is None and publisher not in ledger.pairs_of:
                 counts["undelivered"] += len(confirmed)
@@ -132,6 +137,12 @@ def _absent(ledger: Ledger, publisher: int) -> Iterator[tuple[str | None, BitMap
     else:
         for sink in dict.fromkeys(itertools.chain.from_iterable(routes)):
             yield sink, _absent_at(ledger, publisher, sink, Turns.at(sink, routes))
+
+
+def _may_be_taken(ledger: Ledger, publisher: int, sink: str | None) -> BitMap64:
+    """Return the seqs that a process which is gone may have taken at *sink*; at any, where it is not known which."""
+    doubtful = [ledger.doubtful.get(sink, {})] if sink is not None else list(ledger.doubtful.values())
+    return range_bitmap(0, max((known.get(publisher, 0) for known in doubtful), default=0))
 
 
 def _absent_at(ledger: Ledger, publisher: int, sink: str, turns: Turns) -> BitMap64:

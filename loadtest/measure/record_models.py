@@ -166,6 +166,9 @@ class PublisherModel(_Model):
     routes: list[list[str]] | None = Field(
         description="routes[seq % len(routes)] are the consumed sinks that message seq must reach; null if not known."
     )
+    successor_of: PublisherId | None = Field(
+        default=None, description="The publisher in whose place it goes on; null: nobody's."
+    )
 
 
 class ScenarioOfRunModel(BaseModel):
@@ -255,6 +258,17 @@ class WorkerModel(_Model):
     jumps: Count = Field(default=0, description="Measurements of it that contradicted those before.")
 
 
+class LostWorkerModel(_Model):
+    """A process of several is gone."""
+
+    type: Literal["lost_worker"]
+    at_ns: Instant
+    worker: Worker
+    publishers: list[PublisherId] = Field(description="Those that it had: what got no answer of theirs is in doubt.")
+    sinks: list[str] = Field(description="Those that its users took from, after its last window too.")
+    successors: list[PublisherModel] = Field(description="Publishers that go on in place of its own.")
+
+
 class QueueModel(_Model):
     """What is left in a queue after the drain."""
 
@@ -304,6 +318,7 @@ AnyRecord = Annotated[
     | BrokerModel
     | UsersModel
     | WorkerModel
+    | LostWorkerModel
     | QueueModel
     | DeadLettersModel
     | StandingModel

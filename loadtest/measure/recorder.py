@@ -77,6 +77,12 @@ class Recorder:
         """Return the recorder of one consumer, or getter, of a sink; one each, a new one for a new channel."""
         return DeliveryRecorder(self._deliveries[group], sink, self._sinks.setdefault(sink, len(self._sinks)))
 
+    def expect(self, publisher_id: int) -> None:
+        """Take messages of a publisher beyond those that were known at first as this run's, and not as foreign."""
+        for group in self._deliveries.values():
+            group.settle()
+            group.ours = range(group.ours.start, max(group.ours.stop, group.ours.start + publisher_id + 1))
+
     def measure_from(self, ns: int) -> None:
         """
         Set the end of the warm-up: latencies of messages intended before *ns* are kept apart.

@@ -32,6 +32,11 @@ Every record has a `type`. In the order in which they usually come:
     ahead of the leading process's, whose instants are those of the journal · `bound_ns`, how far that may be off ·
     `jumps`, measurements that contradicted those before. Comes from each once, and of those with another clock again
     every few seconds.
+`lost_worker`
+    A process of several is gone: `worker` · `at_ns` when that was noticed · `publishers` [id, …] that it had: what they
+    have published and got no answer to is in doubt, and what came of them although no window says so was published ·
+    `sinks` that its users took from: what is missing there and was published by then they may have taken ·
+    `successors`: publishers that go on in place of these, as in the `run` record, each with `successor_of`, an id.
 `queue`
     `sink` · `left`: messages still in that sink's queue after the drain, read from the broker.
 `dead_letters`
@@ -153,6 +158,25 @@ def worker_record(
         "offset_ns": offset_ns,
         "bound_ns": bound_ns,
         **({"jumps": jumps} if jumps else {}),
+    }
+
+
+def lost_worker_record(
+    at_ns: int,
+    worker: str,
+    *,
+    publishers: Sequence[int],
+    sinks: Sequence[str],
+    successors: Sequence[Record] = (),
+) -> Record:
+    """Return the record of a process that is gone; its fields are in the module's docstring."""
+    return {
+        "type": "lost_worker",
+        "at_ns": at_ns,
+        "worker": worker,
+        "publishers": list(publishers),
+        "sinks": list(sinks),
+        "successors": list(successors),
     }
 
 

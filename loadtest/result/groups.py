@@ -87,7 +87,7 @@ def _publisher_totals(collector: Collector, books: Books) -> dict[str, dict[str,
         for name, group in collector.groups.items()
         if group.kind == "publisher"
     }
-    for publisher in collector.run["publishers"]:
+    for publisher in collector.publishers:
         book = books.publishers[publisher["id"]]
         group = totals[publisher["group"]]
         for name in PUBLISHER_TOTALS:
@@ -113,8 +113,14 @@ def _counts(span: SpanTotals) -> dict[str, int]:
 def _by_user(group: GroupTotals, collector: Collector, books: Books) -> tuple[int, ...] | None:
     """Return what each user published, or took; None where a run that was cut off did not come to tell."""
     if group.kind == "publisher":
-        publishers = [publisher["id"] for publisher in collector.run["publishers"] if publisher["group"] == group.name]
-        return tuple(books.publishers[number].published for number in publishers)
+        published: dict[int, int] = {}
+        user_of: dict[int, int] = {}
+        for publisher in collector.publishers:
+            if publisher["group"] == group.name:
+                number = int(publisher["id"])
+                user = user_of[number] = user_of.get(publisher.get("successor_of", number), number)
+                published[user] = published.get(user, 0) + books.publishers[number].published
+        return tuple(published.values())
     users = collector.run["groups"][group.name].get("users")
     if not collector.has_users or users is None:
         return None

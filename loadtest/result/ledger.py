@@ -49,9 +49,7 @@ class Books:
 def close_books(collector: Collector) -> Books:
     """Return the figures of the ledger as it is now."""
     ledger = collector.ledger
-    publishers = {
-        publisher["id"]: ledger.publisher_totals(publisher["id"]) for publisher in collector.run["publishers"]
-    }
+    publishers = {publisher["id"]: ledger.publisher_totals(publisher["id"]) for publisher in collector.publishers}
     return Books(totals=ledger.totals(), publishers=publishers, losses=collector.losses())
 
 
@@ -83,7 +81,7 @@ def build_ledger(collector: Collector, books: Books) -> LedgerPart:
 
 
 def _publishers(collector: Collector, books: Books) -> Iterator[PublisherPart]:
-    for publisher in collector.run["publishers"]:
+    for publisher in collector.publishers:
         number = publisher["id"]
         yield PublisherPart(
             publisher=number,
@@ -96,7 +94,7 @@ def _publishers(collector: Collector, books: Books) -> Iterator[PublisherPart]:
 
 def _imbalances(collector: Collector, books: Books) -> Iterator[str]:
     """Yield a sentence for each book that does not balance."""
-    for publisher in collector.run["publishers"]:
+    for publisher in collector.publishers:
         book = books.publishers[publisher["id"]]
         answers = book.confirmed + book.nacked + book.returned_only + book.in_doubt
         if book.imbalance or (book.unconfirmed and publisher["confirms"]):
@@ -107,5 +105,6 @@ def _imbalances(collector: Collector, books: Books) -> Iterator[str]:
     if books.totals.unpublished:
         yield f"{messages_text(books.totals.unpublished)} delivered that no publisher says it published"
     counted = sum(group.totals["published"] for group in collector.groups.values())
+    counted += collector.ledger.assumed  # of processes that are gone
     if counted != books.totals.published:
         yield f"{count_text(counted)} publishes were counted, and the ledger has {count_text(books.totals.published)}"

@@ -20,15 +20,17 @@ from loadtest.measure.records import event_record
 from loadtest.traffic.completion import Completion
 from loadtest.traffic.crew import LEAD_NS, USER_LEAD_NS
 from loadtest.traffic.links import LostWorkerError
+from loadtest.traffic.succession import adopt, expect
 from loadtest.traffic.time_base import to_own_time, to_run_time
 from loadtest.traffic.timekeeping import FIRST_READINGS, READINGS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from loadtest.measure.records import Phase, Record
     from loadtest.traffic.crew import OwnCrew
     from loadtest.traffic.links import Link
+    from loadtest.traffic.succession import Succession
     from loadtest.traffic.timekeeping import Timekeeper
     from loadtest.wire.pacing import Pacer
 
@@ -79,6 +81,7 @@ class Status:
 
 # What is ordered by its name alone; the others are below.
 _WITH_CLOCK: Final = frozenset({"open", "cut"})
+_SUCCESSION: Final[dict[str, Callable[..., None]]] = {"expect": expect, "adopt": adopt}
 PLAIN_ORDERS: Final = frozenset({"open", "begin", "end_publishing", "rest", "stop", "finish", "close"})
 
 
@@ -101,6 +104,8 @@ def carry_out(crew: OwnCrew, order: str, arguments: dict[str, Any]) -> dict[str,
         records = [to_run_time(record, was_ahead_ns, ahead_ns) for record in crew.cut(**arguments)]
     elif order == "done":
         crew.run.mark_done(**arguments)
+    elif order in _SUCCESSION:
+        _SUCCESSION[order](crew, **arguments)
     elif order in PLAIN_ORDERS:
         getattr(crew, order)(**arguments)
     recorder.ahead_ns = ahead_ns
@@ -113,10 +118,20 @@ class Fleet:
 
     Its time is this process's; the others are told by how much their clocks are ahead of it.
 
-    A process that is gone fails the run: what its users did since the last window is not known.
+    A process that is gone fails the run, or, if it *goes_on*, others take the seats of its users: what these did since
+    the last window is not known either way.
     """
 
-    def __init__(self, users: Mapping[str, int], links: Sequence[Link], pacer: Pacer, timekeeper: Timekeeper) -> None:
+    def __init__(
+        self,
+        users: Mapping[str, int],
+        links: Sequence[Link],
+        pacer: Pacer,
+        timekeeper: Timekeeper,
+        succession: Succession,
+        *,
+        goes_on: bool = False,
+    ) -> None:
         self.users = dict(users)
         self.all_up = Event()
         self.stopping = Event()
@@ -124,6 +139,11 @@ class Fleet:
         self.failure: str | None = None
         self.sleep_until_ns = pacer.sleep_until_ns
         self._timekeeper = timekeeper
+        self._succession = succession
+        self._goes_on = goes_on
+        self._has_begun = False
+        self._losses: list[Record] = []
+        self.sit = succession.sit
         self._links = {link.name: link for link in links}
         self._status = {link.name: Status() for link in links}
         # Of all processes, kept as they tell: with a thousand of them, adding up with each answer takes a second a cut.
@@ -228,6 +248,7 @@ class Fleet:
     def begin(self, begin_ns: int, measured_ns: int, stop_ns: int | None) -> None:
         """Have all users begin at *begin_ns*."""
         self.stop_ns = stop_ns
+        self._has_begun = True
         self._order("begin", begin_ns=begin_ns, measured_ns=measured_ns, stop_ns=stop_ns)
 
     def cut(self, now_ns: int, phase: Phase, pause: int | None = None) -> Iterator[Record]:
@@ -236,6 +257,8 @@ class Fleet:
             self._timekeeper.measure(self._links, READINGS)
         yield from self._order("cut", now_ns=now_ns, phase=phase, pause=pause)
         yield from self._timekeeper.records(is_last=not now_ns)
+        losses, self._losses = self._losses, []
+        yield from losses
         events, self._events = self._events, []
         for at_ns, code, text in events:
             yield event_record(at_ns, code, text)
@@ -304,13 +327,35 @@ class Fleet:
             self._lose(name, str(error))
 
     def _lose(self, name: str, reason: str) -> None:
-        """Go on without a process: the run has failed, and the others end it in order."""
-        if self._links.pop(name, None) is None or self._is_closed:
+        """Go on without a process: others take the seats of its users, or the run has failed and they end it."""
+        link = self._links.pop(name, None)
+        if link is None or self._is_closed:
             return
-        self._status[name].is_lost = True
-        self._status[name].in_flight = self._status[name].users_away = 0
+        status = self._status[name]
+        status.is_lost = True
+        status.in_flight = status.users_away = status.users_up = 0
+        goes_on = self._goes_on and self._has_begun and bool(self._links) and self.failure is None
+        heirs = list(self._links) if goes_on and not self.stopping.is_set() else []
+        loss = self._succession.lose(name, monotonic_ns(), status.ended, heirs)
+        self._losses.append(loss.record)
         text = f"worker {name}: {reason}; what it did since its last window is not known"
-        if self.failure is None:
-            self.failure = text
-        self.record("worker-lost", text)
-        gevent.spawn(self.stop)
+        if not goes_on:
+            if self.failure is None:
+                self.failure = text
+            self.record("worker-lost", text)
+            gevent.spawn(self.stop)
+            return
+        link.give_up()
+        status.ended = dict(loss.held - loss.moved)
+        moved = ", ".join(f"{count} of {group}" for group, count in loss.moved.items())
+        self.record(
+            "worker-replaced", f"{text}; others go on in place of its users: {moved or 'none had anything left'}"
+        )
+        gevent.spawn(self._hand_over, loss.adoptions)
+
+    def _hand_over(self, adoptions: list[dict[str, Any]]) -> None:
+        """Have the others take seats; all of them know of the new publishers before the first message."""
+        self._order("expect", adoptions=adoptions)
+        self._order("adopt", adoptions=adoptions, from_ns=monotonic_ns())
+        for group in self.users:
+            self._look_whether_done(group)

@@ -54,3 +54,6 @@ class Link(Protocol):
         Raises:
             LostWorkerError: If it is gone, or does not answer in time.
         """
+
+    def give_up(self) -> None:
+        """Have nothing more to do with the process, and tell it so if it can hear; does not block."""

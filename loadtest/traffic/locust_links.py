@@ -8,6 +8,7 @@ an answer is waited for with a look at whether the worker is still there.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import itertools
 import os
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import gevent
 from gevent.event import AsyncResult, Event
+from locust.exception import RPCError
 from locust.runners import STATE_MISSING
 
 from loadtest.broker.fingerprint import process_facts
@@ -111,6 +113,17 @@ class MasterEnd:
         found: dict[str, Any] = answer.get()
         return found
 
+    def forget(self, worker: str) -> None:
+        """
+        Have a worker end if it still lives, and Locust know it no more.
+
+        A minute after it missed a worker Locust would spread all users anew, and end some in the middle of the run.
+        """
+        with contextlib.suppress(RPCError):
+            self._runner.send_message("quit", client_id=worker)
+        if worker in self._runner.clients:
+            del self._runner.clients[worker]
+
     def _answered(self, environment: object, msg: Any, **_: object) -> None:  # noqa: ARG002  # Locust calls by name
         waiting = self._waiting.get(msg.data["number"])
         if waiting is not None:
@@ -131,6 +144,9 @@ class MasterEnd:
             first = self._next_seat[group]
             self._next_seat[group] += wanted
             seats[group] = [seat if seat < users.get(group, 0) else None for seat in range(first, first + wanted)]
+            for seat in seats[group]:
+                if self._fleet is not None and seat is not None:
+                    self._fleet.sit(msg.node_id, group, seat)
         self._runner.send_message(SEATS, seats, msg.node_id)
 
 
@@ -153,6 +169,10 @@ class LocustLink:
     def read_clock(self, timeout_s: float) -> Reading:
         """Have the worker say what its clock says; see `Link.read_clock`."""
         return self._master.read_clock(self.name, timeout_s)
+
+    def give_up(self) -> None:
+        """Have Locust forget the worker; see `Link.give_up`."""
+        self._master.forget(self.name)
 
 
 class WorkerEnd:

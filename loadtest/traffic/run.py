@@ -43,7 +43,8 @@ def seats_of(plan: Plan) -> tuple[Seat, ...]:
     return (*plan.publishers, *plan.consumers, *plan.getters)
 
 
-def _seats_by_group(plan: Plan) -> dict[str, list[Seat]]:
+def seats_by_group(plan: Plan) -> dict[str, list[Seat]]:
+    """Return the users of *plan* by group, in the order of their numbers."""
     seats: dict[str, list[Seat]] = {}
     for seat in seats_of(plan):
         seats.setdefault(seat.group, []).append(seat)
@@ -147,7 +148,7 @@ class Run:
         self.seat_of: Callable[[str], Seat | None] = self._next_seat
         self.publishers = {publisher.publisher_id: publisher for publisher in plan.publishers}
         self.unstamped_bodies = _unstamped_bodies(plan)
-        self._seats = _seats_by_group(plan)
+        self._seats = seats_by_group(plan)
         self._publishing = {publisher.group for publisher in plan.publishers}
         self._taken: Counter[str] = Counter()
         self._up = 0
@@ -178,6 +179,19 @@ class Run:
     def seat(self, group: str, number: int) -> Seat:
         """Return a seat by its number within its group."""
         return self._seats[group][number]
+
+    def expect(self, publisher: Seat) -> None:
+        """Take the messages of a publisher that was not in the plan as those of this run."""
+        number: int = publisher.publisher_id  # type: ignore[union-attr]  # only of a publisher
+        self.publishers[number] = publisher  # type: ignore[assignment]
+        self.recorder.expect(number)
+
+    def start_ns(self, seat: Seat) -> int | None:
+        """Return when the group of *seat* starts, or started; None if that is not known yet."""
+        start = seat.start
+        if start.after is None:
+            return None if self.begin_ns is None else self.begin_ns + start.at_ns
+        return self.completion.done_ns(start.after) + start.at_ns if self.completion.is_done(start.after) else None
 
     def take_seat(self, group: str) -> Seat | None:
         """Return the plan of the next user of *group*; each is given out once, and then there is none."""

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     Convert = Callable[[int], int]
 
 # Of the arguments of orders. 0 and None are no instants there.
-_INSTANTS: Final = frozenset({"start_ns", "begin_ns", "measured_ns", "stop_ns", "now_ns", "done_ns", "pause"})
+_INSTANTS: Final = frozenset(
+    {"start_ns", "begin_ns", "measured_ns", "stop_ns", "now_ns", "done_ns", "pause", "from_ns"}
+)
 
 
 def to_own_time(arguments: Mapping[str, Any], ahead_ns: int) -> dict[str, Any]:

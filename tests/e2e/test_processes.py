@@ -125,6 +125,67 @@ def test_a_worker_that_is_killed_makes_the_run_incomplete(processes: Processes, 
     assert "a process of the run is gone: worker" in run.result["verdict"]["reason"]
 
 
+# Seven publishers and five consumers that acknowledge nothing: whoever is killed takes some of both with it.
+HELD = """
+name: held
+topology: {queues: {"mine-%d": {count: 5}}}
+publishers: {in: {users: 7, routing_key: "mine-%d", body: {size: 100B}, rate: 700/s, arrival: poisson}}
+consumers: {out: {users: 5, queue: "mine-%d", ack: auto}}
+run: {duration: 12s, drain: 10s}
+thresholds: [lost == 0]
+"""
+
+
+def held(processes: Processes, url: str, *arguments: str) -> Running:
+    """Return a run over three processes of twelve seconds that has begun to measure."""
+    path = processes.folder / "held.yaml"
+    path.write_text(HELD)
+    running = processes.start(run_command("locust", path, "--broker", url, "--processes", "3", *arguments))
+    running.wait_measured(windows=6)
+    return running
+
+
+@pytest.mark.long
+def test_others_take_the_place_of_a_worker_that_is_killed(processes: Processes, vhost_url: str) -> None:
+    """The run goes on to its end and passes; what the worker had open is in doubt, and nothing of it lost."""
+    running = held(processes, vhost_url, "--on-worker-lost", "continue")
+
+    os.kill(workers_of(running)[0], signal.SIGKILL)
+    run = running.wait(60.0)
+
+    assert run.exit_code == 0, run.printed
+    assert_closed(run.result)
+    assert run.result["complete"] is True
+    codes = [event["code"] for event in run.result["events"]]
+    assert (codes.count("worker-replaced"), codes.count("worker-lost")) == (1, 0)
+    assert "worker-lost" in [finding["code"] for finding in run.result["verdict"]["findings"]]
+    totals, groups = run.result["totals"], run.result["groups"]
+    assert totals["published"] == totals["delivered"] + totals["vanished"]
+    # Its users were away for some five seconds of twelve at most, and came back.
+    last = [point for point in run.result["timeline"] if point["phase"] == "measured"][-2]
+    assert last["groups"]["in"]["rates"]["published_per_s"] == pytest.approx(700, rel=0.25)
+    assert len(groups["in"]["by_user"]) == 7
+    assert min(groups["in"]["by_user"]) > 300
+
+
+@pytest.mark.long
+def test_windows_of_a_worker_that_stands_still_are_waited_for(processes: Processes, vhost_url: str) -> None:
+    """Three seconds in which a process does nothing: its part comes late, is whole, and nothing is missing."""
+    running = held(processes, vhost_url)
+    worker = workers_of(running)[0]
+
+    os.kill(worker, signal.SIGSTOP)
+    time.sleep(2.5)
+    os.kill(worker, signal.SIGCONT)
+    run = running.wait(60.0)
+
+    assert run.exit_code == 0, run.printed
+    assert_closed(run.result)
+    totals = run.result["totals"]
+    assert totals["published"] == totals["confirmed"] == totals["delivered"] == totals["offered"]
+    assert totals["offered"] == pytest.approx(700 * 12, rel=0.1)
+
+
 def test_workers_go_with_a_master_that_is_killed(processes: Processes, vhost_url: str) -> None:
     """Nothing is left, and the journal makes a report of what had come in."""
     running = started(processes, vhost_url)

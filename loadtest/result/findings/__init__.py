@@ -12,7 +12,7 @@ from typing import Final
 
 from loadtest.result.document import FindingPart
 from loadtest.result.evidence import Evidence
-from loadtest.result.findings import clocks, figures, messages, steadiness
+from loadtest.result.findings import figures, messages, processes, steadiness
 from loadtest.result.findings.finding import CODES
 
 __all__ = ["CODES", "find"]
@@ -25,13 +25,15 @@ _FINDERS: Final[tuple[Callable[[Evidence], Iterator[FindingPart]], ...]] = (
     figures.offered_not_achieved,
     figures.too_few_samples,
     figures.beyond_histogram,
-    clocks.clock_offset,
-    clocks.negative_latency,
+    processes.clock_offset,
+    processes.negative_latency,
     messages.backlog_growing,
     steadiness.unstable_over_time,
     messages.messages_remaining,
     messages.broker_blocked_publishers,
     messages.outage,
+    processes.worker_lost,
+    processes.windows_missing,
     messages.connection_lost,
     messages.in_doubt,
     messages.books_unbalanced,

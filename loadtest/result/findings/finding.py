@@ -24,6 +24,8 @@ Code: TypeAlias = Literal[
     "messages-remaining",
     "broker-blocked-publishers",
     "outage",
+    "worker-lost",
+    "windows-missing",
     "connection-lost",
     "in-doubt",
     "books-unbalanced",

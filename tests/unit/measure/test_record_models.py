@@ -21,6 +21,8 @@ from loadtest.measure.record_models import FORMATS, RECORD, LedgerModel, windows
 from loadtest.measure.records import (
     dead_letters_record,
     dropped_record,
+    lost_worker_record,
+    publisher_entry,
     standing_record,
     users_record,
     worker_record,
@@ -58,6 +60,8 @@ def staged() -> Iterator[dict[str, Any]]:
         run.records.append(
             worker_record("worker-1", 5, host="lab", cores=2, clock="c", offset_ns=-7, bound_ns=3, jumps=1)
         )
+        entry = publisher_entry(9, "shop", confirms=True, routes=[["orders"]]) | {"successor_of": 0}
+        run.records.append(lost_worker_record(5, "worker-9", publishers=[0], sinks=["orders"], successors=[entry]))
         dying = DyingMessages()
         dying.note(0, 7, [("orders", "expired")])
         deaths, rows = dying.take()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from loadtest.clock import NS_PER_MS, NS_PER_S
+from loadtest.measure.records import lost_worker_record, publisher_entry
 from loadtest.result.build import build_result
 from loadtest.result.findings import CODES
 from tests.unit.result.staged_run import START_NS, StagedRun, flood, orders
@@ -78,6 +79,38 @@ def across(bound_ns: int, latency_ns: int = 5 * NS_PER_MS) -> StagedRun:
     run.worker("worker-2", 0, clock="there", offset_ns=7, bound_ns=bound_ns // 2)
     run.worker("worker-2", 20 * NS_PER_S, clock="there", offset_ns=200_007, bound_ns=bound_ns)
     run.end(NS_PER_S)
+    return run
+
+
+def gone(code: str) -> StagedRun:
+    """Return a run of which a worker with a publisher and a consumer went away, with what it had open."""
+    run = StagedRun({"shop": ("publisher", "closed"), "billing": ("consumer", "closed")})
+    run.phase("measured", 0)
+    intended = run.publish("shop", range(10), 0)
+    run.confirm("shop", range(8), intended[:8], NS_PER_MS)
+    run.cut(NS_PER_S, "measured")
+    # Three that its last window does not tell of, one of two that it does and that got no answer; three never come.
+    late = START_NS + NS_PER_S + np.arange(3)
+    run.deliver("billing", range(5), intended[:5], 5 * NS_PER_MS, worker="worker-2")
+    run.deliver("billing", range(9, 10), intended[9:], 5 * NS_PER_MS, worker="worker-2")
+    run.deliver("billing", range(10, 13), late, 5 * NS_PER_MS, worker="worker-2")
+    run.cut(2 * NS_PER_S, "measured", worker="worker-2")
+    entry = publisher_entry(1, "shop", confirms=True, routes=[["orders"]]) | {"successor_of": 0}
+    run.records.append(lost_worker_record(START_NS, "worker-1", publishers=[0], sinks=["orders"], successors=[entry]))
+    run.event(NS_PER_S, code, "worker worker-1: it is gone")
+    run.end(2 * NS_PER_S)
+    return run
+
+
+def hole() -> StagedRun:
+    """Return a run of which the second window of three did not come."""
+    run = StagedRun({"shop": ("publisher", "closed")}, routes=[[]])
+    run.phase("measured", 0)
+    run.confirm("shop", range(10), run.publish("shop", range(10), 0), NS_PER_MS)
+    for second in (1, 2, 3):
+        run.cut(second * NS_PER_S, "measured")
+    del run.records[3]
+    run.end(3 * NS_PER_S)
     return run
 
 
@@ -214,6 +247,8 @@ CASES: dict[str, Callable[[], StagedRun]] = {
     "messages-remaining": left_over,
     "broker-blocked-publishers": lambda: with_event("connection-blocked"),
     "outage": interrupted_by_the_broker,
+    "worker-lost": lambda: gone("worker-replaced"),
+    "windows-missing": hole,
     "connection-lost": lambda: with_event("connection-lost"),
     "in-doubt": in_doubt,
     "books-unbalanced": unbalanced,
@@ -393,3 +428,34 @@ def test_a_busy_generator_of_several_hosts_is_told_to_start_more_workers() -> No
     (found,) = [each for each in build_result(run.collector()).verdict.findings if each.code == "generator-bound"]
 
     assert "Start more workers than the 2 on 2 hosts" in found.text
+
+
+@pytest.mark.parametrize("code, exit_code", [("worker-replaced", 0), ("worker-lost", 4)])
+def test_what_a_lost_worker_had_open_is_in_doubt_and_not_lost(code: str, exit_code: int) -> None:
+    """What it published and nobody answered, or told of; and what it may have taken. The books balance."""
+    result = build_result(gone(code).collector())
+    totals = result.totals
+
+    assert (totals.published, totals.confirmed, totals.in_doubt) == (13, 8, 5)
+    assert (totals.lost, totals.vanished, totals.unpublished, totals.delivered) == (0, 4, 0, 9)
+    assert result.ledger.imbalances == ()
+    assert [(part.publisher, part.published, part.in_doubt) for part in result.ledger.publishers] == [
+        (0, 13, 5),
+        (1, 0, 0),
+    ]
+    assert result.groups["shop"].by_user == (13,)
+    assert result.verdict.exit_code == exit_code
+
+
+def test_what_is_published_after_a_loss_can_be_lost() -> None:
+    """Only what was there by then may have been taken by who is gone."""
+    run = gone("worker-replaced")
+    end = run.records.pop()
+    publisher = run.recorder("worker-2").publisher("shop", 1)
+    intended = np.array([START_NS + 3 * NS_PER_S])
+    publisher.published(0, intended, int(intended[0]), 5)
+    publisher.confirmed(np.array([0]), intended, intended, int(intended[0]) + 5)
+    run.cut(4 * NS_PER_S, "measured", worker="worker-2")
+    run.records.append(end)
+
+    assert build_result(run.collector()).totals.lost == 1

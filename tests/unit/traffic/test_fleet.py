@@ -15,9 +15,16 @@ from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.measure.record_models import RECORD
 from loadtest.traffic.fleet import Fleet, Status, carry_out
 from loadtest.traffic.links import LostWorkerError, Reading
+from loadtest.traffic.succession import Succession
 from loadtest.traffic.timekeeping import Timekeeper
-from loadtest.wire.pacing import Pacer
 from tests.unit.traffic.staged import StagedRun
+
+FLOCK = """
+topology: {queues: {q: {}}}
+publishers: {in: {users: 3, routing_key: q, body: {text: hello}, rate: 30/s, confirm_window: 5}}
+consumers: {out: {queue: q, ack: auto}}
+run: {duration: 60s}
+"""
 
 
 class StagedLink:
@@ -40,6 +47,10 @@ class StagedLink:
         self.arguments.append(arguments)
         return {"records": [{"from": self.name}] if order == "cut" else [], "status": asdict(self.status)}
 
+    def give_up(self) -> None:
+        """Note it."""
+        self.orders.append("give up")
+
     def read_clock(self, timeout_s: float) -> Reading:
         """Say what a clock says that is so far ahead, half-way through a round trip of 100 µs."""
         if self.is_gone:
@@ -58,9 +69,9 @@ def links() -> list[StagedLink]:
 @pytest.fixture
 def fleet(links: list[StagedLink]) -> Iterator[Fleet]:
     """Give a fleet of three publishers and a consumer on two processes."""
-    pacer = Pacer()
-    yield Fleet({"in": 3, "out": 1}, links, pacer, Timekeeper("here"))
-    pacer.close()
+    staged = StagedRun(FLOCK)
+    yield Fleet({"in": 3, "out": 1}, links, staged.pacer, Timekeeper("here"), Succession(staged.plan, staged.collector))
+    staged.pacer.close()
 
 
 def test_all_are_up_when_they_are_in_all_processes_together(fleet: Fleet, links: list[StagedLink]) -> None:
@@ -135,7 +146,11 @@ def test_a_process_that_is_gone_fails_the_run(fleet: Fleet, links: list[StagedLi
     assert fleet.failure.startswith("worker one: it is gone")
     assert fleet.stopping.is_set()
     assert "stop" in links[1].orders
-    assert [record.get("from") or record["code"] for record in records] == ["two", "worker-lost"]
+    assert [record.get("from") or record.get("code", record["type"]) for record in records] == [
+        "two",
+        "lost_worker",
+        "worker-lost",
+    ]
 
 
 def test_a_failure_in_one_process_stops_the_others(fleet: Fleet, links: list[StagedLink]) -> None:
@@ -261,3 +276,73 @@ def test_stamps_of_another_host_give_true_latencies() -> None:
 
     latency = window.groups["out"].histogram("end_to_end")
     assert (latency.min, latency.max, latency.count, latency.negative) == (-5, 1000, 2, 1)
+
+
+def going_on(links: list[StagedLink], staged: StagedRun) -> Fleet:
+    """Return a fleet that has begun, goes on without a process that is gone, and knows who sits where."""
+    succession = Succession(staged.plan, staged.collector)
+    fleet = Fleet({"in": 3, "out": 1}, links, staged.pacer, Timekeeper("here"), succession, goes_on=True)
+    staged.collector.take(staged.opening)
+    for number, worker in enumerate(("one", "two", "one")):
+        fleet.sit(worker, "in", number)
+    fleet.sit("one", "out", 0)
+    fleet.begin(1, 2, None)
+    return fleet
+
+
+def test_others_take_the_seats_of_a_process_that_is_gone(links: list[StagedLink]) -> None:
+    """The run goes on; all hear of the new publishers first; the loss is told, and the process left to itself."""
+    staged = StagedRun(FLOCK)
+    fleet = going_on(links, staged)
+    links[0].is_gone = True
+
+    fleet.refresh()
+    gevent.sleep(0.01)
+    records = list(fleet.cut(1, "measured"))
+
+    assert fleet.failure is None
+    assert not fleet.stopping.is_set()
+    assert "give up" in links[0].orders
+    assert links[1].orders[-3:] == ["expect", "adopt", "cut"]
+    adoptions = links[1].arguments[-2]["adoptions"]
+    assert [(each["worker"], each["group"], each["number"], each["publisher_id"]) for each in adoptions] == [
+        ("two", "in", 0, 3),
+        ("two", "in", 2, 4),
+        ("two", "out", 0, None),
+    ]
+    lost = next(record for record in records if record.get("type") == "lost_worker")
+    assert (lost["publishers"], lost["sinks"]) == ([0, 2], ["q"])
+    assert [(entry["id"], entry["successor_of"]) for entry in lost["successors"]] == [(3, 0), (4, 2)]
+    assert [record["code"] for record in records if record.get("type") == "event"] == ["worker-replaced"]
+    RECORD.validate_json(json.dumps(lost))
+
+
+def test_a_group_is_done_when_the_successors_are(links: list[StagedLink]) -> None:
+    """Users that had ended before their process went count, the others when who took their seats has ended."""
+    staged = StagedRun(FLOCK)
+    fleet = going_on(links, staged)
+    links[0].status = Status(ended={"in": 1}, last_ended_ns={"in": 5})
+    fleet.refresh()
+    links[0].is_gone = True
+    fleet.refresh()
+    gevent.sleep(0.01)
+    assert len(links[1].arguments[-1]["adoptions"]) == 2
+
+    links[1].status = Status(ended={"in": 2, "out": 1}, last_ended_ns={"in": 9, "out": 9})
+    fleet.refresh()
+
+    assert fleet.is_done("in")
+    assert fleet.is_done("out")
+
+
+def test_the_last_process_cannot_be_replaced(links: list[StagedLink]) -> None:
+    """With nobody left the run has failed."""
+    fleet = going_on(links, StagedRun(FLOCK))
+    for link in links:
+        link.is_gone = True
+
+    fleet.refresh()
+    gevent.sleep(0.01)
+
+    assert fleet.failure is not None
+    assert fleet.stopping.is_set()

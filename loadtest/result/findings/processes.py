@@ -1,4 +1,4 @@
-"""Findings about the clocks of several hosts: how far latencies between them may be off, and where that shows."""
+"""Findings about runs over several processes and hosts: clocks that differ, and processes that were lost."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from loadtest.result.document import FindingPart
-from loadtest.result.evidence import Evidence
+from loadtest.result.evidence import WORKER_LOST, WORKER_REPLACED, Evidence
 from loadtest.result.findings.finding import finding
-from loadtest.result.units import share_text, time_text, values_text
+from loadtest.result.units import count_text, share_text, span_text, time_text, values_text
 from loadtest.result.workers import ACROSS
 
 BOUND_LIMIT: Final = 0.1
@@ -60,3 +60,38 @@ def negative_latency(evidence: Evidence) -> Iterator[FindingPart]:
         limit=0,
         unit="values",
     )
+
+
+def worker_lost(evidence: Evidence) -> Iterator[FindingPart]:
+    """Count processes that were lost, whether or not others took the place of their users."""
+    lost = [event for event in evidence.events if event.code in {WORKER_LOST, WORKER_REPLACED}]
+    if not lost:
+        return
+    is_replaced = all(event.code == WORKER_REPLACED for event in lost)
+    what = "a worker was" if len(lost) == 1 else f"{count_text(len(lost))} workers were"
+    doubts = evidence.totals.in_doubt + evidence.totals.vanished
+    yield finding(
+        "worker-lost",
+        f"{what} lost (limit 0), {span_text(lost[0].t_s)} after the start: {lost[0].text}. What a lost worker had open "
+        f"is in doubt and not lost: {count_text(doubts)} of the run's messages",
+        "Read rates and latencies as those of a generator that did not do all that was asked"
+        if is_replaced
+        else "Look into that host's log for what killed it; --on-worker-lost continue goes on without it",
+        value=len(lost),
+        limit=0,
+        unit="workers",
+    )
+
+
+def windows_missing(evidence: Evidence) -> Iterator[FindingPart]:
+    """Count windows that did not come though later ones of the same worker did."""
+    if evidence.missing_windows:
+        yield finding(
+            "windows-missing",
+            f"{count_text(evidence.missing_windows)} of the workers' windows never arrived (limit 0): what was in them "
+            "is in no figure",
+            "Run it again; if it comes back, look into the logs of the workers and of the network between them",
+            value=evidence.missing_windows,
+            limit=0,
+            unit="windows",
+        )
