@@ -27,6 +27,7 @@ class CapacityRequest:
         broker: Where it runs, as a variant of a comparison.
         start_per_s: The first rate; None: the scenario's own.
         hold: How long each rate is held, as the scenario writes a time.
+        processes: That the users of each try are spread over; -1: one a core.
     """
 
     scenario: str
@@ -38,6 +39,7 @@ class CapacityRequest:
     hold: str = "10s"
     precision: float = 0.05
     repeats: int = 2
+    processes: int = 1
     environ: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:

@@ -115,7 +115,9 @@ class CapacitySearch:
         request = self._request
         write_file(self._folder, REQUEST, request.to_json())
         brokers = Brokers(request.environ, self._say)
-        runner = LapRunner(request.scenario, request.overrides, self._folder / PROBES, brokers, request.environ, RUN)
+        options = ("--processes", str(request.processes)) if request.processes not in {0, 1} else ()
+        kind = replace(RUN, options=lambda _: options)
+        runner = LapRunner(request.scenario, request.overrides, self._folder / PROBES, brokers, request.environ, kind)
         try:
             brokers.start([request.broker])
             while (step := self._search.next_step()) is not None:

@@ -18,6 +18,7 @@ Most = Annotated[str | None, typer.Option("--most", metavar="RATE", help="No rat
 Hold = Annotated[str, typer.Option(help="How long each rate is held; in the ramp less.")]
 Precision = Annotated[float, typer.Option(min=0.1, max=50, help="In percent of the answer.")]
 Repeats = Annotated[int, typer.Option(min=1, help="How often the answer must be held, the first included.")]
+Processes = Annotated[int, typer.Option(help="Processes that the users of each try are spread over; -1: one a core.")]
 Resume = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder of a search that was interrupted.")]
 
 
@@ -30,6 +31,7 @@ def capacity(  # noqa: PLR0913, PLR0917  # typer makes an option of each argumen
     nodes: Nodes = None,
     server: Server = None,
     tls: Tls = False,  # noqa: FBT002  # a flag
+    processes: Processes = 1,
     start: Start = None,
     most: Most = None,
     hold: Hold = "10s",
@@ -63,6 +65,7 @@ def capacity(  # noqa: PLR0913, PLR0917  # typer makes an option of each argumen
         hold=hold_of(hold),
         precision=precision / 100,
         repeats=repeats,
+        processes=processes,
         environ=dict(os.environ),
     )
     raise typer.Exit(search(request, results, json_file))

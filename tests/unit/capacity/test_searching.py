@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -188,6 +189,24 @@ def test_a_search_says_and_writes_what_it_does(
     assert result.capacity_per_s <= 3_000 < (result.missed_per_s or 0) <= result.capacity_per_s * 1.05
     assert len(result.probes) == tries.made
     assert "secret" not in "".join(path.read_text() for path in tmp_path.glob("*.json"))
+
+
+@pytest.mark.parametrize("processes, options", [(1, ()), (2, ("--processes", "2")), (-1, ("--processes", "-1"))])
+def test_users_are_spread_over_processes(
+    processes: int, options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each try is told so."""
+    kinds = []
+
+    def runner(*arguments: Any) -> Tries:
+        kinds.append(arguments[-1])
+        return Tries(3_000)
+
+    monkeypatch.setattr(searching, "LapRunner", runner)
+    broker = Variant("broker", brokers=("amqp://nowhere/",))
+    CapacitySearch(request_of(tmp_path, broker=broker, processes=processes), tmp_path, lambda _: None).run()
+
+    assert (kinds[0].command, kinds[0].options(Lap(1, 0, "a"))) == ("run", options)
 
 
 def test_an_interrupted_search_is_gone_on_with(
