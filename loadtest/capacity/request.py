@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from loadtest.compare.request import file_of, redacted_all, shown_variant
 from loadtest.compare.variants import Variant
 from loadtest.errors import UsageError
 from loadtest.redaction import REDACTED, redacted
@@ -27,6 +28,7 @@ class CapacityRequest:
         broker: Where it runs, as a variant of a comparison.
         start_per_s: The first rate; None: the scenario's own.
         hold: How long each rate is held, as the scenario writes a time.
+        hash: Of all that the scenario says, so that one that has been changed meanwhile is noticed.
         processes: That the users of each try are spread over; -1: one a core.
     """
 
@@ -40,12 +42,20 @@ class CapacityRequest:
     precision: float = 0.05
     repeats: int = 2
     processes: int = 1
+    hash: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> str:
-        """Return all but the environment and what may be a password."""
-        broker = replace(self.broker, brokers=tuple(map(redacted, self.broker.brokers)))
-        asked = asdict(replace(self, environ={}, broker=broker, overrides=tuple(map(redacted, self.overrides))))
+        """Return all but the environment and what may be a password; a scenario's file as it is found from anywhere."""
+        file = file_of(self.scenario)
+        shown = replace(
+            self,
+            scenario=self.scenario if file is None else str(file),
+            broker=shown_variant(self.broker),
+            overrides=redacted_all(self.overrides),
+            environ={},
+        )
+        asked = asdict(shown)
         del asked["environ"]
         return json.dumps(asked, indent=2, default=str)
 

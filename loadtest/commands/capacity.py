@@ -40,7 +40,7 @@ def capacity(request: CapacityRequest, results: Path, json_file: Path | None) ->
         LoadTestError: If the scenario, an SLO or the broker cannot be used.
     """
     check_slo(request.slo)
-    request = replace(request, broker=_broker_of(request))
+    request = replace(request, broker=_broker_of(request), hash=_hash_of(request))
     # What is wrong with the request is told before a folder is made for it.
     CapacitySearch(request, results, say)
     folder = create_folder(results, datetime.now(UTC), f"capacity-{Path(request.scenario).stem}")
@@ -77,7 +77,16 @@ def resume(folder: Path, brokers: Sequence[str], json_file: Path | None) -> int:
     before = read_capacity(folder)
     if before.complete:
         raise UsageError(f"{folder}: that search is complete")
+    if request.hash and request.hash != _hash_of(request):
+        raise UsageError(
+            f"{request.scenario} is not what it was (or loadtest is another version), so that tries from now on would "
+            "not go with those before: search anew"
+        )
     return _search(request, folder, before, json_file)
+
+
+def _hash_of(request: CapacityRequest) -> str:
+    return load_scenario(request.scenario, overrides=request.overrides).hash
 
 
 def _search(request: CapacityRequest, folder: Path, before: CapacityResult | None, json_file: Path | None) -> int:

@@ -7,8 +7,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from loadtest.capacity.request import CapacityRequest
 from loadtest.cli import app
+from loadtest.compare.variants import Variant
 from loadtest.errors import LoadTestError
+from loadtest.report.capacity_files import capacity_json
+from loadtest.scenario import load_scenario
+from tests.unit.report.staged_capacity import capacity
 
 SLO = ("--slo", "in.confirm.p99 < 1ms")
 
@@ -43,3 +48,22 @@ def test_what_cannot_be_searched_is_refused(
     assert told in str(error)
     assert "\n" not in str(error)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A search that is complete, and one whose scenario was changed meanwhile."""
+    path = tmp_path / "two.yaml"
+    path.write_text("name: two\npublishers: {in: {routing_key: q, rate: 5/s}}\nrun: {duration: 1s}\n")
+    digest = load_scenario(str(path)).hash
+    request = CapacityRequest(scenario=str(path), slo=("lost == 0",), broker=Variant("broker"), hash=digest)
+    (tmp_path / "request.json").write_text(request.to_json())
+    (tmp_path / "capacity.json").write_text(capacity_json(capacity()))
+    resume = ["capacity", "--resume", str(tmp_path)]
+    complete = CliRunner().invoke(app, resume).exception
+    (tmp_path / "capacity.json").write_text(capacity_json(capacity(complete=False)))
+    path.write_text(path.read_text().replace("5/s", "6/s"))
+    monkeypatch.chdir("/")
+    changed = CliRunner().invoke(app, resume).exception
+
+    assert "that search is complete" in str(complete)
+    assert "two.yaml is not what it was" in str(changed)
