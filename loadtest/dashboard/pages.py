@@ -66,7 +66,7 @@ def install_pages(web_ui: WebUI, live: Live, past: PastResults, form: Callable[[
     page("/", server.amqp)
     page("/live", server.live_document)
     page("/results", server.results)
-    page("/results/<folder>/<name>", server.result_file)
+    page("/results/<folder>/<path:name>", server.result_file)
     page("/last/<name>", server.last_file)
     page("/compare", server.compare)
     page("/form", server.start_form)

@@ -11,11 +11,12 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from loadtest.report.comparison_files import DOCUMENT
-from loadtest.report.html_page import comparison_page, page
+from loadtest.report import capacity_files, comparison_files, sweep_files
+from loadtest.report.html_page import capacity_page, comparison_page, page, sweep_page
 from loadtest.report.json_file import FILE_NAME as RESULT
 from loadtest.report.read import JOURNAL_NAME
 
@@ -26,6 +27,15 @@ READ_BYTES: Final = 1_000_000
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _SERVED: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}\.(?:html|json|jsonl|csv|md|xml|yaml|hlog|hgrm)")
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
+# Documents of several runs together, with what they are called and the pages that show them.
+_OF_SEVERAL: Final = (
+    (comparison_files.DOCUMENT, "comparison", comparison_page.FILE_NAME),
+    (capacity_files.DOCUMENT, "capacity", capacity_page.FILE_NAME),
+    (sweep_files.DOCUMENT, "sweep", sweep_page.FILE_NAME),
+)
+MAX_DEPTH: Final = 4
+"""Runs of a comparison lie in folders of its own."""
+
 _WANTED: Final = ("scenario", "started_at", "measured_s", "verdict", "complete")
 
 Json = dict[str, Any]
@@ -38,7 +48,7 @@ class _Known:
 
 
 class PastResults:
-    """The folders below *root*, each of a run or a comparison."""
+    """The folders below *root*, each of a run, or of several: a comparison, a capacity, a sweep."""
 
     def __init__(self, root: Path, pause: Callable[[], None] = lambda: None) -> None:
         """Look at nothing yet; *root* is absolute, and *pause*, called between two files, gives others their turn."""
@@ -72,11 +82,16 @@ class PastResults:
         return folder if folder.is_dir() and not folder.is_symlink() else None
 
     def file(self, folder: str, name: str) -> Path | None:
-        """Return a file of a result that may be handed out; None where there is none of the name."""
-        found = self.folder(folder)
-        if found is None or not _SERVED.fullmatch(name):
+        """Return a file of a result, or of one that lies in it, that may be handed out; None where there is none."""
+        path = self.folder(folder)
+        *folders, last = name.split("/")
+        if path is None or len(folders) > MAX_DEPTH or not _SERVED.fullmatch(last):
             return None
-        path = found / name
+        for part in folders:
+            path /= part
+            if not _NAME.fullmatch(part) or path.is_symlink() or not path.is_dir():
+                return None
+        path /= last
         return path if path.is_file() and not path.is_symlink() else None
 
     def files(self, folder: str) -> list[str]:
@@ -94,7 +109,7 @@ class PastResults:
         return [folder for name in sorted(names, reverse=True) if (folder := self.folder(name)) is not None]
 
     def _line(self, folder: Path) -> Json | None:
-        for document, read in ((RESULT, _of_run), (DOCUMENT, _of_comparison), (JOURNAL_NAME, _of_journal)):
+        for document, read in _READERS:
             path = folder / document
             try:
                 status = path.stat()
@@ -125,22 +140,29 @@ def _of_run(path: Path) -> Json:
     }
 
 
-def _of_comparison(path: Path) -> Json:
+def _of_several(path: Path, kind: str, shown: str) -> Json:
     told = dict(_first_fields(path, ("scenario", "started_at", "exit_code", "reason")))
     if not isinstance(told.get("scenario"), str):
         return {"kind": "unreadable"}
     return {
-        "kind": "comparison",
+        "kind": kind,
         "scenario": told["scenario"],
         "started_at": told.get("started_at"),
         "reason": str(told.get("reason", "")),
-        "page": comparison_page.FILE_NAME if (path.parent / comparison_page.FILE_NAME).is_file() else None,
+        "page": shown if (path.parent / shown).is_file() else None,
     }
 
 
 def _of_journal(path: Path) -> Json:
     del path
     return {"kind": "journal"}
+
+
+_READERS: Final[tuple[tuple[str, Callable[[Path], Json]], ...]] = (
+    (RESULT, _of_run),
+    *((document, partial(_of_several, kind=kind, shown=shown)) for document, kind, shown in _OF_SEVERAL),
+    (JOURNAL_NAME, _of_journal),
+)
 
 
 def _first_fields(path: Path, wanted: tuple[str, ...]) -> Iterator[tuple[str, Any]]:

@@ -9,6 +9,7 @@
   const LOOK_MS = 1000, HIDDEN_MS = 5000, TIMEOUT_MS = 8000, MOST_WAIT_MS = 15000, RESULTS_MS = 60000;
   const NOTHING = "–";
   const PHASES = { "": "preparing", connecting: "connecting", warm_up: "warm-up", measured: "measured part", drain: "drain", done: "ended" };
+  const KINDS = { comparison: "Comparison", capacity: "Capacity", sweep: "Sweep" };
   const STATES = { ok: "ok", failing: "failing", open: "open" };
   const MOST_CHARTS = 8, MOST_COMPARED = 7, APART_MS = 60;
 
@@ -55,11 +56,9 @@
   const figure = { cores: value => value < 1 ? `${digits(value * 100, 3)}%` : texts.cores(value), s: value => value < 120 ? `${digits(value, 3)} s` : span(value) };
 
   // --- what a point says ----------------------------------------------------------------------------------------
-  const rateOf = name => point => {
-    let sum = null;
-    for (const group of Object.values(point.groups)) if (known(group.rates[`${name}_per_s`])) sum = (sum || 0) + group.rates[`${name}_per_s`];
-    return sum;
-  };
+  // The timeline leaves out a rate that is 0, and a group that does nothing in a second.
+  const rateOf = name => point => Object.values(point.groups).reduce((sum, group) => sum + (group.rates[`${name}_per_s`] || 0), 0);
+  const hasRate = (points, name) => points.some(point => Object.values(point.groups).some(group => known(group.rates[`${name}_per_s`])));
   const gaugeOf = name => point => point.gauges[name];
   const latencyOf = (group, latency, statistic) => point => point.groups[group]?.latency[latency]?.[statistic];
   const worst = (latency, statistic) => point => {
@@ -299,8 +298,7 @@
       const shown = [];
       const add = (name, text, isWrong = false) => shown.push([name, text, isWrong]);
       for (const [name] of RATES) {
-        const value = mean(rateOf(name));
-        if (known(value) || (name === "published" && kinds.includes("publisher"))) add(name, told(value ?? 0, texts.rate));
+        if (hasRate(this.points, name) || (name === "published" && kinds.includes("publisher"))) add(name, told(mean(rateOf(name)), texts.rate));
       }
       const lateness = worst("lateness", "p99_ns"), last = points.at(-1);
       if (!isOver) {
@@ -328,7 +326,7 @@
     chartSets(news) {
       const has = of => this.points.some(point => known(of(point)));
       const line = (name, colour, of, more = {}) => ({ name, colour, of, ...more });
-      const sets = [{ title: "Messages a second", unit: "rate", broad: true, series: RATES.filter(([name]) => has(rateOf(name))).map(([name, colour, dash]) => line(name, colour, rateOf(name), { dash })) }];
+      const sets = [{ title: "Messages a second", unit: "rate", broad: true, series: RATES.filter(([name]) => hasRate(this.points, name)).map(([name, colour, dash]) => line(name, colour, rateOf(name), { dash })) }];
       for (const latency of ["confirm", "end_to_end", "get"]) for (const group of Object.keys(news.run.users)) {
         if (has(latencyOf(group, latency, "max_ns"))) {
           sets.push({ title: `${group}: ${words(latency)}`, unit: "ns", log: true, series: [
@@ -483,7 +481,7 @@
         row.dataset.told = key;
         const title = line.scenario || name;
         row.children[1].replaceChildren(line.page ? make("a", { href: address(`results/${encodeURIComponent(name)}/${line.page}`), target: "_blank", text: title }) : title);
-        const outcome = line.kind === "run" ? outcomes[line.outcome] || line.outcome : line.kind === "comparison" ? "Comparison" : line.kind === "journal" ? "No result: it was cut off" : "Cannot be read";
+        const outcome = line.kind === "run" ? outcomes[line.outcome] || line.outcome : KINDS[line.kind] || (line.kind === "journal" ? "No result: it was cut off" : "Cannot be read");
         row.children[2].replaceChildren(make("span", { class: line.outcome === "pass" ? "ok" : line.kind === "run" && ["fail", "error"].includes(line.outcome) ? "failing" : "open", title: line.reason || (line.kind === "journal" ? `loadtest report ${name} makes one` : null), text: outcome }));
         write(row.children[3], line.started_at ? new Date(line.started_at).toLocaleString() : name);
         write(row.children[4], told(line.measured_s, figure.s));

@@ -24,6 +24,12 @@ def root(tmp_path: Path) -> Path:
     laps = [{"figures": {"shop.confirm.p99": 1.0}}] * 100
     document = {"schema": "loadtest.compare/1", "scenario": "flood", "started_at": "2026-01-02T00:00:00+00:00"}
     (compared / "compare.json").write_text(json.dumps({**document, "laps": laps, "exit_code": 5, "reason": "open"}))
+    (compared / "laps" / "b-1").mkdir(parents=True)
+    (compared / "laps" / "b-1" / "report.html").write_text("<p>lap</p>")
+    for kind in ("capacity", "sweep"):
+        (root / f"2025-{kind}").mkdir()
+        (root / f"2025-{kind}" / f"{kind}.json").write_text(json.dumps({**document, "exit_code": 0, "reason": kind}))
+        (root / f"2025-{kind}" / f"{kind}.html").write_text(kind)
     killed = root / "2026-01-03T000000Z-killed"
     killed.mkdir()
     (killed / "windows.jsonl").write_text("{}\n")
@@ -34,7 +40,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_results_are_listed_newest_first(root: Path) -> None:
     """Each with what it is and came to; the run that goes on is left out, and so is what is no result."""
-    killed, compared, flood = PastResults(root).lines()["lines"]
+    killed, compared, flood, *several = PastResults(root).lines()["lines"]
 
     assert killed == {"folder": "2026-01-03T000000Z-killed", "kind": "journal"}
     assert (compared["kind"], compared["scenario"], compared["reason"]) == ("comparison", "flood", "open")
@@ -47,7 +53,11 @@ def test_results_are_listed_newest_first(root: Path) -> None:
     assert flood["started_at"].startswith("20")
     assert flood["measured_s"] > 0
     names = [line["folder"] for line in PastResults(root).lines("2026-01-03T000000Z-killed")["lines"]]
-    assert names == ["2026-01-02T000000Z-compare", "2026-01-01T000000Z-flood"]
+    assert names[:2] == ["2026-01-02T000000Z-compare", "2026-01-01T000000Z-flood"]
+    assert [(line["kind"], line["page"]) for line in several] == [
+        ("sweep", "sweep.html"),
+        ("capacity", "capacity.html"),
+    ]
 
 
 def test_no_results_yet(tmp_path: Path) -> None:
@@ -72,7 +82,7 @@ def test_damaged_documents_are_told(text: str, root: Path) -> None:
     """One that cannot be read is in the list as that, and breaks no other."""
     (root / "2026-01-01T000000Z-flood" / "result.json").write_text(text)
 
-    assert PastResults(root).lines()["lines"][-1]["kind"] == "unreadable"
+    assert PastResults(root).lines()["lines"][2]["kind"] == "unreadable"
 
 
 def test_only_the_beginning_is_read(root: Path) -> None:
@@ -81,19 +91,19 @@ def test_only_the_beginning_is_read(root: Path) -> None:
     document = json.loads(path.read_text())
     path.write_text(json.dumps({**document, "timeline": ["x" * READ_BYTES]}))
 
-    assert PastResults(root).lines()["lines"][-1]["outcome"] == "pass"
+    assert PastResults(root).lines()["lines"][2]["outcome"] == "pass"
 
 
 def test_a_list_is_read_once_and_again_where_it_changed(root: Path) -> None:
     """What has not changed is kept, and others have their turn between two files."""
     turns: list[None] = []
     past = PastResults(root, lambda: turns.append(None))
-    assert past.lines()["lines"][-1]["outcome"] == "pass"
-    assert len(turns) == 4
+    assert past.lines()["lines"][2]["outcome"] == "pass"
+    assert len(turns) == 6
     path = root / "2026-01-01T000000Z-flood" / "result.json"
     path.write_text(path.read_text().replace('"outcome": "pass"', '"outcome": "fail"') + "\n")
 
-    assert past.lines()["lines"][-1]["outcome"] == "fail"
+    assert past.lines()["lines"][2]["outcome"] == "fail"
 
 
 def test_a_long_list_is_cut(root: Path) -> None:
@@ -102,7 +112,7 @@ def test_a_long_list_is_cut(root: Path) -> None:
         (root / f"2027-{number:04}").mkdir()
     told = PastResults(root).lines()
 
-    assert told["more"] == 3 + 4  # of the folders above: three results and the notes
+    assert told["more"] == 3 + 6  # of the folders above: five results and the notes
     assert told["lines"] == []
 
 
@@ -114,6 +124,9 @@ def test_files_of_a_result_are_handed_out(root: Path) -> None:
     assert past.file(folder, "result.json") == root / folder / "result.json"
     assert past.files(folder) == ["report.html", "result.json", "windows.jsonl"]
     assert past.files("nobody") == []
+    lap = past.file("2026-01-02T000000Z-compare", "laps/b-1/report.html")
+    assert lap is not None
+    assert lap.read_text() == "<p>lap</p>"
 
 
 @pytest.mark.parametrize(
@@ -133,6 +146,11 @@ def test_files_of_a_result_are_handed_out(root: Path) -> None:
         ("2026-01-01T000000Z-flood", "result.json\0"),
         ("2026-01-01T000000Z-flood", "nothing.json"),
         ("/etc", "passwd"),
+        ("2026-01-02T000000Z-compare", "laps/../../secret.json"),
+        ("2026-01-02T000000Z-compare", "laps//secret.json"),
+        ("2026-01-02T000000Z-compare", "away/secret.json"),
+        ("2026-01-02T000000Z-compare", "/secret.json"),
+        ("2026-01-02T000000Z-compare", "laps/b-1/report.html/report.html"),
     ],
 )
 def test_nothing_else_is(folder: str, name: str, root: Path) -> None:
@@ -141,6 +159,7 @@ def test_nothing_else_is(folder: str, name: str, root: Path) -> None:
     inside = root / "2026-01-01T000000Z-flood"
     (inside / "link.json").symlink_to(root.parent / "secret.json")
     (root / "linked").symlink_to(root.parent)
+    (root / "2026-01-02T000000Z-compare" / "away").symlink_to(root.parent)
     for hidden in (".hidden.json", "key.pem"):
         (inside / hidden).write_text("secret")
     (inside / "folder.json").mkdir()

@@ -100,7 +100,7 @@ def test_no_page_is_reachable_without_login(path: str, base: str, root: Path, mo
 def test_every_page_of_ours_is_in_the_list(site: Site) -> None:
     """So that a new one cannot be forgotten there."""
     rules = {str(rule) for rule in site.web_ui.app.url_map.iter_rules() if str(rule.endpoint).startswith("loadtest.")}
-    listed = {re.sub(r"/results/.+", "/results/<folder>/<name>", path) for path in OURS}
+    listed = {re.sub(r"/results/.+", "/results/<folder>/<path:name>", path) for path in OURS}
     listed = {re.sub(r"^/(assets|last)/.+", r"/\1/<name>", path) for path in listed}
 
     assert {f"/loadtest{path}" for path in listed} == rules
