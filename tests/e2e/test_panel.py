@@ -206,6 +206,7 @@ def test_who_is_logged_out_is_told(browser: Browser, tmp_path: Path, monkeypatch
         expect(window.page.get_by_role("link", name="Log in")).to_be_visible(timeout=10_000)
 
 
+@pytest.mark.long
 def test_a_page_can_be_used_by_keyboard(browser: Browser, tmp_path: Path) -> None:
     """Two results are ticked and compared without a mouse; each thing that has the focus has a name."""
     staged = StagedPage(tmp_path)
