@@ -24,6 +24,7 @@ RUN /opt/loadtest/bin/pip install --no-cache-dir --disable-pip-version-check --r
 COPY pyproject.toml README.md LICENSE ./
 COPY loadtest ./loadtest
 COPY scenarios ./scenarios
+COPY configs ./configs
 RUN /opt/loadtest/bin/pip install --no-cache-dir --disable-pip-version-check --no-index --no-deps --no-build-isolation .
 
 FROM python:3.13-slim-bookworm

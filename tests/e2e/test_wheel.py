@@ -126,6 +126,21 @@ def test_scenario_runs(environment: Path, tmp_path: Path) -> None:
     assert len(list((tmp_path / "results").glob("*-flood-1000-direct/result.json"))) == 1
 
 
+def test_wheel_holds_the_pages(wheel: Path) -> None:
+    """Scripts and styles of the web page and of reports are no Python, and in the wheel all the same."""
+    names = set(zipfile.ZipFile(wheel).namelist())
+    pages = [ROOT / "loadtest" / "dashboard" / "assets", ROOT / "loadtest" / "report" / "html_page"]
+    assets = {
+        path.relative_to(ROOT).as_posix()
+        for page in pages
+        for path in page.rglob("*")
+        if path.suffix in {".js", ".css", ".html", ".j2"}
+    }
+
+    assert len(assets) > 10
+    assert assets <= names
+
+
 def test_what_the_image_copies_makes_the_same_wheel(wheel: Path, tmp_path: Path) -> None:
     """The Dockerfile's few files are all that the back end needs, and nothing of the package is missing."""
     source, built = tmp_path / "source", tmp_path / "built"

@@ -271,7 +271,7 @@
       this.findings.replaceChildren();
       if (!verdict) {
         this.verdict.className = "verdict";
-        this.verdict.replaceChildren("The run has ended; its results are being written, or could not be: see Locust's log.");
+        this.verdict.replaceChildren("The run has ended; its results are being written, or could not be: see what the process printed.");
         return;
       }
       const file = name => address(`results/${encodeURIComponent(run.folder)}/${encodeURIComponent(name)}`);
