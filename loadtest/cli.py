@@ -222,6 +222,7 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     hold: options.SearchHold = None,
     precision: options.SearchPrecision = None,
     repeats: options.SearchRepeats = None,
+    repeat_marked: options.RepeatMarked = None,
     resume: options.Resume = None,
     results: Annotated[Path, typer.Option(help="Folder that the results go to.")] = Path("results"),
 ) -> None:
@@ -231,10 +232,8 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     from loadtest.compare.asking import Options, asked_for
     from loadtest.compare.variants import Asked
 
-    if resume is not None:
-        raise typer.Exit(comparing.resume(resume, broker or ()))
-    if scenario is None:
-        raise UsageError("name a scenario, or go on with a comparison by --resume FOLDER")
+    if resume is not None or scenario is None:
+        raise typer.Exit(comparing.resume(resume, broker or (), repeat_marked))
     asked = Options(
         scenario=scenario,
         variants=Asked(*(each or () for each in (vary, variant, broker, config, nodes, server, env, tls))),
@@ -248,6 +247,7 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         fail_on=fail_on,
         restart=restart,
         searching=searching_of(scenario, overrides or (), Searching(capacity, slo or (), hold, precision, repeats)),
+        repeat_marked=repeat_marked,
     )
     raise typer.Exit(comparing.compare(asked_for(asked, dict(os.environ)), results))
 

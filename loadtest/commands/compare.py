@@ -4,36 +4,34 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import typer
 from pydantic import ValidationError
 
-from loadtest.clock import NS_PER_S
 from loadtest.commands.compare_capacity import search_s
+from loadtest.commands.compare_opening import opening_lines
 from loadtest.commands.results import tell_comparison
 from loadtest.commands.saying import say
 from loadtest.compare.checking import checked_variant
 from loadtest.compare.comparing import Comparison
-from loadtest.compare.kinds import FAILED, metric_part
+from loadtest.compare.kinds import metric_part
 from loadtest.compare.laps import brokers_of
-from loadtest.compare.request import REQUEST, CompareRequest, request_again, shown_variant, variant_hash
-from loadtest.compare.variants import Variant
-from loadtest.errors import EXIT_INTERRUPTED, ResultsError, UsageError
+from loadtest.compare.request import REQUEST, CompareRequest, request_again, variant_hash
+from loadtest.compare.turns import marked_turns
+from loadtest.errors import EXIT_INTERRUPTED, BrokerError, LoadTestError, ResultsError, UsageError
 from loadtest.report.comparison_files import DOCUMENT, read_comparison, write_comparison
 from loadtest.report.folder import create_folder
-from loadtest.result.comparison import LAPS_A_ROUND, CompareResult
-from loadtest.result.units import span_text
+from loadtest.result.comparison import CompareResult, counts, failed_laps
 from loadtest.scenario import load_scenario
+from loadtest.scenario.compare_block import MOST_REPEATS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-# Of a lap besides its measured part: the process, connecting, draining, the files.
-OVERHEAD_S: Final = 3.0
 
 
 def compare(request: CompareRequest, results: Path) -> int:
@@ -61,27 +59,48 @@ def _on_named_brokers(request: CompareRequest) -> CompareRequest:
     )
 
 
-def resume(folder: Path, brokers: Sequence[str]) -> int:
+def resume(folder: Path | None, brokers: Sequence[str], repeat_marked: int | None) -> int:
     """
-    Go on with a comparison that was interrupted.
+    Go on with a comparison that was interrupted, or run again what failed or was marked in one that is complete.
 
     Args:
-        folder: Where it was.
-        brokers: `NAME=URL` of variants that have a broker of their own: addresses are not kept, for their passwords.
+        folder: Where it was; None, where neither that nor a scenario was named, is an error.
+        brokers: `NAME=URL` of variants that have a broker of their own, where that had a password.
+        repeat_marked: How often a turn with a mark is run again at most; None: as often as was asked before.
 
     Raises:
         UsageError, ResultsError: If it cannot be gone on with.
     """
+    if folder is None:
+        raise UsageError("name a scenario, or go on with a comparison by --resume FOLDER")
     try:
         before = CompareResult.model_validate_json((folder / DOCUMENT).read_text(encoding="utf-8"))
         request = request_again((folder / REQUEST).read_text(encoding="utf-8"), brokers, dict(os.environ))
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         raise ResultsError(f"{folder} holds no comparison that can be gone on with: {error}") from error
-    if before.complete and not any(FAILED in lap.marks for lap in before.laps):
-        raise UsageError(f"{folder}: that comparison is complete, and no run of it failed")
+    if repeat_marked is not None:
+        request = replace(request, repeat_marked=repeat_marked)
+    _refuse_complete(folder, before, request)
     checked = _checked(request)
     _refuse_changed(request.hashes, checked.hashes)
     return _compare(checked, folder, before)
+
+
+def _refuse_complete(folder: Path, before: CompareResult, request: CompareRequest) -> None:
+    """
+    Refuse to go on with a comparison in which nothing is to be done.
+
+    Raises:
+        UsageError: If it is complete, and has nothing that failed or is to be run again.
+    """
+    names = [variant.name for variant in before.variants]
+    if not before.complete or failed_laps(before.laps) or marked_turns(before.laps, names, request.repeat_marked):
+        return
+    could = len(marked_turns(before.laps, names, MOST_REPEATS))
+    more = f"; {could} turns have marks: --repeat-marked N runs them again, at most N times each" if could else ""
+    if not could and any(lap.marks and counts(lap) for lap in before.laps):
+        more = "; its marks are of most runs of a variant, or were run again often enough"
+    raise UsageError(f"{folder}: that comparison is complete, and no run of it failed{more}")
 
 
 def _refuse_changed(before: Mapping[str, str], now: Mapping[str, str]) -> None:
@@ -102,21 +121,35 @@ def _refuse_changed(before: Mapping[str, str], now: Mapping[str, str]) -> None:
 def _compare(request: CompareRequest, folder: Path, before: CompareResult | None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    say(f"comparing {request.scenario}: {', '.join(_told(variant) for variant in request.variants)}")
-    say(_how_long(request))
+    for text in opening_lines(request, before):
+        say(text)
     comparison = Comparison(request, folder, say)
     if before is not None:
         comparison.resume(before)
     try:
         result = comparison.run()
     except KeyboardInterrupt:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)  # all that is left takes a moment
         if not (folder / DOCUMENT).exists():  # no run has ended: there is nothing to go on with
             say("interrupted")
             return EXIT_INTERRUPTED
         say(f"interrupted; to go on: loadtest compare --resume {folder}")
         typer.echo(f"page      {write_comparison(folder, read_comparison(folder))}")
         return EXIT_INTERRUPTED
+    except LoadTestError as error:
+        _keep_page(folder, error)
+        raise
     return tell_comparison(folder, result, request.environ)
+
+
+def _keep_page(folder: Path, error: LoadTestError) -> None:
+    """Write the page of what was done before an error, if that can be done, and say how to go on once it is mended."""
+    with suppress(ResultsError):
+        if (folder / DOCUMENT).exists():
+            say(f"page      {write_comparison(folder, read_comparison(folder))}")
+    if isinstance(error, BrokerError | ResultsError) and (folder / DOCUMENT).exists() and "--resume" not in str(error):
+        say(f"what was done is kept; to go on once it is mended: loadtest compare --resume {folder}")
 
 
 def _checked(request: CompareRequest) -> CompareRequest:
@@ -144,28 +177,3 @@ def _checked(request: CompareRequest) -> CompareRequest:
         for variant in variants
     }
     return replace(request, variants=variants, hashes=hashes)
-
-
-def _told(variant: Variant) -> str:
-    variant = shown_variant(variant)
-    what = [*variant.overrides, *variant.brokers]
-    what += [f"{variant.nodes} nodes"] if variant.nodes else []
-    what += [variant.config.name] if variant.config else []
-    what += [*variant.settings, *(f"{name}={value}" for name, value in variant.env)]
-    what += [str(variant.server)] if variant.server else []
-    what += ["TLS"] if variant.tls else []
-    return f"{variant.name} ({', '.join(what)})" if what else variant.name
-
-
-def _how_long(request: CompareRequest) -> str:
-    """Return how many laps are to be run, and how long that takes where the scenario says."""
-    laps = len(request.variants) * (1 + LAPS_A_ROUND * request.rounds)
-    settings = load_scenario(request.source, overrides=request.overrides).scenario.run
-    name = "runs" if request.searching is None else "searches for a capacity"
-    text = f"{laps} {name}: a warm-up of each, then {request.rounds} rounds there and back"
-    if request.searching is not None:
-        return f"{text}; about {span_text(laps * search_s(request, request.searching))} in all"
-    if settings.duration_ns is None:
-        return text
-    lap_s = (settings.duration_ns + settings.warm_up_ns) / NS_PER_S + OVERHEAD_S
-    return f"{text}; about {span_text(laps * lap_s)} in all"

@@ -58,4 +58,10 @@ SearchPrecision = Annotated[
 SearchRepeats = Annotated[
     int | None, typer.Option("--repeats", min=1, help="With --capacity: how often a rate must be held. Default: 2.")
 ]
+RepeatMarked = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=10, metavar="N", help="Run a turn again, at most N times, in which a run was marked. Default: 0."
+    ),
+]
 Resume = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder of a comparison that was interrupted.")]

@@ -44,6 +44,7 @@ class Options:
     fail_on: str | None = None
     restart: str | None = None
     searching: CapacityLaps | None = None
+    repeat_marked: int | None = None
 
 
 def asked_for(options: Options, environ: Mapping[str, str]) -> CompareRequest:
@@ -78,6 +79,7 @@ def asked_for(options: Options, environ: Mapping[str, str]) -> CompareRequest:
         min_effect=_min_effect(options, block),
         fails_on_worse=(options.fail_on or block.fail_on) is not None,
         restart=(options.restart or block.restart) is not None,
+        repeat_marked=block.repeat_marked if options.repeat_marked is None else options.repeat_marked,
         environ=environ,
     )
 

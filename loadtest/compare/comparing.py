@@ -6,32 +6,38 @@ Knows laps and the statistics of `result`; prints nothing but by `say`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import astuple, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import monotonic
 from typing import Any, Final
 
 from loadtest.compare.differences import differences
-from loadtest.compare.kinds import FAILED, Kind, RunLaps, lap_part, metric_part
+from loadtest.compare.kinds import Kind, RunLaps, lap_part, metric_part
 from loadtest.compare.laps import Brokers, LapRunner, with_config_file
+from loadtest.compare.machine import disturbances, read_times
+from loadtest.compare.progress import Pace, where_text
 from loadtest.compare.request import REQUEST, CompareRequest, shown_variant
-from loadtest.compare.schedule import Lap, laps_of_round
+from loadtest.compare.schedule import Lap, laps_of_round, turns_of_round
+from loadtest.compare.turns import FAILED, attempt_to_run, is_compared, marked_turns, settled
 from loadtest.compare.variants import Variant
 from loadtest.errors import EXIT_BROKER, EXIT_INTERRUPTED, BrokerError, UsageError
 from loadtest.redaction import redacted
 from loadtest.report.comparison_files import DOCUMENT
 from loadtest.report.folder import write_file
+from loadtest.report.junit_suite import elapsed_s
 from loadtest.result.comparison import WARM_UP, CompareResult, LapPart, MetricPart, VariantPart, findings_of, judge
 from loadtest.result.document import RunResult
 from loadtest.result.paired import ALPHA, alpha_of_look, looks
-from loadtest.result.units import span_text
 from loadtest.scenario.node_environment import shown_environment
 
 Say = Callable[[str], None]
 
 LAPS: Final = "laps"
+OVERHEAD_S: Final = 3.0
+"""Of a lap besides what its result tells: the process, connecting, draining, the files."""
 
 
 class Comparison:
@@ -54,7 +60,7 @@ class Comparison:
         self._runs: dict[str, RunResult] = {}
         self._configs: dict[str, str | None] = {}
         self._started_at = datetime.now(UTC).isoformat()
-        self._took_s: list[float] = []
+        self._pace = Pace()
 
     def resume(self, before: CompareResult) -> None:
         """
@@ -65,9 +71,16 @@ class Comparison:
         """
         if [variant.name for variant in before.variants] != list(self._variants):
             raise UsageError("other variants were compared in that folder")
-        self._laps = [lap for lap in before.laps if FAILED not in lap.marks]
+        self._laps = self._without_failed(before.laps)
         self._metrics = list(before.metrics)
         self._started_at = before.started_at
+
+    def _without_failed(self, laps: Sequence[LapPart]) -> list[LapPart]:
+        """Return laps without those that failed and have no other try: they are run alone, in their turn's place."""
+        names, repeats = list(self._variants), self._request.repeat_marked
+        again = set(marked_turns(laps, names, repeats))
+        kept = [lap for lap in laps if FAILED not in lap.marks or lap.repeated or (lap.round, lap.turn) in again]
+        return settled(kept, names)
 
     def run(self) -> CompareResult:
         """
@@ -79,11 +92,15 @@ class Comparison:
         """
         request = self._request
         write_file(self._folder, REQUEST, request.to_json())
+        for lap in self._laps:
+            self._remember(lap.variant, self._folder / lap.folder)
         brokers = None if request.restart else Brokers(request.environ, self._say)
         kind = self._kind.lap
         runner = LapRunner(request.source, request.overrides, self._folder / LAPS, brokers, request.environ, kind)
-        with TemporaryDirectory(prefix="loadtest-configs-") as configs:
-            self._variants = {each.name: with_config_file(each, Path(configs)) for each in request.variants}
+        with ExitStack() as opened:
+            if any(variant.settings for variant in request.variants):
+                configs = Path(opened.enter_context(TemporaryDirectory(prefix="loadtest-configs-")))
+                self._variants = {each.name: with_config_file(each, configs) for each in request.variants}
             try:
                 if brokers is not None:
                     brokers.start(list(self._variants.values()))
@@ -97,18 +114,26 @@ class Comparison:
     def _run_rounds(self, runner: LapRunner[Any]) -> None:
         number = WARM_UP
         while not self._is_over(number):
-            for lap in laps_of_round(number, list(self._variants)):
-                self._run_lap(lap, runner)
+            for turn in turns_of_round(number):
+                self._run_turn(number, turn, runner)
             if number == WARM_UP:
                 self._settle_metrics()
-            self._stop_if_all_failed(number)
+            self._stop_if_hopeless(number)
             number += 1
+
+    def _run_turn(self, number: int, turn: int, runner: LapRunner[Any]) -> None:
+        """Run what is missing of a turn; and, as often as is asked, all of it again, if it was marked."""
+        names, repeats = list(self._variants), self._request.repeat_marked
+        while (attempt := attempt_to_run(self._laps, number, turn, names, repeats)) is not None:
+            for lap in laps_of_round(number, names):
+                if lap.turn == turn:
+                    self._run_lap(replace(lap, attempt=attempt), runner)
 
     def _is_over(self, number: int) -> bool:
         """Return whether round *number* is not to be run any more."""
         request = self._request
         done = number - 1
-        if done < request.rounds:
+        if done < max(request.rounds, *(lap.round for lap in self._laps), WARM_UP):
             return False
         if not request.until_decided or done >= request.max_rounds:
             return True
@@ -117,27 +142,42 @@ class Comparison:
         )
 
     def _run_lap(self, lap: Lap, runner: LapRunner[Any]) -> None:
-        done = {(each.round, each.turn, each.variant): each for each in self._laps}
-        key = (lap.round, lap.turn, lap.variant)
-        if key in done:
-            self._remember(lap.variant, self._folder / done[key].folder)
+        if any((each.round, each.turn, each.variant, each.attempt) == astuple(lap) for each in self._laps):
             return
-        self._say(self._where(lap))
-        began = monotonic()
+        self._say(where_text(lap, self._laps, list(self._variants), self._pace, self._planned()))
+        before = read_times()
         exit_code, folder, result = runner.run(lap, self._variants[lap.variant])
-        self._took_s.append(monotonic() - began)
+        after = read_times()
+        self._pace.take(lap.variant, after.at_s - before.at_s)
         if result is None and lap.round == WARM_UP:
             kind = BrokerError if exit_code == EXIT_BROKER else UsageError
             raise kind(f"{lap.variant} cannot be run: {runner.last_words(folder)}")
         if result is not None:
+            self._refuse_other(lap, result)
             self._keep(lap.variant, folder, result)
-        part = lap_part(lap, exit_code, folder, result, self._metrics, self._kind)
+        taken = disturbances(before, after)
+        part = lap_part(lap, exit_code, folder, result, self._metrics, self._kind, taken)
+        if FAILED in part.marks:
+            part = part.model_copy(update={"why": (redacted(runner.last_words(folder)),)})
         if part.marks:
-            why = f" ({runner.last_words(folder)})" if FAILED in part.marks else ""
+            why = f" ({'; '.join(part.why)})" if part.why else ""
             self._say(f"  {lap.variant}: {', '.join(part.marks)}{why}")
-        self._laps.append(part)
-        self._laps.sort(key=lambda each: (each.round, each.turn))
+        self._laps = settled([*self._laps, part], list(self._variants))
         self._write(complete=False)
+
+    def _refuse_other(self, lap: Lap, result: Any) -> None:
+        """
+        Refuse a lap of another scenario than the variant's first.
+
+        Raises:
+            UsageError: If somebody has changed the file meanwhile.
+        """
+        first = self._first.get(lap.variant, result)
+        if self._kind.scenario_hash(first) != self._kind.scenario_hash(result):
+            raise UsageError(
+                f"{self._request.scenario}, or a file that it names, was changed while it was compared: {lap.variant} "
+                f"is not what it was; put it back, and go on: loadtest compare --resume {self._folder}; or compare anew"
+            )
 
     def _settle_metrics(self) -> None:
         """Decide what is looked at, unless it has been told, and refuse what no variant has, by the warm-up."""
@@ -149,10 +189,13 @@ class Comparison:
                 raise UsageError(f"--metric {metric.name}: the warm-up has no such figure")
 
     def _remember(self, variant: str, folder: Path) -> None:
+        """Take the first result of a variant, and how long it took, from a lap of before a pause."""
         if variant not in self._first:
             results = sorted(folder.glob(f"*/{self._kind.lap.document}"))
             if results:
-                self._keep(variant, folder, self._kind.lap.read(results[-1].parent))
+                result = self._kind.lap.read(results[-1].parent)
+                self._pace.known_s[variant] = elapsed_s(result.started_at, result.ended_at) + OVERHEAD_S
+                self._keep(variant, folder, result)
 
     def _keep(self, variant: str, folder: Path, result: Any) -> None:
         """Keep the first result of a variant, and a run of it."""
@@ -162,20 +205,28 @@ class Comparison:
             if run is not None:
                 self._runs[variant] = run
 
-    def _stop_if_all_failed(self, number: int) -> None:
-        laps = [lap for lap in self._laps if lap.round == number]
+    def _stop_if_hopeless(self, number: int) -> None:
+        """
+        End a comparison that comes to nothing.
+
+        Raises:
+            BrokerError: If all runs of a round failed, or in two rounds on end there was nothing to compare with each
+                other, as all of one variant failed.
+        """
+        laps = [lap for lap in self._laps if lap.round == number and not lap.repeated]
+        to_go_on = f"to go on: loadtest compare --resume {self._folder}"
         if number != WARM_UP and all(FAILED in lap.marks for lap in laps):
             raise BrokerError(
-                f"all runs of round {number} failed, the last with exit code {laps[-1].exit_code}; "
-                f"to go on: loadtest compare --resume {self._folder}"
+                f"all runs of round {number} failed, the last with exit code {laps[-1].exit_code}; {to_go_on}"
             )
-
-    def _where(self, lap: Lap) -> str:
-        request, laps_a_round = self._request, 2 * len(self._variants)
-        left = len(self._variants) + request.rounds * laps_a_round - len(self._laps)
-        name = "warm-up" if lap.round == WARM_UP else f"round {lap.round} of {max(request.rounds, lap.round)}"
-        told = f", about {span_text(sum(self._took_s) / len(self._took_s) * max(left, 1))} left" if self._took_s else ""
-        return f"{name}: {lap.variant}{told}"
+        baseline, last_two = self._request.baseline, (number - 1, number)
+        if number - 1 > WARM_UP and not any(is_compared(self._laps, each, baseline) for each in last_two):
+            failed = [lap for lap in laps if FAILED in lap.marks]
+            names = ", ".join(dict.fromkeys(lap.variant for lap in failed))
+            raise BrokerError(
+                f"nothing could be compared in rounds {number - 1} and {number}, as runs of {names} failed, the last "
+                f"with exit code {failed[-1].exit_code} ({'; '.join(failed[-1].why)}); {to_go_on}"
+            )
 
     def document(self, *, complete: bool) -> CompareResult:
         """Return what the laps so far say."""
@@ -216,6 +267,10 @@ class Comparison:
         planned = self._looks()
         number = sum(look < rounds for look in planned)
         return alpha_of_look(min(number, len(planned) - 1), len(planned))
+
+    def _planned(self) -> list[int]:
+        """Return after how many rounds it may be over."""
+        return self._looks() if self._request.until_decided else [self._request.rounds]
 
     def _looks(self) -> list[int]:
         return looks(self._request.rounds, self._request.max_rounds)

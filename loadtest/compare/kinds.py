@@ -10,33 +10,33 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Final, Protocol
 
 from loadtest.compare.laps import RUN, LapKind
 from loadtest.compare.schedule import Lap
+from loadtest.compare.turns import DISTURBED, FAILED, GENERATOR_BOUND
 from loadtest.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_PASSED, ResultsError, UsageError
 from loadtest.report.capacity_files import DOCUMENT as CAPACITY_DOCUMENT
 from loadtest.report.capacity_files import read_capacity
 from loadtest.report.read import read_result
 from loadtest.result.capacity import CapacityResult
 from loadtest.result.comparison import LapPart, MetricPart
-from loadtest.result.document import BoundPart, RunResult
+from loadtest.result.document import RunResult
 from loadtest.result.evidence import evidence_of
 from loadtest.result.figures import DocumentFigures, NoFigureError
 from loadtest.result.regression import parse_regression
 from loadtest.result.thresholds import figure_of
 from loadtest.scenario.threshold import parse_figure
 
-FAILED: Final = "failed"
-GENERATOR_BOUND: Final = "generator-bound"
-DISTURBED: Final = "disturbed"
 NOT_SETTLED: Final = "not-settled"
-"""Marks of a lap; only the first keeps it from counting."""
+"""A mark of a lap, besides those of `turns`, of which only `failed` keeps it from counting."""
 
 STRANGERS_CORES: Final = 0.5
 """Used by neither broker nor generator; the kernel's work for them takes up to about that much."""
 
 CAPACITY: Final = MetricPart(name="capacity", better="more", unit="rate")
+_CORES: Final = ("machine.cpu", "broker.cpu", "cpu")
 _USABLE: Final = frozenset({0, 1})
 _GOLDEN_RATIO: Final = 0.618033988749895
 
@@ -57,6 +57,12 @@ class Kind(Protocol):
     def marks(self, exit_code: int, result: Any) -> Iterator[str]:
         """Yield what is to be known of a lap; its result is None where it has none."""
 
+    def disturbance(self, result: Any) -> str | None:
+        """Return what else was at work on the machine, as far as a lap can tell."""
+
+    def scenario_hash(self, result: Any) -> str | None:
+        """Return what all laps of a variant have in common; None if they are meant to differ."""
+
     def run_of(self, folder: Path, result: Any) -> RunResult | None:
         """Return a run of a lap, for what it says of its broker."""
 
@@ -75,14 +81,21 @@ class RunLaps:
         return value_of(metric, result)
 
     def marks(self, exit_code: int, result: RunResult | None) -> Iterator[str]:
-        """Yield whether it failed, was the generator's limit, or had other programs beside it."""
+        """Yield whether it failed, or was the generator's limit."""
         if exit_code not in _USABLE or result is None:
             yield FAILED
             return
         if any(finding.code == GENERATOR_BOUND for finding in result.verdict.findings):
             yield GENERATOR_BOUND
-        if is_disturbed(result.verdict.bound):
-            yield DISTURBED
+
+    def disturbance(self, result: RunResult) -> str | None:
+        """Return how much other programs used beside a run, where it is more than the kernel uses for it."""
+        cores = others_cores(result)
+        return f"other programs used {cores:.1f} cores" if cores is not None and cores > STRANGERS_CORES else None
+
+    def scenario_hash(self, result: RunResult) -> str:
+        """Return that of the scenario."""
+        return result.scenario.hash
 
     def run_of(self, folder: Path, result: RunResult) -> RunResult:
         """Return the run."""
@@ -136,7 +149,7 @@ class CapacityLaps:
         return result.capacity_per_s if metric == CAPACITY.name else None
 
     def marks(self, exit_code: int, result: CapacityResult | None) -> Iterator[str]:
-        """Yield whether it failed, was bounded by the generator or by --most, was not settled, or was disturbed."""
+        """Yield whether it failed, was bounded by the generator or by --most, or was not settled."""
         if exit_code not in {EXIT_PASSED, EXIT_FAILED, EXIT_INCONCLUSIVE} or result is None:
             yield FAILED
             return
@@ -144,9 +157,15 @@ class CapacityLaps:
             yield GENERATOR_BOUND
         if exit_code == EXIT_INCONCLUSIVE:
             yield NOT_SETTLED
+
+    def disturbance(self, result: CapacityResult) -> str | None:
+        """Return that the machine was the limit, and neither broker nor generator."""
         cores = None if result.limit is None else result.limit.cores
-        if cores is not None and cores.limit == "machine":
-            yield DISTURBED
+        return "other programs took the machine's time" if cores is not None and cores.limit == "machine" else None
+
+    def scenario_hash(self, result: CapacityResult) -> None:
+        """Return None: each search begins elsewhere."""
+        del result
 
     def run_of(self, folder: Path, result: CapacityResult) -> RunResult | None:
         """Return the first try of which there is a result."""
@@ -171,26 +190,49 @@ def metric_part(name: str) -> MetricPart:
     return MetricPart(name=name, better="more" if regression.is_more_better else "less", unit=metric.unit)
 
 
-def is_disturbed(bound: BoundPart | None) -> bool:
-    """Return whether something else than broker and generator used processor time, as far as it is known."""
-    if bound is None or bound.machine_cores is None or bound.broker_cores is None:
-        return False
-    return bound.machine_cores - bound.broker_cores - bound.generator_cores > STRANGERS_CORES
+def others_cores(result: RunResult) -> float | None:
+    """
+    Return what others than broker and generator used in the measured part, as far as it is known.
+
+    Where that is too short for a reading it is that of all of the run that has one.
+    """
+    bound = result.verdict.bound
+    if bound is not None and bound.machine_cores is not None and bound.broker_cores is not None:
+        return bound.machine_cores - bound.broker_cores - bound.generator_cores
+    gauges = [point.gauges for point in result.timeline if point.gauges.keys() >= set(_CORES)]
+    return fmean(each[_CORES[0]] - each[_CORES[1]] - each[_CORES[2]] for each in gauges) if gauges else None
 
 
-def lap_part(lap: Lap, exit_code: int, folder: Path, result: Any, metrics: Sequence[MetricPart], kind: Kind) -> LapPart:
-    """Return what a lap came to; its result is None where it has none."""
+def lap_part(  # a lap has as many sides
+    lap: Lap,
+    exit_code: int,
+    folder: Path,
+    result: Any,
+    metrics: Sequence[MetricPart],
+    kind: Kind,
+    taken: Sequence[str] = (),
+) -> LapPart:
+    """
+    Return what a lap came to; its result is None where it has none.
+
+    *taken* is what the machine was not given meanwhile (`machine.disturbances`).
+    """
     values: dict[str, float | None] = {metric.name: None for metric in metrics}
     if result is not None:
         values = {metric.name: kind.value(metric.name, result) for metric in metrics}
+    marks = tuple(kind.marks(exit_code, result))
+    others = kind.disturbance(result) if result is not None else None
+    disturbed = [*([others] if others else []), *taken] if FAILED not in marks else []
     return LapPart(
         round=lap.round,
         turn=lap.turn,
+        attempt=lap.attempt,
         variant=lap.variant,
         folder=f"{folder.parent.name}/{folder.name}",
         exit_code=exit_code,
         values=values,
-        marks=tuple(kind.marks(exit_code, result)),
+        marks=(*marks, DISTURBED) if disturbed else marks,
+        why=tuple(disturbed),
     )
 
 

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
     Say = Callable[[str], None]
 
+_OUT: Final = "stdout.txt"
+_ERR: Final = "stderr.txt"
 _MANAGEMENT: Final = "LOADTEST_MANAGEMENT_URL"
 
 
@@ -169,10 +171,16 @@ class LapRunner(Generic[T]):
 
         What it prints goes to files in its folder, where an earlier try of the lap may have left its own.
         """
-        folder = self._folder / f"{lap.round:02}-{lap.turn + 1}-{variant.name}"
-        folder.mkdir(parents=True, exist_ok=True)
+        again = f".{lap.attempt}" if lap.attempt > 1 else ""
+        folder = self._folder / f"{lap.round:02}-{lap.turn + 1}{again}-{variant.name}"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name in (_OUT, _ERR):
+                (folder / name).write_bytes(b"")
+        except OSError as error:
+            raise ResultsError(f"{folder}: cannot be written: {error.strerror}") from error
         earlier = set(folder.glob(f"*/{self._kind.document}"))
-        with (folder / "stdout.txt").open("wb") as out, (folder / "stderr.txt").open("wb") as err:
+        with (folder / _OUT).open("wb") as out, (folder / _ERR).open("wb") as err:
             # In a session of its own: Ctrl-C reaches this process alone, which hands it on, once.
             process = subprocess.Popen(  # noqa: S603  # this Python, with the caller's own options
                 bound_command(self._command(lap, variant, folder)),
@@ -193,7 +201,7 @@ class LapRunner(Generic[T]):
 
     def last_words(self, folder: Path) -> str:
         """Return the last line that a lap printed as an error."""
-        lines = (folder / "stderr.txt").read_text(errors="replace").strip().splitlines()
+        lines = (folder / _ERR).read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
 
     def _command(self, lap: Lap, variant: Variant, folder: Path) -> list[str]:

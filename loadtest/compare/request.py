@@ -41,6 +41,7 @@ class CompareRequest:
         until_decided: Go on after `rounds` until all is decided, or `max_rounds` are done.
         restart: Whether each lap has a private broker of its own.
         searching: The searches that laps are; None: they are runs.
+        repeat_marked: How often a turn with a mark is run again at most.
         file: The scenario's, absolute; None: one of the catalogue.
         hashes: By variant, of all that its files say, so that one that has been changed meanwhile is noticed.
     """
@@ -57,6 +58,7 @@ class CompareRequest:
     fails_on_worse: bool = False
     restart: bool = False
     searching: CapacityLaps | None = None
+    repeat_marked: int = 0
     file: Path | None = None
     hashes: Mapping[str, str] = field(default_factory=dict)
     environ: Mapping[str, str] = field(default_factory=dict)

@@ -25,6 +25,7 @@ WORDS: Final[dict[Word, tuple[str, str]]] = {
     "inconclusive": ("inconclusive", "bold yellow"),
 }
 _BOUND: Final = "bound by the generator: the broker could do more (--processes, calibrate)"
+_DISTURBED: Final = "other programs or guests at work, or a quota that stopped"
 _COLUMNS: Final = (
     Column("Metric"),
     Column("baseline", spare=2),
@@ -132,16 +133,21 @@ def values_text(result: CompareResult, finding: FindingPart) -> str:
 
 def remarks(result: CompareResult) -> Iterator[str]:
     """Yield what is to be known of laps that were not as they should be."""
-    counted = [lap for lap in result.laps if lap.round != WARM_UP]
+    counted = [lap for lap in result.laps if lap.round != WARM_UP and not lap.repeated]
     for mark, one, several in (
         ("failed", "failed and counts for nothing", "failed and count for nothing"),
         ("generator-bound", f"was {_BOUND}", f"were {_BOUND}"),
         ("not-settled", "found no answer that it could repeat", "found no answer that they could repeat"),
-        ("disturbed", "had other programs at work beside it", "had other programs at work beside them"),
+        ("disturbed", f"was disturbed: {_DISTURBED} it", f"were disturbed: {_DISTURBED} them"),
     ):
         marked = sum(1 for lap in counted if mark in lap.marks)
         if marked:
             yield f"{marked} of {len(counted)} runs {one if marked == 1 else several}"
+    repeated = sum(1 for lap in result.laps if lap.repeated)
+    if repeated:
+        turns = len({(lap.round, lap.turn) for lap in result.laps if lap.repeated})
+        told = "1 turn was" if turns == 1 else f"{turns} turns were"
+        yield f"{told} run again for the marks of a run: the {repeated} runs of before count for nothing"
 
 
 def comparison_markdown(result: CompareResult) -> str:

@@ -15,7 +15,7 @@ from typing import Final
 from loadtest.errors import EXIT_FAILED
 from loadtest.report.comparison import values_text
 from loadtest.report.junit_suite import Case, Mark, Suite, elapsed_s, suite_xml
-from loadtest.result.comparison import WARM_UP, CompareResult, FindingPart, change_text
+from loadtest.result.comparison import CompareResult, FindingPart, change_text, failed_laps
 from loadtest.result.units import share_text
 
 RUN_CASE: Final = "comparison: complete, its runs did not fail, all figures are decided"
@@ -57,7 +57,7 @@ def _cases(result: CompareResult) -> Iterator[Case]:
 def _run_mark(result: CompareResult) -> Mark | None:
     if not result.complete:
         return Mark("error", "incomplete", f"the comparison did not come to its end: {result.reason}")
-    failed = [lap for lap in result.laps if "failed" in lap.marks and lap.round != WARM_UP]
+    failed = failed_laps(result.laps)
     if failed:
         text = "\n".join(f"{lap.folder}: exit code {lap.exit_code}" for lap in failed)
         return Mark("error", "failed-runs", f"{len(failed)} runs failed and count for nothing", text)

@@ -64,6 +64,13 @@ class LapPart(Part):
     marks: tuple[str, ...] = Field(
         default=(), description="generator-bound, disturbed, not-settled or failed; the last counts for nothing."
     )
+    why: tuple[str, ...] = Field(default=(), description="What is known of why it is marked.")
+    attempt: int = Field(default=1, description="Of its turn, from 1: a turn with a mark may be run again, whole.")
+    repeated: bool = Field(default=False, description="Whether its turn was run again: that counts in its place.")
+    counts: bool = Field(
+        default=True,
+        description="Whether its values are looked at: not of the warm-up, nor if it failed or is repeated.",
+    )
 
 
 class FindingPart(Part):
@@ -107,6 +114,16 @@ class CompareResult(Part):
     slo: tuple[str, ...] = Field(
         default=(), description="What had to hold, where capacities were compared (`--capacity`)."
     )
+
+
+def counts(lap: LapPart) -> bool:
+    """Return whether the values of a lap are looked at; of a lap of an older document, too, which does not say."""
+    return lap.counts and lap.round != WARM_UP and "failed" not in lap.marks
+
+
+def failed_laps(laps: Sequence[LapPart]) -> list[LapPart]:
+    """Return what is missing because it failed: not the warm-up, and not what was run again."""
+    return [lap for lap in laps if "failed" in lap.marks and lap.round != WARM_UP and not lap.repeated]
 
 
 def compare_schema() -> dict[str, JsonValue]:
@@ -157,7 +174,7 @@ def _pairs(laps: Iterable[LapPart], metric: str, baseline: str, variant: str) ->
     values: dict[tuple[int, int], dict[str, float]] = {}
     for lap in laps:
         value = lap.values.get(metric)
-        if lap.round != WARM_UP and "failed" not in lap.marks and value is not None:
+        if counts(lap) and value is not None:
             values.setdefault((lap.round, lap.turn), {})[lap.variant] = value
     both = [pair for _, pair in sorted(values.items()) if baseline in pair and variant in pair]
     return [pair[baseline] for pair in both], [pair[variant] for pair in both]
@@ -205,7 +222,7 @@ def judge(findings: Sequence[FindingPart], laps: Sequence[LapPart], *, fails_on_
         laps: What it rests on.
         fails_on_worse: Whether a figure that is worse fails it.
     """
-    failed = [lap for lap in laps if "failed" in lap.marks and lap.round != WARM_UP]
+    failed = failed_laps(laps)
     worse = [finding for finding in findings if finding.verdict == "worse"]
     open_ones = [finding for finding in findings if finding.verdict == "inconclusive"]
     if fails_on_worse and worse:
@@ -226,7 +243,8 @@ def _why_open(open_ones: Sequence[FindingPart], failed: Sequence[LapPart]) -> It
         more = f" (about {max(needed)} rounds would decide)" if needed and len(needed) == len(open_ones) else ""
         yield f"not decided: {_named(open_ones)}{more}"
     if failed:
-        yield f"{len(failed)} runs failed, the first {failed[0].folder} with exit code {failed[0].exit_code}"
+        runs = "1 run" if len(failed) == 1 else f"{len(failed)} runs"
+        yield f"{runs} failed, the first {failed[0].folder} with exit code {failed[0].exit_code}"
 
 
 def change_text(finding: FindingPart) -> str:

@@ -22,6 +22,7 @@ VARIANT_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._=+-]{0,63}$"
 LEAST_VARIANTS: Final = 2
 MOST_VARIANTS: Final = 12
 LEAST_ROUNDS: Final = 2
+MOST_REPEATS: Final = 10
 MOST_ROUNDS: Final = 1000
 DEFAULT_ROUNDS: Final = 5
 DEFAULT_MAX_ROUNDS: Final = 20
@@ -156,6 +157,9 @@ class CompareBlock(Part):
     rounds: Rounds | None = Field(None, description="two runs of each variant a round")
     max_rounds: Rounds | None = Field(None, description="most rounds with until_decided")
     until_decided: Flag = Field(default=False, description="go on until all is decided, or max_rounds are done")
+    repeat_marked: Annotated[int, *whole(0, MOST_REPEATS, "tries")] = Field(
+        0, description="how often a turn is run again at most, in which a run was marked"
+    )
     restart: Annotated[Literal["each"] | None, one_of("each")] = Field(
         None, description="each: a private broker of its own for each run"
     )

@@ -15,7 +15,7 @@ from loadtest.report.comparison import figure_text
 from loadtest.report.html_page.charts import curve_of
 from loadtest.report.html_page.heat_map import HEADLINES
 from loadtest.report.html_page.series import rounded
-from loadtest.result.comparison import WARM_UP, CompareResult, FindingPart, LapPart, MetricPart, change_text
+from loadtest.result.comparison import WARM_UP, CompareResult, FindingPart, LapPart, MetricPart, change_text, counts
 from loadtest.result.document import RunResult
 from loadtest.result.samples import histogram_of
 
@@ -31,14 +31,9 @@ NO_CHANGE: Final = "too little to say"
 
 
 def counted_laps(result: CompareResult, variant: str) -> list[LapPart]:
-    """Return the laps of a variant that count, in their order: no warm-up, none that failed."""
+    """Return the laps of a variant that count, in their order."""
     laps = [lap for lap in result.laps if lap.variant == variant and counts(lap)]
     return sorted(laps, key=lambda lap: (lap.round, lap.turn))
-
-
-def counts(lap: LapPart) -> bool:
-    """Return whether the values of a lap count."""
-    return lap.round != WARM_UP and "failed" not in lap.marks
 
 
 def merged_latencies(result: CompareResult, runs: Mapping[str, Iterable[RunResult]]) -> Latencies:

@@ -18,12 +18,11 @@ from loadtest.report.html_page.comparison_charts import (
     Latencies,
     comparison_data,
     counted_laps,
-    counts,
     merged_latencies,
 )
 from loadtest.report.html_page.page import render_page
 from loadtest.report.terminal import moment
-from loadtest.result.comparison import WARM_UP, CompareResult, FindingPart, LapPart, VariantPart, signed
+from loadtest.result.comparison import WARM_UP, CompareResult, FindingPart, LapPart, VariantPart, counts, signed
 from loadtest.result.document import RunResult
 from loadtest.result.samples import PERCENTILES, is_few
 from loadtest.result.units import NOTHING, count_text, time_text
@@ -86,7 +85,7 @@ def _tiles(result: CompareResult) -> Iterator[tuple[str, str, str]]:
 
 
 def _variant(result: CompareResult, variant: VariantPart) -> dict[str, Any]:
-    laps = [lap for lap in result.laps if lap.variant == variant.name and lap.round != WARM_UP]
+    laps = [lap for lap in result.laps if lap.variant == variant.name and lap.round != WARM_UP and not lap.repeated]
     counted = len(counted_laps(result, variant.name))
     return {
         "name": variant.name,
@@ -151,10 +150,12 @@ def _percentiles(result: CompareResult, latencies: Latencies) -> Iterator[list[s
 
 def _lap(result: CompareResult, lap: LapPart, page: str | None) -> dict[str, Any]:
     turn = "warm-up" if lap.round == WARM_UP else f"{lap.round} {('there', 'back')[lap.turn]}"
+    turn += f", again ({lap.attempt - 1})" if lap.attempt > 1 else ""
+    more = [*(["run again"] if lap.repeated else []), *([f"exit code {lap.exit_code}"] if lap.exit_code else [])]
     return {
         "turn": turn,
         "variant": lap.variant,
-        "remarks": ", ".join((*lap.marks, *([f"exit code {lap.exit_code}"] if lap.exit_code else []))),
+        "remarks": ", ".join((*lap.marks, *lap.why, *more)),
         "is_marked": bool(lap.marks),
         "kind": "" if counts(lap) else "dim" if lap.round == WARM_UP else "uncounted",
         "values": [figure_text(result, metric.name, lap.values.get(metric.name)) for metric in result.metrics],

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from loadtest.cli import app
+from loadtest.commands.compare import _checked
+from loadtest.commands.compare_opening import opening_lines
+from loadtest.compare.asking import Options, asked_for
+from loadtest.compare.request import CompareRequest
+from loadtest.compare.variants import Asked
 from loadtest.errors import LoadTestError
 
 TYPES = "topology.queues.Queue111112.type=classic,quorum"
@@ -89,3 +96,84 @@ def test_a_comparison_that_held_a_password_is_not_gone_on_with(tmp_path: Path) -
 
     with pytest.raises(LoadTestError, match="an override held a password, which was not kept"):
         app(["compare", "--resume", str(tmp_path)], standalone_mode=False)
+
+
+SCENARIO = """\
+name: two
+topology: {queues: {q: {type: classic}}}
+publishers: {in: {routing_key: q, body: {size: 100B}, rate: 5/s}}
+consumers: {out: {queue: q}}
+run: {duration: 1s}
+compare: {variants: {a: {}, b: {config: own.conf}}}
+"""
+
+
+def interrupted(folder: Path, **changes: object) -> None:
+    """Leave a comparison of a file in *folder* as an interruption would."""
+    (folder / "two.yaml").write_text(SCENARIO)
+    (folder / "own.conf").write_text("heartbeat = 30\n")
+    request = _checked(asked_for(Options(str(folder / "two.yaml")), {}))
+    (folder / "request.json").write_text(request.to_json())
+    variants = [{"name": name, "overrides": [], "broker": ""} for name in "ab"]
+    (folder / "compare.json").write_text(json.dumps({**json.loads(DOCUMENT), "variants": variants, **changes}))
+
+
+@pytest.mark.parametrize(
+    "file, before, after, told",
+    [
+        pytest.param(
+            "two.yaml", "5/s", "6/s", "a, b: the scenario, or a file that it names, is not what", id="scenario"
+        ),
+        pytest.param("own.conf", "30", "31", "b: the scenario, or a file that it names, is not what", id="config"),
+    ],
+)
+def test_what_has_changed_meanwhile_is_not_gone_on_with(
+    file: str, before: str, after: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its runs would not compare with those of before."""
+    interrupted(tmp_path)
+    monkeypatch.setattr("loadtest.commands.compare._compare", lambda request, folder, before: 0)
+    assert app(["compare", "--resume", str(tmp_path)], standalone_mode=False) in {0, None}
+
+    path = tmp_path / file
+    path.write_text(path.read_text().replace(before, after))
+    with pytest.raises(LoadTestError) as error:
+        app(["compare", "--resume", str(tmp_path)], standalone_mode=False)
+
+    assert str(error.value).startswith(told)
+
+
+def test_a_complete_comparison_with_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says how to have them run again, and does."""
+    lap = {"round": 1, "turn": 0, "folder": "", "exit_code": 0, "values": {}}
+    laps = [{**lap, "round": number, "variant": name} for number in (1, 2) for name in "ab"]
+    laps[0]["marks"] = ["disturbed"]
+    interrupted(tmp_path, complete=True, laps=laps)
+    with pytest.raises(LoadTestError, match=r"1 turns have marks: --repeat-marked N runs them again"):
+        app(["compare", "--resume", str(tmp_path)], standalone_mode=False)
+    asked: list[CompareRequest] = []
+
+    def gone_on_with(request: CompareRequest, folder: Path, before: object) -> int:
+        asked.append(request)
+        return 0
+
+    monkeypatch.setattr("loadtest.commands.compare._compare", gone_on_with)
+    app(["compare", "--resume", str(tmp_path), "--repeat-marked", "2"], standalone_mode=False)
+
+    assert asked[0].repeat_marked == 2
+
+
+def test_what_is_said_before_it_begins(tmp_path: Path) -> None:
+    """What is compared, how long it takes, and that equals are equals."""
+    interrupted(tmp_path)
+    asked = asked_for(Options(str(tmp_path / "two.yaml"), Asked(variants=["a", "b", "c=run.duration=4s"])), {})
+    lines = list(opening_lines(_checked(replace(asked, until_decided=True)), None))
+
+    assert lines == [
+        f"comparing {tmp_path}/two.yaml: a, b, c (run.duration=4s)",
+        "a and b are the same: what differs between them is noise, and nothing else",
+        (
+            "33 runs: a warm-up of each, then 5 rounds there and back; at most 123 runs in 20 rounds, until all is "
+            "decided; about 2 min 45 s in all, at most 10 min 15 s"
+        ),
+    ]

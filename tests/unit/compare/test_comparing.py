@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,7 +41,7 @@ class FakeRunner:
 
     def run(self, lap: Lap, variant: Variant) -> tuple[int, Path, RunResult | None]:
         """Return what the lap comes to."""
-        folder = self._folder / f"{lap.round:02}-{lap.turn + 1}-{variant.name}"
+        folder = self._folder / f"{lap.round:02}-{lap.turn + 1}-{lap.attempt}-{variant.name}"
         rate = FakeRunner.rate(lap)
         if rate is not None and rate < 0:
             raise KeyboardInterrupt
@@ -213,7 +213,7 @@ def test_failed_laps_are_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     assert first.exit_code == 5
     assert first.findings[0].pairs == 9
-    assert "1 runs failed, the first laps/02-1-b with exit code 3" in first.reason
+    assert "1 run failed, the first laps/02-1-1-b with exit code 3" in first.reason
     assert "  b: failed (the broker is gone)" in said
 
     FakeRunner.laps = ()
@@ -225,6 +225,132 @@ def test_failed_laps_are_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert keys(FakeRunner.laps) == [(2, 0, "b")]
     assert result.exit_code == 0
     assert result.findings[0].pairs == 10
+
+
+def disturbed(monkeypatch: pytest.MonkeyPatch, *places: tuple[int, int, str, int]) -> None:
+    """Have the machine disturb laps, by round, turn, variant and attempt."""
+    read: list[Lap] = []
+
+    def taken(before: Any, after: Any) -> tuple[str, ...]:
+        read.append(FakeRunner.laps[-1])
+        return ("stopped by a quota",) if astuple(FakeRunner.laps[-1]) in places else ()
+
+    monkeypatch.setattr(comparing, "disturbances", taken)
+
+
+def test_marked_turns_are_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole, at once and in their order; what was first stays in the document and counts for nothing."""
+    said: list[str] = []
+    disturbed(monkeypatch, (2, 0, "b", 1))
+    rates(monkeypatch, lambda lap: 50.0 if lap == Lap(2, 0, "b") else 100.0)
+    result = Comparison(replace(REQUEST_OF_TWO, repeat_marked=1), tmp_path, said.append).run()
+    again = [lap for lap in FakeRunner.laps if lap.attempt == 2]
+    at = FakeRunner.laps.index(again[0])
+
+    assert [*FakeRunner.laps[at - 2 : at + 3]] == [
+        Lap(2, 0, "b"),
+        Lap(2, 0, "a"),
+        Lap(2, 0, "b", 2),
+        Lap(2, 0, "a", 2),
+        Lap(2, 1, "a"),
+    ]
+    first = [lap for lap in result.laps if lap.repeated]
+    assert [(lap.variant, lap.marks, lap.why, lap.counts) for lap in first] == [
+        ("b", ("disturbed",), ("stopped by a quota",), False),
+        ("a", (), (), False),
+    ]
+    assert first[0].values == {METRIC: 50.0}
+    assert result.findings[0].pairs == 10
+    assert result.findings[0].change == 0
+    assert result.exit_code == 0
+    assert "  b: disturbed (stopped by a quota)" in said
+    assert any(text.startswith("round 2 of 5: b, turn 1 again (1)") for text in said)
+
+
+def test_a_turn_is_run_again_as_often_as_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then the last attempt counts, with its mark."""
+    disturbed(monkeypatch, *((2, 0, "b", attempt) for attempt in range(1, 9)))
+    result = Comparison(replace(REQUEST_OF_TWO, repeat_marked=2), tmp_path, silent).run()
+    turn = [lap for lap in result.laps if (lap.round, lap.turn) == (2, 0)]
+
+    assert [(lap.attempt, lap.variant, lap.counts) for lap in turn] == [
+        (1, "b", False),
+        (1, "a", False),
+        (2, "b", False),
+        (2, "a", False),
+        (3, "b", True),
+        (3, "a", True),
+    ]
+    assert turn[4].marks == ("disturbed",)
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_complete_comparison_has_its_marked_turns_run_again(
+    interrupted: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing else; a turn of which half was run again is gone on with, and until then its first attempt counts."""
+    disturbed(monkeypatch, (2, 0, "b", 1))
+    rates(monkeypatch, lambda lap: None if lap == Lap(4, 1, "a") else 100.0)
+    before = Comparison(REQUEST_OF_TWO, tmp_path, silent).run()
+    request = replace(REQUEST_OF_TWO, repeat_marked=1)
+    done: list[Lap] = []
+    if interrupted:
+        rates(monkeypatch, lambda lap: -1.0 if lap == Lap(2, 0, "a", 2) else 100.0)
+        first = Comparison(request, tmp_path, silent)
+        first.resume(before)
+        FakeRunner.laps = ()
+        with pytest.raises(KeyboardInterrupt):
+            first.run()
+        done = list(FakeRunner.laps)
+        before = written(tmp_path)
+        half = [lap for lap in before.laps if (lap.round, lap.turn) == (2, 0)]
+        assert [(lap.attempt, lap.counts) for lap in half] == [(1, True), (1, True), (2, False)]
+    rates(monkeypatch, lambda lap: 100.0)
+    FakeRunner.laps = ()
+    again = Comparison(request, tmp_path, silent)
+    again.resume(before)
+    result = again.run()
+
+    assert [*done, *FakeRunner.laps] == [
+        Lap(2, 0, "b", 2),
+        Lap(2, 0, "a", 2),
+        Lap(4, 1, "a", 2),
+        Lap(4, 1, "b", 2),
+    ]
+    assert result.findings[0].pairs == 10
+    assert result.exit_code == 0
+
+
+def test_the_scenario_is_changed_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its laps would not compare; what was done before stays."""
+    run = FakeRunner.run
+
+    def other(runner: FakeRunner, lap: Lap, variant: Variant) -> tuple[int, Path, RunResult | None]:
+        exit_code, folder, result = run(runner, lap, variant)
+        if result is not None and lap == Lap(1, 0, "b"):
+            scenario = result.scenario.model_copy(update={"hash": "another"})
+            result = result.model_copy(update={"scenario": scenario})
+        return exit_code, folder, result
+
+    monkeypatch.setattr(FakeRunner, "run", other)
+    with pytest.raises(UsageError, match=r"was changed while it was compared: b is not what it was"):
+        Comparison(REQUEST_OF_TWO, tmp_path, silent).run()
+
+    assert len(written(tmp_path).laps) == 3
+
+
+def test_a_variant_that_always_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After two rounds in which nothing could be compared it is over, with what it said."""
+    rates(monkeypatch, lambda lap: None if lap.variant == "b" and lap.round else 100.0)
+    with pytest.raises(BrokerError) as error:
+        Comparison(REQUEST_OF_TWO, tmp_path, silent).run()
+
+    assert str(error.value) == (
+        "nothing could be compared in rounds 1 and 2, as runs of b failed, the last with exit code 3 "
+        "(the broker is gone); "
+        f"to go on: loadtest compare --resume {tmp_path}"
+    )
+    assert max(lap.round for lap in written(tmp_path).laps) == 2
 
 
 def test_other_variants_are_not_gone_on_with(tmp_path: Path) -> None:

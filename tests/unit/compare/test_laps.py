@@ -71,6 +71,33 @@ def test_marks(exit_code: int, result: RunResult | None, marks: tuple[str, ...])
     assert result is None or (part.values[RATE.name] or 0) > 1000
 
 
+def test_others_where_the_measured_part_is_too_short() -> None:
+    """All of the lap tells then."""
+    point = GOLDEN.timeline[-1]
+    gauges = [
+        {"machine.cpu": 1.9, "broker.cpu": 0.4, "cpu": 0.2},
+        {"machine.cpu": 1.5, "broker.cpu": 0.4, "cpu": 0.2},
+        {},
+    ]
+    timeline = tuple(point.model_copy(update={"gauges": each}) for each in gauges)
+    part = lap_part(
+        Lap(1, 0, "a"), 0, Path("x/laps/a"), GOLDEN.model_copy(update={"timeline": timeline}), [], RunLaps()
+    )
+
+    assert part.marks == ("disturbed",)
+    assert part.why == ("other programs used 1.1 cores",)
+
+
+def test_what_the_machine_took() -> None:
+    """It disturbs a lap, but says nothing of one that failed."""
+    taken = ("stopped by a quota",)
+    done = lap_part(Lap(1, 0, "a", 2), 0, Path("x/laps/a"), GOLDEN, [], RunLaps(), taken)
+    failed = lap_part(Lap(1, 0, "a"), 3, Path("x/laps/a"), None, [], RunLaps(), taken)
+
+    assert (done.marks, done.why, done.attempt) == (("disturbed",), taken, 2)
+    assert (failed.marks, failed.why) == (("failed",), ())
+
+
 def test_default_metrics() -> None:
     """What all variants have; what one lacks is left out."""
     getters = {name: group for name, group in GOLDEN.groups.items() if group.kind == "getter"}

@@ -11,14 +11,14 @@ import pytest
 from loadtest.errors import ResultsError
 from loadtest.report.annotations import comparison_annotations
 from loadtest.report.announce import announce_comparison
-from loadtest.report.comparison import comparison_markdown
+from loadtest.report.comparison import comparison_markdown, remarks
 from loadtest.report.comparison_files import is_comparison, read_comparison, write_comparison
 from loadtest.report.comparison_junit import RUN_CASE, comparison_junit
 from loadtest.report.html_page.comparison_charts import NO_CHANGE, comparison_data, merged_latencies
 from loadtest.report.html_page.comparison_page import comparison_html, p_text
 from loadtest.report.write import regenerate
 from loadtest.result.build import build_result
-from loadtest.result.comparison import CompareResult
+from loadtest.result.comparison import CompareResult, findings_of, judge
 from tests.unit.report.staged_comparison import METRICS, ROUNDS, comparison, finding_of
 from tests.unit.report.test_html_page import HOSTILE, carried
 from tests.unit.report.test_junit import SCHEMA
@@ -286,3 +286,26 @@ def test_searches_are_linked_by_their_own_page(tmp_path: Path) -> None:
     assert f'href="{lap.folder}/2026-capacity/capacity.html"' in text
     assert "capacity within in.confirm.p99 &lt; 20ms, lost == 0" in text
     assert "capacity within in.confirm.p99" in comparison_markdown(result)
+
+
+def test_turns_that_were_run_again() -> None:
+    """They are told, and struck out in the table of runs; failures among them are nobody's concern any more."""
+    laps = [lap.model_copy(update={"marks": (), "exit_code": 0}) for lap in WHOLE.laps]
+    first = [lap.model_copy(update={"repeated": True, "counts": False}) for lap in laps[3:6]]
+    first[0] = first[0].model_copy(update={"marks": ("disturbed",), "why": ("other programs used 0.9 cores",)})
+    first[1] = first[1].model_copy(update={"marks": ("failed",), "exit_code": 3, "why": ("the broker <is> gone",)})
+    again = [lap.model_copy(update={"attempt": 2}) for lap in laps[3:6]]
+    result = WHOLE.model_copy(update={"laps": (*laps[:3], *first, *again, *laps[6:])})
+    html = comparison_html(result, {}, {})
+
+    assert list(remarks(result)) == [
+        "1 turn was run again for the marks of a run: the 3 runs of before count for nothing"
+    ]
+    assert judge(result.findings, result.laps, fails_on_worse=False)[1].count("failed") == 0
+    assert html.count('<tr class="uncounted">') == 3
+    assert "disturbed, other programs used 0.9 cores, run again" in html
+    assert "failed, the broker &lt;is&gt; gone, run again, exit code 3" in html
+    assert html.count("1 there, again (1)</th>") == 3
+    assert findings_of(result.laps, result.metrics, ["classic", "quorum"], "classic", min_effect=0.05) == findings_of(
+        laps, result.metrics, ["classic", "quorum"], "classic", min_effect=0.05
+    )

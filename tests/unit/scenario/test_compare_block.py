@@ -108,7 +108,7 @@ FAULTS: Final = {
         block(TWO + "round: 3"),
         (
             "s.yaml:13: compare.round: found an unknown key; allowed baseline, fail_on, max_rounds, metrics, "
-            'min_effect, restart, rounds, until_decided, variants; did you mean "rounds"?'
+            'min_effect, repeat_marked, restart, rounds, until_decided, variants; did you mean "rounds"?'
         ),
     ),
     "unknown key of a variant": (

@@ -1,0 +1,70 @@
+"""What a comparison says before it begins: what is compared, how many runs that takes, and about how long."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from loadtest.clock import NS_PER_S
+from loadtest.commands.compare_capacity import search_s
+from loadtest.compare.comparing import OVERHEAD_S
+from loadtest.compare.request import shown_variant
+from loadtest.result.comparison import LAPS_A_ROUND
+from loadtest.result.units import span_text
+from loadtest.scenario import load_scenario
+
+if TYPE_CHECKING:
+    from loadtest.compare.request import CompareRequest
+    from loadtest.compare.variants import Variant
+    from loadtest.result.comparison import CompareResult
+
+
+def opening_lines(request: CompareRequest, before: CompareResult | None) -> Iterator[str]:
+    """Yield the lines; *before* is what was done before a pause."""
+    yield f"comparing {request.scenario}: {', '.join(_told(variant) for variant in request.variants)}"
+    for one, other in combinations(request.variants, 2):
+        if request.hashes.get(one.name) == request.hashes.get(other.name) and one.broker == other.broker:
+            yield f"{one.name} and {other.name} are the same: what differs between them is noise, and nothing else"
+    yield _how_long(request)
+    if before is not None:
+        yield f"{len(before.laps)} runs are done already"
+
+
+def _told(variant: Variant) -> str:
+    variant = shown_variant(variant)
+    what = [*variant.overrides, *variant.brokers]
+    what += [f"{variant.nodes} nodes"] if variant.nodes else []
+    what += [variant.config.name] if variant.config else []
+    what += [*variant.settings, *(f"{name}={value}" for name, value in variant.env)]
+    what += [str(variant.server)] if variant.server else []
+    what += ["TLS"] if variant.tls else []
+    return f"{variant.name} ({', '.join(what)})" if what else variant.name
+
+
+def _how_long(request: CompareRequest) -> str:
+    """Return how many laps are to be run, and how long all take where the scenarios say."""
+    laps = 1 + LAPS_A_ROUND * request.rounds
+    name = "runs" if request.searching is None else "searches for a capacity"
+    text = f"{len(request.variants) * laps} {name}: a warm-up of each, then {request.rounds} rounds there and back"
+    most = 1 + LAPS_A_ROUND * request.max_rounds
+    if request.until_decided:
+        text += f"; at most {len(request.variants) * most} {name} in {request.max_rounds} rounds, until all is decided"
+    round_s = _each_once_s(request)
+    if round_s is None:
+        return text
+    text += f"; about {span_text(laps * round_s)} in all"
+    return f"{text}, at most {span_text(most * round_s)}" if request.until_decided else text
+
+
+def _each_once_s(request: CompareRequest) -> float | None:
+    """Return about how long a run of each variant takes, in s; None where messages decide."""
+    if request.searching is not None:
+        return len(request.variants) * search_s(request, request.searching)
+    total_s = 0.0
+    for variant in request.variants:
+        settings = load_scenario(request.source, overrides=[*request.overrides, *variant.overrides]).scenario.run
+        if settings.duration_ns is None:
+            return None
+        total_s += (settings.duration_ns + settings.warm_up_ns) / NS_PER_S + OVERHEAD_S
+    return total_s
