@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from loadtest.report.broker_line import broker_items
+from loadtest.report.clocks_line import clock_items
 from loadtest.report.figures import (
     FEW_MARK,
     LATENCY_COLUMNS,
@@ -160,10 +161,10 @@ def _ledger(result: RunResult) -> Iterator[str]:
 
 
 def _broker(result: RunResult) -> Iterator[str]:
-    items = list(broker_items(result))
-    if items:
-        yield f"**Broker**: {' · '.join(map(sentence, items))}"
-        yield ""
+    for label, items in (("Broker", [*broker_items(result)]), ("Clocks", [*clock_items(result)])):
+        if items:
+            yield f"**{label}**: {' · '.join(map(sentence, items))}"
+            yield ""
 
 
 def _fingerprint(result: RunResult) -> list[str]:

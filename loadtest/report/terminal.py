@@ -16,6 +16,7 @@ from rich.console import Console
 from rich.text import Text
 
 from loadtest.report.broker_line import put_broker
+from loadtest.report.clocks_line import put_clocks
 from loadtest.report.figures import put_latencies, put_rates
 from loadtest.report.page import Cell, Page
 from loadtest.report.plain import ascii_only
@@ -80,6 +81,7 @@ def render(result: RunResult, *, width: int = PLAIN_WIDTH, folder: Path | None =
     _put_ledger(page, result.totals, result.ledger)
     _put_series(page, result)
     put_broker(page, result, _LABEL)
+    put_clocks(page, result, _LABEL)
     _put_events(page, result)
     _put_bound(page, result)
     _put_findings(page, result)

@@ -143,7 +143,7 @@ class Fleet:
         self._goes_on = goes_on
         self._has_begun = False
         self._losses: list[Record] = []
-        self.sit = succession.sit
+        self.hand_out = succession.hand_out
         self._links = {link.name: link for link in links}
         self._status = {link.name: Status() for link in links}
         # Of all processes, kept as they tell: with a thousand of them, adding up with each answer takes a second a cut.

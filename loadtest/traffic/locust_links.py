@@ -62,7 +62,6 @@ class MasterEnd:
         self._waiting: dict[int, AsyncResult] = {}
         self._fleet: Fleet | None = None
         self._run = ""
-        self._next_seat: Counter[str] = Counter()
         for name, listener in (
             (ANSWER, self._answered),
             (CLOCK, self._clock_told),
@@ -79,7 +78,6 @@ class MasterEnd:
         """Take what workers say from now on for *fleet*, which is that of *run*, and hand out its seats."""
         self._fleet = fleet
         self._run = run
-        self._next_seat.clear()
 
     def is_gone(self, worker: str) -> bool:
         """Return whether Locust has missed the worker's heartbeats, or knows it no longer."""
@@ -138,16 +136,8 @@ class MasterEnd:
             self._fleet.take_status(msg.node_id, msg.data)
 
     def _seated(self, environment: object, msg: Any, **_: object) -> None:  # noqa: ARG002
-        users = self._fleet.users if self._fleet is not None else {}
-        seats: dict[str, list[int | None]] = {}
-        for group, wanted in msg.data.items():
-            first = self._next_seat[group]
-            self._next_seat[group] += wanted
-            seats[group] = [seat if seat < users.get(group, 0) else None for seat in range(first, first + wanted)]
-            for seat in seats[group]:
-                if self._fleet is not None and seat is not None:
-                    self._fleet.sit(msg.node_id, group, seat)
-        self._runner.send_message(SEATS, seats, msg.node_id)
+        if self._fleet is not None:
+            self._runner.send_message(SEATS, self._fleet.hand_out(msg.node_id, msg.data), msg.node_id)
 
 
 class LocustLink:

@@ -64,6 +64,7 @@ class Succession:
     def __init__(self, plan: Plan, collector: Collector) -> None:
         self._seats = seats_by_group(plan)
         self._collector = collector
+        self._next_seat: Counter[str] = Counter()
         self._held: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
         self._ids = {(seat.group, seat.user): seat.publisher_id for seat in plan.publishers}
         self._left: dict[tuple[str, int], int | None] = {
@@ -71,9 +72,16 @@ class Succession:
         }
         self._next_id = len(plan.publishers)
 
-    def sit(self, worker: str, group: str, number: int) -> None:
-        """Remember that a user of *worker* has a seat."""
-        self._held[worker].append((group, number))
+    def hand_out(self, worker: str, wanted: Mapping[str, int]) -> dict[str, list[int | None]]:
+        """Return the numbers of seats for so many users of *worker*, by group; None for those that find all taken."""
+        seats: dict[str, list[int | None]] = {}
+        for group, count in wanted.items():
+            first = self._next_seat[group]
+            self._next_seat[group] += count
+            there_are = len(self._seats.get(group, ()))
+            seats[group] = [number if number < there_are else None for number in range(first, first + count)]
+            self._held[worker] += [(group, number) for number in seats[group] if number is not None]
+        return seats
 
     def lose(self, worker: str, at_ns: int, ended: Mapping[str, int], heirs: Sequence[str]) -> Loss:
         """
@@ -100,7 +108,7 @@ class Succession:
                 adoption["publisher_id"] = self._next_id
                 self._next_id += 1
             adoptions.append(adoption | {"messages": self._left[seat]})
-            self.sit(heir, *seat)
+            self._held[heir].append(seat)
         record = lost_worker_record(at_ns, worker, publishers=publishers, sinks=sorted(sinks), successors=entries)
         return Loss(record, adoptions, Counter(group for group, _ in held), Counter(group for group, _ in open_seats))
 

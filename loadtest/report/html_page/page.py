@@ -18,6 +18,7 @@ from jinja2 import DictLoader, Environment, StrictUndefined
 from pydantic import JsonValue
 
 from loadtest.report.broker_line import broker_items
+from loadtest.report.clocks_line import clock_items
 from loadtest.report.figures import FEW_MARK, LATENCY_COLUMNS, RATE_COLUMNS, latency_row, rate_row, says_more
 from loadtest.report.html_page.charts import chart_data, fairness
 from loadtest.report.html_page.heat_map import HeatMaps
@@ -64,6 +65,7 @@ def report_html(result: RunResult, heat: HeatMaps) -> str:
         more_events=max(0, len(result.events) - MAX_EVENTS),
         fingerprint={"Broker": _lines(result.broker), "Generator": _lines(result.generator)},
         broker=list(broker_items(result)),
+        clocks=list(clock_items(result)),
     )
 
 

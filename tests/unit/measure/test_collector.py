@@ -7,12 +7,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from loadtest.errors import ResultsError
 from loadtest.measure.collector import Collector
 from loadtest.measure.group_totals import GroupTotals
 from loadtest.measure.recorder import Recorder
 from loadtest.measure.records import (
+    GroupKind,
     end_record,
     event_record,
     phase_record,
@@ -230,3 +233,27 @@ def test_getters_series_joins_over_windows() -> None:
             collector.take(recorder.cut(left, left + 1, "measured", {}).to_record())
 
     assert collector.groups["poll"].series == {"message_counts": {"q": [[999, 1000, -1]]}}
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    samples=st.lists(st.tuples(st.integers(0, 3), st.integers(-1_000, 4 * 10**12)), min_size=1, max_size=200),
+    cut_each=st.integers(1, 4),
+)
+def test_a_merged_histogram_is_that_of_all_samples(samples: list[tuple[int, int]], cut_each: int) -> None:
+    """However values lie over workers and windows, what is merged is what one recorder of all of them has."""
+    kinds: dict[str, GroupKind] = {"shop": "publisher", "billing": "consumer"}
+    one = Recorder("one", kinds)
+    several = [Recorder(f"worker-{number}", kinds) for number in range(4)]
+    collector = Collector()
+    collector.take(_run_of())
+    for place, (worker, value) in enumerate(samples):
+        for recorder in (one, several[worker]):
+            recorder.latency("billing", "end_to_end", value)
+        if place % cut_each == 0:
+            collector.take(several[worker].cut(place, place + 1, "measured", {}).to_record())
+    for recorder in several:
+        collector.take(recorder.cut(len(samples), len(samples) + 1, "measured", {}).to_record())
+    expected = one.cut(0, 1, "measured", {}).groups["billing"].histogram("end_to_end")
+
+    assert collector.groups["billing"].measured.latencies["end_to_end"] == expected

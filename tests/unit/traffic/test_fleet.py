@@ -283,9 +283,9 @@ def going_on(links: list[StagedLink], staged: StagedRun) -> Fleet:
     succession = Succession(staged.plan, staged.collector)
     fleet = Fleet({"in": 3, "out": 1}, links, staged.pacer, Timekeeper("here"), succession, goes_on=True)
     staged.collector.take(staged.opening)
-    for number, worker in enumerate(("one", "two", "one")):
-        fleet.sit(worker, "in", number)
-    fleet.sit("one", "out", 0)
+    for worker in ("one", "two", "one"):
+        fleet.hand_out(worker, {"in": 1})
+    fleet.hand_out("one", {"out": 1})
     fleet.begin(1, 2, None)
     return fleet
 

@@ -40,9 +40,7 @@ def staged_loss(ended: dict[str, int], heirs: list[str], *, published: int = 0, 
         window["groups"]["out"] = GroupWindow(counters={"delivered": taken}).to_record()
     collector.take(Window.from_record(window).to_record())
     succession = Succession(staged.plan, collector)
-    for group in ("in", "out"):
-        for number in range(2):
-            succession.sit("one", group, number)
+    succession.hand_out("one", {"in": 2, "out": 2})
     return succession.lose("one", 5, ended, heirs), succession
 
 
