@@ -117,10 +117,13 @@ class _Server:
         return _handed_out(path)
 
     def last_file(self, name: str) -> Response:
-        """Return a file of the run that ended last in this process."""
+        """Return a file of the run that ended last in this process, to be saved: Locust's page stays where it is."""
         if not self._live.folder or not self._live.is_over:
             abort(404, "No run has ended yet in this process.")
-        return self.result_file(self._live.folder, name)
+        path = self._past.file(self._live.folder, name)
+        if path is None:
+            abort(404, f"The run has no {name}.")
+        return _handed_out(path, is_saved=True)
 
     def compare(self) -> Response:
         """Return the page of several runs side by side, made by a process of its own: it takes a second."""
@@ -155,9 +158,9 @@ class _Server:
 _LOGOUT: Final = '<form method="post" action="logout"><button>Log out</button></form>'
 
 
-def _handed_out(path: Path) -> Response:
-    """Return a file: a page to be looked at, kept apart from ours, anything else to be saved."""
-    is_page = path.suffix == ".html"
+def _handed_out(path: Path, *, is_saved: bool = False) -> Response:
+    """Return a file: a page to be looked at, kept apart from ours, unless *is_saved*; anything else to be saved."""
+    is_page = path.suffix == ".html" and not is_saved
     answer = send_file(
         path,
         mimetype=_TEXT_TYPES.get(path.suffix, "text/plain"),

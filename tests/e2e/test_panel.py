@@ -21,7 +21,7 @@ from tests.e2e.processes import wait_until
 from tests.e2e.staged_page import StagedPage, served
 from tests.unit.result.staged_run import START_NS, StagedRun, broker_lost, orders
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("panel")]
 
 S = NS_PER_S
 HOSTILE = "</script><img src=x onerror=\"window.owned=1\"><b onmouseover='window.owned=1'>"

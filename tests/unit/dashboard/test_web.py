@@ -12,11 +12,14 @@ import pytest
 from flask.testing import FlaskClient
 from werkzeug.datastructures import ImmutableMultiDict
 
+from loadtest.dashboard.live import Asked
 from loadtest.dashboard.start_form import as_the_form_says, form_options
 from loadtest.dashboard.web import Dashboard, asked_of
 from loadtest.errors import UsageError
+from loadtest.result.build import build_result
 from loadtest.scenario import build_plan, load_scenario
 from tests.unit.dashboard.web_ui import FakeWebUI
+from tests.unit.result.staged_run import flood
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 FLOOD = "2026-01-01T000000Z-flood"
@@ -39,7 +42,8 @@ class Site:
         self.said: list[str] = []
         self.armed: list[Namespace] = []
         self.web_ui = FakeWebUI(results=str(root), **about)
-        Dashboard().install(cast("Any", self.web_ui), self._arm, self.said.append)
+        self.dashboard = Dashboard()
+        self.dashboard.install(cast("Any", self.web_ui), self._arm, self.said.append)
         self._client: FlaskClient = self.web_ui.app.test_client()
 
     def get(self, path: str, **headers: str) -> Any:
@@ -197,6 +201,22 @@ def test_files_of_results(site: Site) -> None:
         assert site.get(f"/loadtest/results/{path}").status_code == 404
     assert site.get("/loadtest/last/result.json").status_code == 404
     assert site.get("/loadtest/assets/..%2fweb.py").status_code == 404
+
+
+def test_files_of_the_last_run_are_saved(site: Site) -> None:
+    """Those that Locust's download tab links to, the report too: that page stays open."""
+    collector = flood().collector()
+    site.dashboard._live.follow(collector, Asked(folder=FLOOD))
+    assert site.get("/loadtest/last/result.json").status_code == 404
+    site.dashboard._live.close(build_result(collector))
+
+    for file in site.web_ui.template_args["extended_csv_files"]:
+        answer = site.get(file["href"].removeprefix("."))
+        name = file["href"].rpartition("/")[2]
+        if (GOLDEN / "flood" / name).exists() or name == "report.html":
+            assert answer.headers["Content-Disposition"] == f"attachment; filename={FLOOD}-{name}"
+        else:
+            assert answer.status_code == 404
 
 
 def test_form_knows_scenarios_and_what_the_command_line_says(root: Path) -> None:
