@@ -55,8 +55,8 @@ def asked_for(options: Options, environ: Mapping[str, str]) -> CompareRequest:
         ScenarioError: If the file has faults; all of them, those of its variants too, if they are compared.
         UsageError: If an option cannot be read, or nothing says what is to be compared.
     """
-    if options.fail_on not in {None, "worse"} or options.restart not in {None, "each"}:
-        raise UsageError("--fail-on: allowed worse; --restart: allowed each")
+    if options.fail_on not in {None, "worse", "slower"} or options.restart not in {None, "each"}:
+        raise UsageError("--fail-on: allowed worse, or slower, which is the same; --restart: allowed each")
     searching = options.searching
     if searching is not None and options.metrics:
         raise UsageError("--metric is of runs: with --capacity the capacity is what is compared")

@@ -167,8 +167,8 @@ class CompareBlock(Part):
         tuple[Annotated[str, PlainValidator(_metric), WithJsonSchema({"type": "string"})], ...], as_tuple
     ] = Field((), description="what is looked at")
     min_effect: Share | None = Field(None, description="a smaller change is no difference, such as 5%")
-    fail_on: Annotated[Literal["worse"] | None, one_of("worse")] = Field(
-        None, description="worse: exit with 1 if a figure is worse"
+    fail_on: Annotated[Literal["worse", "slower"] | None, one_of("worse", "slower")] = Field(
+        None, description="worse, or slower, which is the same: exit with 1 if a figure is worse"
     )
 
     @model_validator(mode="after")

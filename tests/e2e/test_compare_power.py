@@ -20,7 +20,7 @@ RUNS = 10
 FOUND = 9
 SHORT = ("steady-1kb", "--set", "variables.rate=500/s", "--set", "run.duration=1500ms", "--set", "run.warm_up=500ms")
 COMPARE = (*LOADTEST, "compare", *SHORT, "--rounds", "4", "--min-effect", "2")
-EITHER = "faults=[{at: 0s, do: slow-network, latency: 0ms}]"
+EITHER = "faults=[{at: 0s, do: slow-network, latency: 1us}]"
 """Both sides go through the proxy, so that it is not the difference."""
 
 
