@@ -61,12 +61,16 @@ def is_same_origin(headers: Mapping[str, str], host: str) -> bool:
     if site is not None:
         return site in {"same-origin", "none"}
     origin = headers.get("Origin")
-    return origin is None or urlsplit(origin).netloc == host
+    # An origin is a scheme and a place (RFC 6454), no more; behind a proxy the scheme may be another than here.
+    return origin is None or origin.partition("://")[2] == host
 
 
 def is_own_name(host: str, names: frozenset[str]) -> bool:
     """Return whether *host*, of a Host header, is an address, this machine's own name, or one of *names*."""
-    name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
+    except ValueError:  # half an IPv6 address
+        return False
     if name in LOOPBACK_NAMES or name.endswith(".localhost") or name in names:
         return True
     try:

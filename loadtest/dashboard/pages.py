@@ -21,6 +21,7 @@ from flask import Blueprint, Response, abort, jsonify, request, send_file
 
 import loadtest
 from loadtest.dashboard.guard import SANDBOX_POLICY, nonce
+from loadtest.dashboard.start_form import IDLE_STATES
 from loadtest.report.html_page.packing import LIBRARY, asset
 from loadtest.report.html_page.page import WORDS
 from loadtest.scenario import catalogue
@@ -106,7 +107,9 @@ class _Server:
 
     def results(self) -> Response:
         """Return the list of past results."""
-        running = "" if self._live.is_over else self._live.folder
+        runner = self._web_ui.environment.runner
+        is_idle = runner is None or runner.state in IDLE_STATES
+        running = "" if is_idle or self._live.is_over else self._live.folder
         return jsonify({**self._past.lines(running), "words": WORDS})
 
     def result_file(self, folder: str, name: str) -> Response:

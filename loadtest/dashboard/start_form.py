@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     Arm = Callable[[argparse.Namespace], int]
 
 SWARM: Final = "locust.swarm"
+STOP: Final = "locust.stop"
 IDLE_STATES: Final = ("ready", "stopped")
 STATISTICS: Final = "locust.request_stats"
 PASSING_STATES: Final = ("stopping", "cleanup")
@@ -44,7 +45,7 @@ def install_start_form(web_ui: WebUI, arm: Arm) -> None:
     """
     app = web_ui.app
     assert app is not None, "the init event comes after the app is made"
-    original = app.view_functions[SWARM]
+    original, original_stop = app.view_functions[SWARM], app.view_functions[STOP]
     is_preparing = False
 
     @web_ui.auth_required_if_enabled
@@ -66,7 +67,14 @@ def install_start_form(web_ui: WebUI, arm: Arm) -> None:
         finally:
             is_preparing = False
 
+    @web_ui.auth_required_if_enabled
+    def stop() -> Any:
+        if is_preparing:  # there are no users yet that Locust could end
+            return _refusal(web_ui, "A run is being prepared; stop it when it has started.")
+        return original_stop()
+
     app.view_functions[SWARM] = swarm
+    app.view_functions[STOP] = stop
     app.after_request(_hold_state)
 
 

@@ -18,6 +18,7 @@ HOST = "127.0.0.1:8089"
         ({"Origin": "http://127.0.0.1:8090"}, False),
         ({"Origin": "https://evil.example"}, False),
         ({"Origin": "null"}, False),
+        ({"Origin": "http://["}, False),
         ({"Sec-Fetch-Site": "same-origin", "Origin": f"http://{HOST}"}, True),
         ({"Sec-Fetch-Site": "same-origin", "Origin": "https://behind.a.proxy"}, True),
         ({"Sec-Fetch-Site": "none"}, True),
@@ -43,6 +44,8 @@ def test_what_changes_something_comes_from_the_page(headers: dict[str, str], all
         ("evil.example:8089", False),
         ("127.0.0.1.evil.example", False),
         ("", False),
+        ("[::1", False),
+        ("LOCALHOST:8089", True),
     ],
 )
 def test_a_page_of_this_machine_goes_by_its_name(host: str, is_own: bool) -> None:

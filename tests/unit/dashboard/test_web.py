@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
@@ -41,6 +42,7 @@ class Site:
     def __init__(self, root: Path, **about: Any) -> None:
         self.said: list[str] = []
         self.armed: list[Namespace] = []
+        self.meanwhile: Callable[[], None] = lambda: None
         self.web_ui = FakeWebUI(results=str(root), **about)
         self.dashboard = Dashboard()
         self.dashboard.install(cast("Any", self.web_ui), self._arm, self.said.append)
@@ -65,6 +67,7 @@ class Site:
         return answer
 
     def _arm(self, options: Namespace) -> int:
+        self.meanwhile()
         if options.broker == ["amqp://guest:hunter2@broker"]:
             raise UsageError("broker amqp://guest:hunter2@broker: refused")
         self.armed.append(options)
@@ -247,6 +250,23 @@ def test_start_button_says_what_is_wrong(site: Site) -> None:
     assert (wrong["success"], wrong["message"]) == (False, "broker amqp://guest:***@broker: refused")
     assert (late["success"], late["message"]) == (False, "A run is under way; stop it before starting another.")
     assert site.web_ui.started == []
+
+
+def test_while_a_run_is_prepared_there_is_no_other(site: Site) -> None:
+    """A second start is refused, and so is a stop that would stop nothing; afterwards both are answered again."""
+    answers: list[str] = []
+
+    def meanwhile() -> None:
+        answers.extend(site.post(path).get_json()["message"] for path in ("/swarm", "/stop"))
+
+    site.meanwhile = meanwhile
+    assert site.post("/swarm").get_json()["success"]
+    assert answers == [
+        "A run is being prepared; it starts in a moment.",
+        "A run is being prepared; stop it when it has started.",
+    ]
+    assert site.post("/stop").text == "stopped"
+    assert len(site.armed) == 1
 
 
 @pytest.mark.parametrize(
