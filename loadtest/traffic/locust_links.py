@@ -69,6 +69,16 @@ class MasterEnd:
             (SEATS, self._seated),
         ):
             runner.register_message(name, listener)
+        runner.environment.events.spawning_complete.add_listener(self._keep_users)  # type: ignore[no-untyped-call]
+
+    def _keep_users(self, **_: object) -> None:
+        """
+        Have Locust leave all users where they are, once they are spawned.
+
+        Of a worker that joins during a run, or comes back, it makes a reason to spread the users anew, which ends some
+        in the middle of what is measured. Without its dispatcher, which it makes anew for the next run, it does not.
+        """
+        self._runner._users_dispatcher = None  # noqa: SLF001  # it has no other way to say so
 
     def links(self) -> list[LocustLink]:
         """Return the way to each worker that is ready."""

@@ -34,6 +34,8 @@ READ_EACH_S: Final = 1.0
 # Read at the same time, clocks would wait for each other.
 _AT_ONCE: Final = 4
 READ_TIMEOUT_S: Final = 5.0
+# A worker of another version never answers; one of a thousand, all asked at once, takes its time.
+MEET_TIMEOUT_S: Final = 20.0
 # One record a second and host would be more than anybody reads.
 TOLD_EACH_NS: Final = 5 * NS_PER_S
 
@@ -60,7 +62,7 @@ class Timekeeper:
         Raises:
             LostWorkerError: If it does not answer.
         """
-        reading = link.read_clock(READ_TIMEOUT_S)
+        reading = link.read_clock(MEET_TIMEOUT_S)
         self._facts[link.name] = reading.facts
         offset = ClockOffset.of(reading.asked_ns, reading.there_ns, reading.answered_ns)
         # A copy of a virtual machine has its boot in common with the first one, but not its clock.

@@ -108,3 +108,23 @@ def test_workers_need_no_file_of_the_run(processes: Processes, vhost_url: str, f
     assert [part["publisher"] for part in run.result["ledger"]["publishers"]] == list(range(7))
     assert run.result["totals"]["delivered"] == run.result["totals"]["published"] == 400
     assert len(run.result["workers"]) == 3
+
+
+def test_a_worker_that_comes_late_has_no_part_in_the_run(
+    processes: Processes, vhost_url: str, free_port: int, tmp_path: Path
+) -> None:
+    """Nobody's users are ended or moved for it; it waits for the next run, and ends with the master."""
+    scenario = flow(tmp_path, users=3)
+    first = processes.start(worker(free_port))
+    master = [*run_command("locust", scenario, "--broker", vhost_url, sets=["publishers.in.messages=1200"]), "--master"]
+    running = processes.start([*master, "--expect-workers=1", "--master-bind-port", str(free_port)])
+    running.wait_measured()
+
+    late = processes.start(worker(free_port))
+    run = running.wait()
+
+    assert run.exit_code == 0, run.printed
+    assert_closed(run.result)
+    assert run.result["totals"]["delivered"] == 1200
+    assert len(run.result["workers"]) == 1
+    assert [first.wait(20.0).exit_code, late.wait(70.0).exit_code] == [0, 0]
