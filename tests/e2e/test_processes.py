@@ -236,7 +236,7 @@ def test_the_page_starts_runs_over_processes_again_and_again(
     def post(scenario: str) -> bool:
         try:
             answer = requests.post(
-                f"{url}/swarm", {"scenario": scenario, "user_count": "1", "spawn_rate": "1"}, timeout=9
+                f"{url}/swarm", {"scenario": scenario, "user_count": "", "spawn_rate": ""}, timeout=9
             )
         except requests.ConnectionError:
             return False
