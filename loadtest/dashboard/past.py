@@ -26,6 +26,9 @@ READ_BYTES: Final = 1_000_000
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}")
 _SERVED: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,199}\.(?:html|json|jsonl|csv|md|xml|yaml|hlog|hgrm)")
+_FOLDER: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d)(\d\d)(\d\d)Z-(?P<scenario>.+)")
+"""As `create_folder` names it."""
+
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 # Documents of several runs together, with what they are called and the pages that show them.
 _OF_SEVERAL: Final = (
@@ -154,8 +157,11 @@ def _of_several(path: Path, kind: str, shown: str) -> Json:
 
 
 def _of_journal(path: Path) -> Json:
-    del path
-    return {"kind": "journal"}
+    """Return what the name of its folder tells of a run that was cut off: when, and which."""
+    told = _FOLDER.fullmatch(path.parent.name)
+    if told is None:
+        return {"kind": "journal"}
+    return {"kind": "journal", "scenario": told["scenario"], "started_at": "{}T{}:{}:{}+00:00".format(*told.groups())}
 
 
 _READERS: Final[tuple[tuple[str, Callable[[Path], Json]], ...]] = (

@@ -483,7 +483,7 @@
         row.children[1].replaceChildren(line.page ? make("a", { href: address(`results/${encodeURIComponent(name)}/${line.page}`), target: "_blank", text: title }) : title);
         const outcome = line.kind === "run" ? outcomes[line.outcome] || line.outcome : KINDS[line.kind] || (line.kind === "journal" ? "No result: it was cut off" : "Cannot be read");
         row.children[2].replaceChildren(make("span", { class: line.outcome === "pass" ? "ok" : line.kind === "run" && ["fail", "error"].includes(line.outcome) ? "failing" : "open", title: line.reason || (line.kind === "journal" ? `loadtest report ${name} makes one` : null), text: outcome }));
-        write(row.children[3], line.started_at ? new Date(line.started_at).toLocaleString() : name);
+        write(row.children[3], line.started_at ? new Date(line.started_at).toLocaleString() : NOTHING);
         write(row.children[4], told(line.measured_s, figure.s));
       });
       write(this.resultsHint, lines.length ? (more ? `${digits(more, 15)} older ones are in the results folder.` : "") : "No results yet.");

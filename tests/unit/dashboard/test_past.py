@@ -42,7 +42,8 @@ def test_results_are_listed_newest_first(root: Path) -> None:
     """Each with what it is and came to; the run that goes on is left out, and so is what is no result."""
     killed, compared, flood, *several = PastResults(root).lines()["lines"]
 
-    assert killed == {"folder": "2026-01-03T000000Z-killed", "kind": "journal"}
+    told = {"scenario": "killed", "started_at": "2026-01-03T00:00:00+00:00"}
+    assert killed == {"folder": "2026-01-03T000000Z-killed", "kind": "journal", **told}
     assert (compared["kind"], compared["scenario"], compared["reason"]) == ("comparison", "flood", "open")
     assert (flood["kind"], flood["scenario"], flood["outcome"], flood["page"]) == (
         "run",
