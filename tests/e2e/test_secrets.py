@@ -228,6 +228,7 @@ def test_a_short_password_mangles_nothing(
 PAGES = (
     "/", "/stats/requests", "/stats/report", "/logs", "/exceptions", "/exceptions/csv", "/tasks", "/worker-count",
     "/stats/requests/csv", "/stats/failures/csv", "/stats/requests_full_history/csv",
+    "/loadtest/", "/loadtest/live", "/loadtest/results", "/loadtest/form",
 )  # fmt: skip
 
 
@@ -236,7 +237,8 @@ def test_no_page_of_locust_has_a_secret(processes: Processes, secret_endpoint: E
     (processes.folder / "given.yaml").write_text(SCENARIO)
     url = f"http://127.0.0.1:{free_port}"
     command = [LOCUST, "-f", str(LOCUSTFILE), "--web-port", str(free_port), "--broker", secret_endpoint.url]
-    running = processes.start([*command, "--loglevel", "INFO"])
+    # Of files the page runs the one that the command line names.
+    running = processes.start([*command, "--loglevel", "INFO", "--scenario", "given.yaml"])
     with closing(requests.Session()) as session:
         session.trust_env = False
 
