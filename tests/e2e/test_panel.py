@@ -147,6 +147,7 @@ def test_a_page_fits_its_screen(width: int, dark: bool, browser: Browser, staged
         records = staged.follow(run, planned_s=3.0, thresholds=[parse_threshold("shop.confirm.p50 < 1ms")])
         staged.tell(records[:-2])
         expect(window.page.get_by_role("heading", name="orders")).to_be_visible()
+        expect(window.page.locator("tr.wrong")).to_have_count(1)
         window.see_charts(4)
         assert window.page.evaluate("document.documentElement.scrollWidth") == width
         for element in ("panel", "root.querySelector('.dim')", "root.querySelector('tr.wrong th')"):
