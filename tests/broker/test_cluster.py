@@ -344,6 +344,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.long
 def test_a_node_that_outlives_its_tool(rabbitmq_server: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """
     A run on a node of `loadtest broker start` can harm it; killed -9, it leaves the node neither paused nor ended.

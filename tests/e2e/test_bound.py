@@ -54,6 +54,7 @@ def test_against_a_broker_that_costs_nothing_the_generator_is_the_limit(processe
     assert "(--processes N)" in run.stdout
 
 
+@pytest.mark.long  # a calibration takes as long as it takes
 def test_calibration_is_measured_kept_and_carried_by_runs(processes: Processes, vhost_url: str, tmp_path: Path) -> None:
     """What it prints is what runs of this machine then carry, and judge by."""
     cache = {"XDG_CACHE_HOME": str(tmp_path)}

@@ -46,6 +46,7 @@ def test_depth_goes_up_and_down(door: Door, processes: Processes, tmp_path: Path
     assert float(max(column, key=lambda text: float(text or 0))) == peak
 
 
+@pytest.mark.long
 def test_report_of_a_journal_without_broker_records(processes: Processes, tmp_path: Path) -> None:
     """A journal of before the broker was sampled gives the same result, less its gauges."""
     (processes.folder / "backlog.yaml").write_text(BACKLOG.replace("7s", "1s").replace("3s", "0s"))

@@ -25,6 +25,7 @@ faults: [{at: 0s, do: slow-network, bandwidth: 2MB/s}]
 FRAMES_BYTES = 120
 
 
+@pytest.mark.long
 def test_a_short_search_interrupted_and_gone_on_with(processes: Processes, vhost_url: str) -> None:
     """
     Up to a rate that any broker holds: it is held twice, is a lower bound, and has its files.

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
-from tests.e2e.processes import DOORS, LOADTEST, ROOT, Door, Processes, run_command
+from tests.e2e.processes import LOADTEST, ROOT, Door, Processes, run_command
 
 pytestmark = pytest.mark.e2e
 
@@ -29,7 +29,7 @@ def cases(folder: Path) -> dict[str, list[str]]:
     }
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("door", ["loadtest", pytest.param("locust", marks=pytest.mark.long)])
 def test_github_is_told(door: Door, processes: Processes, vhost_url: str) -> None:
     """A failed threshold is an annotation, the summary is the step's, and junit.xml has it as a failed case."""
     summary = processes.folder / "step.md"
@@ -64,6 +64,7 @@ def test_standard_output_can_be_the_result(door: Door, processes: Processes, vho
     assert "1 of 2 thresholds failed" in run.stderr
 
 
+@pytest.mark.long
 def test_a_report_says_the_same_again(processes: Processes, vhost_url: str) -> None:
     """`loadtest report` prints the document too, and writes it to a file that is named."""
     run = processes.run(run_command("loadtest", "flood-1000-direct", "--broker", vhost_url, sets=SETS))

@@ -29,8 +29,14 @@ def in_phase(running: Running, phase: str) -> bool:
     return any(record.get("phase") == phase for path in paths for record in journal(path) if record["type"] == "phase")
 
 
-@pytest.mark.parametrize("processes_asked", [1, 2])
-@pytest.mark.parametrize("phase", ["connecting", "warm_up", "measured", "drain"])
+@pytest.mark.parametrize(
+    "phase, processes_asked",
+    [
+        pytest.param(phase, count, marks=[pytest.mark.long] * ((phase, count) not in {("measured", 1), ("drain", 2)}))
+        for phase in ("connecting", "warm_up", "measured", "drain")
+        for count in (1, 2)
+    ],
+)
 def test_a_run_killed_in_any_phase_has_its_report(
     phase: str, processes_asked: int, processes: Processes, vhost_url: str
 ) -> None:

@@ -79,6 +79,7 @@ def test_latencies_between_clocks_are_true(
     assert abs(ends[0] - ends[1]) < NS_PER_S
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("clocks")
 def test_an_uneven_way_is_within_the_bound(
     processes: Processes, vhost_url: str, free_port: int, tmp_path: Path

@@ -77,6 +77,7 @@ def test_every_fault_of_the_network(door: Door, processes: Processes, tmp_path: 
     assert "the users' connections go through a proxy of this tool" in run.stderr
 
 
+@pytest.mark.long
 def test_all_processes_go_through_the_proxy(processes: Processes, tmp_path: Path, vhost_url: str) -> None:
     """Users of two workers lose their connections with those resets, and come back."""
     path = scenario(tmp_path, "{every: 2s, do: cut-network, how: reset}")

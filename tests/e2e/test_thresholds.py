@@ -118,6 +118,7 @@ def test_a_run_that_is_over_is_judged_anew(processes: Processes, vhost_url: str)
     assert {path: path.read_bytes() for path in new.iterdir()} == before
 
 
+@pytest.mark.long
 def test_runs_that_are_not_alike_are_not_compared(processes: Processes, vhost_url: str) -> None:
     """Other settings are refused in one line that says how to go on all the same."""
     file = scenario(processes, STEADY.replace("RATE", "1000/s"))

@@ -71,7 +71,7 @@ def test_latency_is_measured_twice_in_a_confirm(vhost_endpoint: Endpoint, networ
 
     for group, latency in (("in", "confirm"), ("out", "end_to_end")):
         grown_ms = (p50_ns(slow, group, latency) - p50_ns(plain, group, latency)) / NS_PER_MS
-        assert 39 < grown_ms < 45
+        assert 39 < grown_ms < 55  # not once, nor three times
     assert "connection-dropped" not in codes(slow)
 
 

@@ -83,7 +83,6 @@ ONE_NODE = {
         consumer="start_at: 9s",
         duration_s=HARM_S,
         audited=False,
-        long=False,
     ),
     "the only node killed, transient queue": Case(
         LATER + "kill-node, for: 1s}",
