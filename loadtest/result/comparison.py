@@ -27,6 +27,9 @@ Version of the document. History:
 
 Better: TypeAlias = Literal["more", "less"]
 Word: TypeAlias = Literal["better", "worse", "no-difference", "inconclusive"]
+LEAST_CHANGE: Final = 0.00005
+"""Smaller changes are shown as none: a hundredth of a percent is far below what two runs differ by."""
+
 LAPS_A_ROUND: Final = 2
 WARM_UP: Final = 0
 """The number of the round that is thrown away."""
@@ -255,5 +258,7 @@ def change_text(finding: FindingPart) -> str:
 
 
 def signed(share: float) -> str:
-    """Return a share with its sign: ``+12.3%``, ``−0.4%``."""
+    """Return a share with its sign: ``+12.3%``, ``−0.4%``; ``0%`` for what no measurement could tell from none."""
+    if abs(share) < LEAST_CHANGE:
+        return "0%"
     return f"{'−' if share < 0 else '+'}{share_text(abs(share))}"

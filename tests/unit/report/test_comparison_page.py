@@ -18,7 +18,7 @@ from loadtest.report.html_page.comparison_charts import NO_CHANGE, comparison_da
 from loadtest.report.html_page.comparison_page import comparison_html, p_text
 from loadtest.report.write import regenerate
 from loadtest.result.build import build_result
-from loadtest.result.comparison import CompareResult, findings_of, judge
+from loadtest.result.comparison import CompareResult, findings_of, judge, signed
 from tests.unit.report.staged_comparison import METRICS, ROUNDS, comparison, finding_of
 from tests.unit.report.test_html_page import HOSTILE, carried
 from tests.unit.report.test_junit import SCHEMA
@@ -76,6 +76,15 @@ def test_table_says_what_came_of_each_metric() -> None:
     assert '<td class="left said better">✓ better</td><td></td>' in row.group(1)
     needed = finding_of(WHOLE, "in.confirm.p99", "quorum").rounds_to_decide
     assert f'<td class="left said inconclusive">? inconclusive</td><td>{needed}</td>' in unsure.group(1)
+
+
+@pytest.mark.parametrize(
+    "share, text",
+    [(0.1234, "+12.3%"), (-0.004, "−0.4%"), (1.12, "+112%"), (-0.0001, "−0.01%"), (8.9e-7, "0%"), (0.0, "0%")],
+)
+def test_changes_have_a_sign(share: float, text: str) -> None:
+    """Unless there is none, or so little that two runs of the same would differ by more."""
+    assert signed(share) == text
 
 
 def test_forest_has_a_row_a_metric() -> None:
