@@ -22,7 +22,7 @@ from loadtest.report.capacity_files import read_capacity
 from loadtest.report.read import read_result
 from loadtest.result.capacity import CapacityResult
 from loadtest.result.comparison import LapPart, MetricPart
-from loadtest.result.document import RunResult
+from loadtest.result.document import GroupPart, RunResult
 from loadtest.result.evidence import evidence_of
 from loadtest.result.figures import DocumentFigures, NoFigureError
 from loadtest.result.regression import parse_regression
@@ -264,12 +264,17 @@ def default_metrics(results: Sequence[RunResult]) -> list[str]:
 def _usual_metrics(result: RunResult) -> list[str]:
     names: list[str] = []
     for name, group in result.groups.items():
-        rate, latency = {
-            "publisher": ("confirmed_rate" if "confirm" in group.latency else "published_rate", "confirm"),
-            "consumer": ("delivered_rate", "end_to_end"),
-            "getter": ("got_rate", "get"),
-        }[group.kind]
+        rate, latency = headlines(group)
         names.append(f"{name}.{rate}")
         if latency in group.latency:
             names += [f"{name}.{latency}.p50", f"{name}.{latency}.p99"]
     return [*names, "broker.cpu.mean", "broker.memory.max", "generator.cpu.mean"]
+
+
+def headlines(group: GroupPart) -> tuple[str, str]:
+    """Return the rate and the latency that say the most of a group."""
+    return {
+        "publisher": ("confirmed_rate" if "confirm" in group.latency else "published_rate", "confirm"),
+        "consumer": ("delivered_rate", "end_to_end"),
+        "getter": ("got_rate", "get"),
+    }[group.kind]

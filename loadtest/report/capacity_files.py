@@ -8,17 +8,13 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
-from urllib.parse import quote
 
-from pydantic import ValidationError
-
-from loadtest.errors import ResultsError
 from loadtest.report import junit_suite
 from loadtest.report.capacity import capacity_markdown
 from loadtest.report.capacity_junit import capacity_junit
-from loadtest.report.folder import write_file
-from loadtest.report.html_page import capacity_page, page
+from loadtest.report.html_page import capacity_page
 from loadtest.report.markdown import FILE_NAME
+from loadtest.report.several_runs import pages_of_runs, read_document, write_files
 from loadtest.result.capacity import CapacityResult
 
 DOCUMENT: Final = "capacity.json"
@@ -41,15 +37,7 @@ def read_capacity(folder: Path) -> CapacityResult:
     Raises:
         ResultsError: If there is none, or it is of another version.
     """
-    document = folder / DOCUMENT
-    try:
-        return CapacityResult.model_validate_json(document.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ResultsError(f"{document}: cannot be read: {error}") from error
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise ResultsError(f"{document}: not a capacity of this version: {where}: {first['msg']}") from error
+    return read_document(folder / DOCUMENT, CapacityResult, "a capacity")
 
 
 def write_capacity(folder: Path, result: CapacityResult) -> Path:
@@ -59,29 +47,15 @@ def write_capacity(folder: Path, result: CapacityResult) -> Path:
     Raises:
         ResultsError: If files could not be written; all that could be written is there then.
     """
-    faults: list[str] = []
-    for name, content in (
-        (capacity_page.FILE_NAME, capacity_page.capacity_html(result, _pages(folder, result))),
-        (junit_suite.FILE_NAME, capacity_junit(result)),
-        (FILE_NAME, capacity_markdown(result)),
-    ):
-        try:
-            write_file(folder, name, content)
-        except ResultsError as error:
-            faults.append(str(error))
-    if faults:
-        raise ResultsError("\n".join(faults))
+    write_files(
+        folder,
+        (
+            (
+                capacity_page.FILE_NAME,
+                capacity_page.capacity_html(result, pages_of_runs(folder, (probe.folder for probe in result.probes))),
+            ),
+            (junit_suite.FILE_NAME, capacity_junit(result)),
+            (FILE_NAME, capacity_markdown(result)),
+        ),
+    )
     return folder / capacity_page.FILE_NAME
-
-
-def _pages(folder: Path, result: CapacityResult) -> dict[str, str]:
-    """Return the path of each try's own page from this one, by its folder; a try is below the search's, or nowhere."""
-    found = {}
-    for probe in result.probes:
-        named = Path(probe.folder)
-        if named.is_absolute() or ".." in named.parts:
-            continue
-        pages = sorted((folder / named).glob(f"*/{page.FILE_NAME}"))
-        if pages:
-            found[probe.folder] = quote(pages[-1].relative_to(folder).as_posix())
-    return found

@@ -16,7 +16,7 @@ from typing import Final
 
 from pydantic_core import PydanticCustomError
 
-from loadtest.compare.kinds import RunLaps, lap_part, value_of
+from loadtest.compare.kinds import RunLaps, headlines, lap_part, value_of
 from loadtest.compare.laps import RUN, Brokers, LapRunner
 from loadtest.compare.request import redacted_all, shown_variant
 from loadtest.compare.schedule import Lap
@@ -314,11 +314,7 @@ def usual_metrics(result: RunResult) -> list[str]:
     """Return what is looked at unless told: rate and p99 of each group that has them, and the broker's CPU."""
     names: list[str] = []
     for name, group in result.groups.items():
-        rate, latency = {
-            "publisher": ("confirmed_rate" if "confirm" in group.latency else "published_rate", "confirm"),
-            "consumer": ("delivered_rate", "end_to_end"),
-            "getter": ("got_rate", "get"),
-        }[group.kind]
+        rate, latency = headlines(group)
         names += [f"{name}.{rate}", f"{name}.{latency}.p99"]
     return [name for name in [*names, "broker.cpu.mean"] if value_of(name, result) is not None]
 
