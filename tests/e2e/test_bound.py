@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,9 @@ def test_against_a_broker_that_costs_nothing_the_generator_is_the_limit(processe
     bound = run.result["verdict"]["bound"]
     assert bound["by"] == "generator", run.printed
     assert bound["generator_cores"] >= 0.95
-    assert "(--processes N)" in run.stdout
+    # Which of the two depends on whether the null broker leaves a core.
+    advice = r"more processes \(--processes \d+: \d+ of \d+ |Add workers on another host"
+    assert re.search(advice, " ".join(run.stdout.split())), run.printed
 
 
 @pytest.mark.long  # a calibration takes as long as it takes
