@@ -17,7 +17,7 @@ from loadtest.capacity.holding import Holding, scenario_rate_per_s
 from loadtest.capacity.request import REQUEST, CapacityRequest
 from loadtest.capacity.search import Search, Step
 from loadtest.compare.comparing import broker_text
-from loadtest.compare.laps import RUN, Brokers, LapRunner
+from loadtest.compare.laps import OVERHEAD_S, RUN, Brokers, LapRunner
 from loadtest.compare.request import shown_variant
 from loadtest.compare.schedule import Lap
 from loadtest.errors import EXIT_BROKER, BrokerError, UsageError
@@ -36,9 +36,6 @@ from loadtest.scenario.quantity import NS_PER_S
 Say = Callable[[str], None]
 
 PROBES: Final = "probes"
-OVERHEAD_S: Final = 3.0
-"""Of a try besides what the scenario says: the process, connecting, draining, the files."""
-
 USUAL_RAMP: Final = 4
 """Tries until a rate is not held, where nobody knows yet."""
 

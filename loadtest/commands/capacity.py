@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import os
-import signal
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
 from pydantic_core import PydanticCustomError
 
 from loadtest.capacity.request import REQUEST, CapacityRequest, request_again
 from loadtest.capacity.searching import CapacitySearch
+from loadtest.commands.interrupting import heed_interrupts, interrupted
 from loadtest.commands.results import tell_capacity
 from loadtest.commands.saying import say
 from loadtest.compare.laps import brokers_of
-from loadtest.errors import EXIT_INTERRUPTED, ResultsError, UsageError
+from loadtest.errors import ResultsError, UsageError
 from loadtest.report.announce import STANDARD_OUTPUT
 from loadtest.report.capacity_files import DOCUMENT, read_capacity, write_capacity
 from loadtest.report.folder import create_folder
@@ -90,8 +89,7 @@ def _hash_of(request: CapacityRequest) -> str:
 
 
 def _search(request: CapacityRequest, folder: Path, before: CapacityResult | None, json_file: Path | None) -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    heed_interrupts()
     search = CapacitySearch(request, folder, say)
     if before is not None:
         search.resume(before)
@@ -100,12 +98,12 @@ def _search(request: CapacityRequest, folder: Path, before: CapacityResult | Non
     try:
         result = search.run()
     except KeyboardInterrupt:
-        if not (folder / DOCUMENT).exists():  # no try has ended: there is nothing to go on with
-            say("interrupted")
-            return EXIT_INTERRUPTED
-        say(f"interrupted; to go on: loadtest capacity --resume {folder}")
-        typer.echo(f"page      {write_capacity(folder, read_capacity(folder))}", err=json_file == STANDARD_OUTPUT)
-        return EXIT_INTERRUPTED
+        return interrupted(
+            "capacity",
+            folder / DOCUMENT,
+            lambda: write_capacity(folder, read_capacity(folder)),
+            err=json_file == STANDARD_OUTPUT,
+        )
     return tell_capacity(folder, result, json_file, request.environ)
 
 

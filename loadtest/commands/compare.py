@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import os
-import signal
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
 from pydantic import ValidationError
 
 from loadtest.commands.compare_capacity import search_s
 from loadtest.commands.compare_opening import opening_lines
+from loadtest.commands.interrupting import heed_interrupts, interrupted
 from loadtest.commands.results import tell_comparison
 from loadtest.commands.saying import say
-from loadtest.compare.checking import checked_variant
+from loadtest.compare.checking import checked_variant, load_variant
 from loadtest.compare.comparing import Comparison
 from loadtest.compare.kinds import metric_part
 from loadtest.compare.laps import brokers_of
 from loadtest.compare.request import REQUEST, CompareRequest, request_again, variant_hash
 from loadtest.compare.turns import marked_turns
-from loadtest.errors import EXIT_INTERRUPTED, BrokerError, LoadTestError, ResultsError, UsageError
+from loadtest.errors import BrokerError, LoadTestError, ResultsError, UsageError
 from loadtest.report.comparison_files import DOCUMENT, read_comparison, write_comparison
 from loadtest.report.folder import create_folder
 from loadtest.result.comparison import CompareResult, counts, failed_laps
-from loadtest.scenario import load_scenario
 from loadtest.scenario.compare_block import MOST_REPEATS
 
 if TYPE_CHECKING:
@@ -119,8 +117,7 @@ def _refuse_changed(before: Mapping[str, str], now: Mapping[str, str]) -> None:
 
 
 def _compare(request: CompareRequest, folder: Path, before: CompareResult | None) -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    heed_interrupts()
     for text in opening_lines(request, before):
         say(text)
     comparison = Comparison(request, folder, say)
@@ -129,14 +126,7 @@ def _compare(request: CompareRequest, folder: Path, before: CompareResult | None
     try:
         result = comparison.run()
     except KeyboardInterrupt:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, signal.SIG_IGN)  # all that is left takes a moment
-        if not (folder / DOCUMENT).exists():  # no run has ended: there is nothing to go on with
-            say("interrupted")
-            return EXIT_INTERRUPTED
-        say(f"interrupted; to go on: loadtest compare --resume {folder}")
-        typer.echo(f"page      {write_comparison(folder, read_comparison(folder))}")
-        return EXIT_INTERRUPTED
+        return interrupted("compare", folder / DOCUMENT, lambda: write_comparison(folder, read_comparison(folder)))
     except LoadTestError as error:
         _keep_page(folder, error)
         raise
@@ -166,14 +156,10 @@ def _checked(request: CompareRequest) -> CompareRequest:
         raise UsageError(f"--baseline: found {request.baseline!r}; allowed {names}")
     if request.until_decided and request.max_rounds < request.rounds:
         raise UsageError(f"--max-rounds: found {request.max_rounds}; allowed {request.rounds} (--rounds) or more")
+    loaded = [load_variant(variant, request.source, request.overrides) for variant in request.variants]
     variants = tuple(
-        checked_variant(variant, request.source, request.overrides, is_restarted=request.restart)
-        for variant in request.variants
+        checked_variant(variant, each.scenario, is_restarted=request.restart)
+        for variant, each in zip(request.variants, loaded, strict=True)
     )
-    hashes = {
-        variant.name: variant_hash(
-            load_scenario(request.source, overrides=[*request.overrides, *variant.overrides]), variant
-        )
-        for variant in variants
-    }
+    hashes = {variant.name: variant_hash(each, variant) for variant, each in zip(variants, loaded, strict=True)}
     return replace(request, variants=variants, hashes=hashes)

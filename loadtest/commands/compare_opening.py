@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from loadtest.clock import NS_PER_S
 from loadtest.commands.compare_capacity import search_s
-from loadtest.compare.comparing import OVERHEAD_S
+from loadtest.compare.laps import run_s
 from loadtest.compare.request import shown_variant
 from loadtest.result.comparison import LAPS_A_ROUND
 from loadtest.result.units import span_text
@@ -63,8 +62,8 @@ def _each_once_s(request: CompareRequest) -> float | None:
         return len(request.variants) * search_s(request, request.searching)
     total_s = 0.0
     for variant in request.variants:
-        settings = load_scenario(request.source, overrides=[*request.overrides, *variant.overrides]).scenario.run
-        if settings.duration_ns is None:
+        each_s = run_s(load_scenario(request.source, overrides=[*request.overrides, *variant.overrides]).scenario)
+        if each_s is None:
             return None
-        total_s += (settings.duration_ns + settings.warm_up_ns) / NS_PER_S + OVERHEAD_S
+        total_s += each_s
     return total_s

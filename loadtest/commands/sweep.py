@@ -6,7 +6,6 @@ import json
 import math
 import os
 import re
-import signal
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 from pydantic import ValidationError
 
-from loadtest.clock import NS_PER_S
+from loadtest.commands.interrupting import heed_interrupts, interrupted
 from loadtest.commands.saying import say
-from loadtest.compare.checking import checked_variant
-from loadtest.compare.laps import brokers_of
-from loadtest.compare.request import file_of, redacted_all, variant_hash
+from loadtest.compare.checking import checked_variant, load_variant
+from loadtest.compare.laps import brokers_of, run_s
+from loadtest.compare.request import file_of, redacted_all, variant_again, variant_hash
 from loadtest.compare.variants import Variant
-from loadtest.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, ResultsError, ScenarioError, UsageError
+from loadtest.errors import EXIT_INCOMPLETE, ResultsError, ScenarioError, UsageError
 from loadtest.redaction import REDACTED, redacted
 from loadtest.report.announce import announce_sweep
 from loadtest.report.folder import create_folder
@@ -38,8 +37,6 @@ from loadtest.sweep.sweeping import REQUEST, Sweep, SweepRequest, sweep_metric
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-# Of a run besides its measured part: the process, connecting, draining, the files.
-OVERHEAD_S: Final = 3.0
 # Of a run whose length messages decide: said as such, and good for proportions.
 SHORT_RUN_S: Final = 1.0
 MOST_POINTS: Final = 100
@@ -125,13 +122,7 @@ def _request_again(asked: dict[str, Any], brokers: Sequence[str]) -> SweepReques
         urls = brokers_of(os.environ)
         if list(redacted_all(urls)) != broker["brokers"]:
             raise UsageError("--broker URL is needed: its password was not kept")
-    variant = Variant(
-        name=broker["name"],
-        brokers=urls,
-        config=Path(broker["config"]) if broker["config"] else None,
-        nodes=broker["nodes"],
-        server=Path(broker["server"]) if broker["server"] else None,
-    )
+    variant = replace(variant_again(broker), brokers=urls)
     for name in ("overrides", "metrics", "hashes"):
         asked[name] = tuple(asked[name])
     asked["file"] = Path(asked["file"]) if asked["file"] else None
@@ -142,8 +133,7 @@ def _request_again(asked: dict[str, Any], brokers: Sequence[str]) -> SweepReques
 
 
 def _sweep(request: SweepRequest, plan: _Plan, folder: Path, before: SweepResult | None) -> int:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    heed_interrupts()
     for axis in request.axes:
         say(redacted(f"{axis.path} = {', '.join(axis.values)}"))
     say(how_long(len(plan.variants), request.repeats, plan.takes_s))
@@ -154,12 +144,7 @@ def _sweep(request: SweepRequest, plan: _Plan, folder: Path, before: SweepResult
     try:
         result = running.run()
     except KeyboardInterrupt:
-        if not (folder / DOCUMENT).exists():  # no run has ended: there is nothing to go on with
-            say("interrupted")
-            return EXIT_INTERRUPTED
-        say(f"interrupted; to go on: loadtest sweep --resume {folder}")
-        typer.echo(f"page      {write_sweep(folder, read_sweep(folder))}")
-        return EXIT_INTERRUPTED
+        return interrupted("sweep", folder / DOCUMENT, lambda: write_sweep(folder, read_sweep(folder)))
     return tell_sweep(folder, result, request.environ)
 
 
@@ -197,7 +182,7 @@ def _check_size(request: SweepRequest, most_points: int) -> None:
     if points > most_points:
         first = [f"{axis.path}={axis.values[0]}" for axis in request.axes]
         scenario = load_scenario(request.scenario, overrides=[*request.overrides, *first]).scenario
-        told = how_long(points, request.repeats, [_takes_s(scenario)] * points)
+        told = how_long(points, request.repeats, [run_s(scenario)] * points)
         raise UsageError(f"{told}; allowed {count_text(most_points)} points: vary less, or raise --max-points")
 
 
@@ -215,11 +200,11 @@ def _checked(request: SweepRequest) -> _Plan:
     for point in request.points:
         variant = replace(request.broker, name=point_label(axes, point.at), overrides=point.overrides)
         try:
-            variants.append(checked_variant(variant, request.source, request.overrides, is_restarted=request.restart))
+            loaded = load_variant(variant, request.source, request.overrides)
         except ScenarioError as error:
             raise ScenarioError(_by_vary(str(error), len(request.overrides))) from None
-        loaded = load_scenario(request.source, overrides=[*request.overrides, *point.overrides])
-        takes_s.append(_takes_s(loaded.scenario))
+        variants.append(checked_variant(variant, loaded.scenario, is_restarted=request.restart))
+        takes_s.append(run_s(loaded.scenario))
         hashes.append(variant_hash(loaded, variant))
         _check_groups(request.metrics, loaded.scenario)
     return _Plan(tuple(variants), tuple(hashes), tuple(takes_s))
@@ -248,12 +233,6 @@ def _check_groups(metrics: Sequence[str], scenario: Scenario) -> None:
         metric, _ = parse_figure(name)
         if metric.group is not None and metric.group not in groups:
             raise UsageError(f"--metric {name}: the scenario has no group {metric.group}; it has {', '.join(groups)}")
-
-
-def _takes_s(scenario: Scenario) -> float | None:
-    if scenario.run.duration_ns is None:
-        return None
-    return (scenario.run.duration_ns + scenario.run.warm_up_ns) / NS_PER_S + OVERHEAD_S
 
 
 def how_long(points: int, repeats: int, takes_s: Sequence[float | None]) -> str:

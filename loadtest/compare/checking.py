@@ -7,36 +7,43 @@ from dataclasses import replace
 
 from loadtest.compare.variants import Variant
 from loadtest.errors import ScenarioError, UsageError
-from loadtest.scenario import load_scenario
+from loadtest.scenario import LoadedScenario, Scenario, load_scenario
 from loadtest.scenario.faults import PRIVATE_ONLY
 
 
-def checked_variant(variant: Variant, scenario: str, overrides: Sequence[str], *, is_restarted: bool) -> Variant:
+def load_variant(variant: Variant, scenario: str, overrides: Sequence[str]) -> LoadedScenario:
+    """
+    Return the scenario, a name or a file, with the overrides that all variants have and those of one.
+
+    Raises:
+        ScenarioError: If it is faulty; the variant is named.
+    """
+    try:
+        return load_scenario(scenario, overrides=[*overrides, *variant.overrides])
+    except ScenarioError as error:
+        raise ScenarioError(f"{variant.name}: {error}") from None
+
+
+def checked_variant(variant: Variant, scenario: Scenario, *, is_restarted: bool) -> Variant:
     """
     Return a variant with all that its scenario says of private brokers.
 
     Args:
         variant: What is to be run.
-        scenario: Name or file.
-        overrides: That all variants have.
+        scenario: As its overrides have made it.
         is_restarted: Whether each of its runs has a private broker of its own.
 
     Raises:
-        ScenarioError: If its scenario is faulty.
         UsageError: If its broker cannot be what is asked for, or would be harmed though others use it.
     """
     if is_restarted and variant.brokers:
         raise UsageError(f"--restart each is for private brokers, and that of {variant.name} is named")
-    try:
-        loaded = load_scenario(scenario, overrides=[*overrides, *variant.overrides]).scenario
-    except ScenarioError as error:
-        raise ScenarioError(f"{variant.name}: {error}") from None
     if is_restarted or variant.brokers:
         return variant
-    for number, fault in enumerate(loaded.faults):
+    for number, fault in enumerate(scenario.faults):
         if fault.do in PRIVATE_ONLY or fault.leader_of is not None:
             raise UsageError(
                 f"{variant.name}: faults[{number}]: {fault.do} harms a node, "
                 "which is for a run whose broker is its own: give --restart each"
             )
-    return replace(variant, nodes=variant.nodes or loaded.run.nodes)
+    return replace(variant, nodes=variant.nodes or scenario.run.nodes)

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from loadtest.compare.differences import differences
 from loadtest.compare.kinds import Kind, RunLaps, lap_part, metric_part
-from loadtest.compare.laps import Brokers, LapRunner, with_config_file
+from loadtest.compare.laps import OVERHEAD_S, Brokers, LapRunner, with_config_file
 from loadtest.compare.machine import disturbances, read_times
 from loadtest.compare.progress import Pace, where_text
 from loadtest.compare.request import REQUEST, CompareRequest, shown_variant
@@ -36,8 +36,6 @@ from loadtest.scenario.node_environment import shown_environment
 Say = Callable[[str], None]
 
 LAPS: Final = "laps"
-OVERHEAD_S: Final = 3.0
-"""Of a lap besides what its result tells: the process, connecting, draining, the files."""
 
 
 class Comparison:
@@ -308,7 +306,8 @@ class Comparison:
 
 def broker_text(variant: Variant, result: RunResult | None) -> str:
     """Return what the broker of a variant is, which has no secrets in it (`shown_variant`)."""
-    product = "" if result is None else f"{result.broker.get('product')} {result.broker.get('version')}"
+    told = () if result is None else (result.broker.get(key) for key in ("product", "version"))
+    product = " ".join(str(each) for each in told if each)
     own = [f"{variant.nodes} nodes"] if variant.nodes else []
     own += [f"config {variant.config.name}"] if variant.config else []
     own += [*variant.settings, *(f"{name}={value}" for name, value in variant.env)]

@@ -23,6 +23,7 @@ from loadtest.broker.child_process import bound_command
 from loadtest.broker.endpoint import ENVIRONMENT_NAMES
 from loadtest.broker.node_config import told_environment
 from loadtest.broker.private_cluster import PrivateCluster
+from loadtest.clock import NS_PER_S
 from loadtest.errors import ResultsError
 from loadtest.report import json_file
 from loadtest.report.read import read_result
@@ -32,12 +33,23 @@ from loadtest.scenario.node_environment import VARIABLE as NODE_ENVIRONMENT
 if TYPE_CHECKING:
     from loadtest.compare.schedule import Lap
     from loadtest.compare.variants import Variant
+    from loadtest.scenario import Scenario
 
     Say = Callable[[str], None]
+
+OVERHEAD_S: Final = 3.0
+"""Of a lap besides what the scenario says: the process, connecting, draining, the files."""
 
 _OUT: Final = "stdout.txt"
 _ERR: Final = "stderr.txt"
 _MANAGEMENT: Final = "LOADTEST_MANAGEMENT_URL"
+
+
+def run_s(scenario: Scenario) -> float | None:
+    """Return about how long a run takes as a lap, in s; None where its messages decide."""
+    if scenario.run.duration_ns is None:
+        return None
+    return (scenario.run.duration_ns + scenario.run.warm_up_ns) / NS_PER_S + OVERHEAD_S
 
 
 def with_config_file(variant: Variant, folder: Path) -> Variant:

@@ -71,9 +71,7 @@ class CompareRequest:
     @property
     def source(self) -> str:
         """The scenario to be run, from whatever folder: as it was typed, where that leads to it."""
-        if self.file is None or Path(self.scenario).absolute() == self.file:
-            return self.scenario
-        return str(self.file)
+        return source_of(self.scenario, self.file)
 
     def to_json(self) -> str:
         """Return all but the environment and what may be a password."""
@@ -104,6 +102,11 @@ def file_of(scenario: str) -> Path | None:
     """Return the file of a scenario, absolute; None if it is of the catalogue. Errors as `find_scenario`."""
     path = find_scenario(scenario)
     return path.absolute() if path == Path(scenario) else None
+
+
+def source_of(scenario: str, file: Path | None) -> str:
+    """Return the scenario to be run, from whatever folder: as it was typed, where that leads to its file."""
+    return scenario if file is None or Path(scenario).absolute() == file else str(file)
 
 
 def variant_hash(loaded: LoadedScenario, variant: Variant) -> str:
@@ -146,7 +149,7 @@ def request_again(text: str, brokers: Sequence[str], environ: Mapping[str, str])
             kept_search["start_per_s"], tuple(kept_search["slo"]), tuple(kept_search["options"])
         )
     asked["file"] = Path(asked["file"]) if asked.get("file") else None
-    kept = [_variant(each) for each in asked.pop("variants")]
+    kept = [variant_again(each) for each in asked.pop("variants")]
     request = CompareRequest(variants=(), environ=dict(environ), **asked)
     if request.file is not None and not request.file.is_file():
         raise UsageError(f"the scenario {request.file} is not there any more: compare anew")
@@ -154,7 +157,8 @@ def request_again(text: str, brokers: Sequence[str], environ: Mapping[str, str])
     return replace(request, variants=_with_secrets(kept, request, given))
 
 
-def _variant(each: Mapping[str, Any]) -> Variant:
+def variant_again(each: Mapping[str, Any]) -> Variant:
+    """Return a variant as a request has kept it; secrets are not in it (`shown_variant`)."""
     return Variant(
         name=each["name"],
         overrides=tuple(each["overrides"]),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -56,17 +56,8 @@ def announce(result: RunResult, folder: Path | None, *, json_file: Path | None, 
     """
     page = sys.stderr if json_file == STANDARD_OUTPUT else sys.stdout
     print_summary(result, folder=folder, file=page)
-    if _is_on_github(environ):
-        for line in github_annotations(result):
-            _print(line, page)
-    fault = _append_step_summary(summary_md(result), environ)
-    if fault is not None:
-        _print(f"loadtest: {fault}", sys.stderr)
-    fault = _write_json(result_json(result), json_file)
-    if fault is not None:
-        _print(f"loadtest: {fault}", sys.stderr)
-        return result.verdict.exit_code or EXIT_INCOMPLETE
-    return result.verdict.exit_code
+    _tell_github(github_annotations(result), summary_md(result), environ, page)
+    return _exit_code(result.verdict.exit_code, result_json(result), json_file)
 
 
 def announce_comparison(result: CompareResult, environ: Mapping[str, str]) -> None:
@@ -78,7 +69,7 @@ def announce_comparison(result: CompareResult, environ: Mapping[str, str]) -> No
         environ: As for `announce`.
     """
     print_comparison(result, sys.stdout)
-    _tell_github(comparison_annotations(result), comparison_markdown(result), environ)
+    _tell_github(comparison_annotations(result), comparison_markdown(result), environ, sys.stdout)
 
 
 def announce_sweep(result: SweepResult, environ: Mapping[str, str]) -> None:
@@ -90,16 +81,7 @@ def announce_sweep(result: SweepResult, environ: Mapping[str, str]) -> None:
         environ: As for `announce`.
     """
     print_sweep(result, sys.stdout)
-    _tell_github(sweep_annotations(result), sweep_markdown(result), environ)
-
-
-def _tell_github(annotations: Sequence[str], summary: str, environ: Mapping[str, str]) -> None:
-    if _is_on_github(environ):
-        for line in annotations:
-            _print(line, sys.stdout)
-    fault = _append_step_summary(summary, environ)
-    if fault is not None:
-        _print(f"loadtest: {fault}", sys.stderr)
+    _tell_github(sweep_annotations(result), sweep_markdown(result), environ, sys.stdout)
 
 
 def announce_capacity(result: CapacityResult, *, json_file: Path | None, environ: Mapping[str, str]) -> int:
@@ -113,17 +95,27 @@ def announce_capacity(result: CapacityResult, *, json_file: Path | None, environ
     """
     page = sys.stderr if json_file == STANDARD_OUTPUT else sys.stdout
     print_capacity(result, page)
+    _tell_github(capacity_annotations(result), capacity_markdown(result), environ, page)
+    return _exit_code(result.exit_code, capacity_json(result), json_file)
+
+
+def _tell_github(annotations: Iterable[str], summary: str, environ: Mapping[str, str], page: TextIO) -> None:
+    """Print annotations on *page*, if this is GitHub Actions, and add the summary to the step's, if it has one."""
     if _is_on_github(environ):
-        for line in capacity_annotations(result):
+        for line in annotations:
             _print(line, page)
-    fault = _append_step_summary(capacity_markdown(result), environ)
+    fault = _append_step_summary(summary, environ)
     if fault is not None:
         _print(f"loadtest: {fault}", sys.stderr)
-    fault = _write_json(capacity_json(result), json_file)
-    if fault is not None:
-        _print(f"loadtest: {fault}", sys.stderr)
-        return result.exit_code or EXIT_INCOMPLETE
-    return result.exit_code
+
+
+def _exit_code(exit_code: int, document: str, json_file: Path | None) -> int:
+    """Write the document where it was asked for, and return the exit code; it cannot be 0 if that failed."""
+    fault = _write_json(document, json_file)
+    if fault is None:
+        return exit_code
+    _print(f"loadtest: {fault}", sys.stderr)
+    return exit_code or EXIT_INCOMPLETE
 
 
 def complain(error: Exception, environ: Mapping[str, str]) -> None:

@@ -12,6 +12,7 @@ import contextlib
 import os
 import re
 import tempfile
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -48,6 +49,17 @@ def create_folder(root: Path, started_at: datetime, scenario_name: str) -> Path:
             raise ResultsError(f"{folder}: cannot make the results folder: {error.strerror}") from error
         return folder
     raise ResultsError(f"{root / name}: {MAX_COLLISIONS:,} folders of this name exist; give --results another folder")
+
+
+def write_all(folder: Path, files: Iterable[tuple[str, str]]) -> list[str]:
+    """Write all files, by name and content, that can be written as `write_file` does, and return what was wrong."""
+    faults: list[str] = []
+    for name, content in files:
+        try:
+            write_file(folder, name, content)
+        except ResultsError as error:
+            faults.append(str(error))
+    return faults
 
 
 def write_file(folder: Path, name: str, content: str) -> Path:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from pydantic import ValidationError
 
 from loadtest.errors import ResultsError
-from loadtest.report.folder import write_file
+from loadtest.report.folder import write_all
 from loadtest.report.html_page import page
 from loadtest.result.document import Part
 
@@ -45,12 +45,7 @@ def write_files(folder: Path, files: Iterable[tuple[str, str]]) -> None:
     Raises:
         ResultsError: If some could not be written; all that could be written is there then.
     """
-    faults: list[str] = []
-    for name, content in files:
-        try:
-            write_file(folder, name, content)
-        except ResultsError as error:
-            faults.append(str(error))
+    faults = write_all(folder, files)
     if faults:
         raise ResultsError("\n".join(faults))
 

@@ -17,7 +17,7 @@ from loadtest.measure.collector import Collector
 from loadtest.measure.journal import read_journal
 from loadtest.measure.records import Record
 from loadtest.report import json_file, junit, markdown, scenario_file, windows_csv
-from loadtest.report.folder import write_file
+from loadtest.report.folder import write_all
 from loadtest.report.hdr_files import IntervalLogs, percentile_files
 from loadtest.report.html_page import page
 from loadtest.report.html_page.heat_map import HeatMaps
@@ -47,11 +47,7 @@ def write_results(folder: Path, collector: Collector) -> RunResult:
     except ResultsError as error:
         faults.append(str(error))
     result = lost_times.dated()
-    for name, content in (*_files(result, heat), *logs.files()):
-        try:
-            write_file(folder, name, content)
-        except ResultsError as error:
-            faults.append(str(error))
+    faults += write_all(folder, (*_files(result, heat), *logs.files()))
     if faults:
         raise ResultsError("\n".join(faults))
     return result

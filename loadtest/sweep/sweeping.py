@@ -16,9 +16,10 @@ from typing import Final
 
 from pydantic_core import PydanticCustomError
 
+from loadtest.compare.comparing import broker_text
 from loadtest.compare.kinds import RunLaps, headlines, lap_part, value_of
 from loadtest.compare.laps import RUN, Brokers, LapRunner
-from loadtest.compare.request import redacted_all, shown_variant
+from loadtest.compare.request import redacted_all, shown_variant, source_of
 from loadtest.compare.schedule import Lap
 from loadtest.compare.variants import Variant
 from loadtest.errors import EXIT_BROKER, EXIT_FAILED, EXIT_INTERRUPTED, BrokerError, UsageError
@@ -26,6 +27,7 @@ from loadtest.redaction import redacted
 from loadtest.report import json_file
 from loadtest.report.folder import write_file
 from loadtest.report.read import read_result
+from loadtest.report.several_runs import file_of_run
 from loadtest.report.sweep import point_label
 from loadtest.report.sweep_files import DOCUMENT
 from loadtest.result.document import RunResult
@@ -91,9 +93,7 @@ class SweepRequest:
     @property
     def source(self) -> str:
         """The scenario to be run, from whatever folder: as it was typed, where that leads to it."""
-        if self.file is None or Path(self.scenario).absolute() == self.file:
-            return self.scenario
-        return str(self.file)
+        return source_of(self.scenario, self.file)
 
     def to_json(self) -> str:
         """Return all but the environment and what may be a password."""
@@ -217,7 +217,7 @@ class Sweep:
     def _learn(self, result: RunResult) -> None:
         """Take from a result what is not known yet: which broker it is, and, unless told, what can be looked at."""
         if not self._broker:
-            self._broker = _broker_text(self._variants[0], result)
+            self._broker = broker_text(shown_variant(self._variants[0]), result)
         for name in () if self._request.metrics else usual_metrics(result):
             if name not in self._metrics:
                 self._metrics[name] = sweep_metric(name)
@@ -226,9 +226,9 @@ class Sweep:
     def _fill_in(self, name: str) -> None:
         """Read a metric that was not looked at before from the results of the runs that were."""
         for key, run in self._runs.items():
-            results = sorted((self._folder / run.folder).glob(f"*/{json_file.FILE_NAME}"))
-            if results and counts(run):
-                value = value_of(name, read_result(results[-1].parent))
+            result = file_of_run(self._folder, run.folder, json_file.FILE_NAME)
+            if result is not None and counts(run):
+                value = value_of(name, read_result(result.parent))
                 self._runs[key] = run.model_copy(update={"values": {**run.values, name: value}})
 
     def _tell(self, run: SweepRunPart) -> None:
@@ -323,11 +323,3 @@ def _verdict_marks(result: RunResult | None, exit_code: int) -> tuple[str, ...]:
     if result is not None and (result.totals.lost or result.totals.corrupted):
         return (LOST,)
     return (NOT_PASSED,) if result is not None and exit_code == EXIT_FAILED else ()
-
-
-def _broker_text(variant: Variant, result: RunResult) -> str:
-    product = " ".join(str(result.broker[key]) for key in ("product", "version") if result.broker.get(key))
-    own = [f"{variant.nodes} nodes"] if variant.nodes else []
-    own += [f"config {variant.config.name}"] if variant.config else []
-    where = ", ".join(redacted(url) for url in variant.brokers) or ", ".join(["private", *own])
-    return f"{product}, {where}".strip(", ")

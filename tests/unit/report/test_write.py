@@ -149,7 +149,7 @@ def test_what_can_be_written_is_written_when_the_disk_fails(tmp_path: Path, monk
             raise ResultsError(f"{name}: No space left on device")
         return write_file(folder, name, content)
 
-    monkeypatch.setattr("loadtest.report.write.write_file", failing)
+    monkeypatch.setattr("loadtest.report.folder.write_file", failing)
 
     with pytest.raises(ResultsError, match=r"scenario\.yaml: No space.*\nwindows\.csv: No space"):
         write_results(tmp_path, flood().collector())
