@@ -82,6 +82,4 @@ class DepthAsker:
 
 def queues_of(plan: Plan) -> list[str]:
     """Return the queues of a run, as its scenario declares them, without streams."""
-    streams = {sink.partition("#")[0] for sink in plan.consumed_sinks if "#" in sink}
-    streams |= {queue.name for queue in plan.topology.queues if queue.arguments.get("x-queue-type") == "stream"}
-    return [queue.name for queue in plan.topology.queues if queue.name not in streams]
+    return [queue.name for queue in plan.topology.queues if not queue.is_stream]

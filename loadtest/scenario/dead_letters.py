@@ -51,7 +51,7 @@ def drops_of(topology: DeclaredTopology, publishers: Iterable[PublisherPlan]) ->
 
 
 def _drops(queue: QueueSpec, *, some_expire: bool) -> Iterable[str]:
-    if queue.arguments.get("x-queue-type") == "stream" or DEAD_LETTER_EXCHANGE in queue.arguments:
+    if queue.is_stream or DEAD_LETTER_EXCHANGE in queue.arguments:
         return
     if some_expire or _TTL in queue.arguments:
         yield EXPIRED

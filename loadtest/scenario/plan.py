@@ -4,8 +4,9 @@ The plan: every user of a run with all that it needs, resolved from a scenario.
 Plain frozen data, made by `loadtest.scenario.planner.build_plan`. It knows nothing of connections, processes or clocks:
 instants in it count from the run's begin, names in it are as the broker knows them.
 
-A *sink* is where exactly one copy of each routed message should arrive: a queue's name, or for a stream
-`queue#group/user`, because each consumer of a stream gets its own copy.
+A *sink* is where exactly one copy of each routed message should arrive: a queue, or one consumer's view of a stream,
+because each consumer of a stream gets its own copy. A sink has a name that no other has: the queue's, or
+`queue#group/user`. The name is never taken apart, since a queue may have any; `Plan.streams` says what it stands for.
 """
 
 from __future__ import annotations
@@ -198,6 +199,11 @@ class QueueSpec:
     arguments: Mapping[str, object]
     passive: bool
 
+    @property
+    def is_stream(self) -> bool:
+        """Whether it is declared as a stream."""
+        return self.arguments.get("x-queue-type") == "stream"
+
 
 @dataclass(frozen=True, slots=True)
 class BindingSpec:
@@ -235,6 +241,7 @@ class Plan:
     Attributes:
         users: By group, in the scenario's order.
         consumed_sinks: The sinks that some consumer or getter takes from, sorted.
+        streams: The stream of each sink that is a consumer's view of one; all other sinks are queues, by their names.
         dead_letter_queues: The declared queues that dead letters come to and nobody takes from, sorted.
         may_drop: By sink, why the broker may drop what is in its queue, in its own words.
     """
@@ -246,5 +253,6 @@ class Plan:
     getters: tuple[GetterPlan, ...]
     users: Mapping[str, int]
     consumed_sinks: tuple[str, ...]
+    streams: Mapping[str, str]
     dead_letter_queues: tuple[str, ...]
     may_drop: Mapping[str, tuple[str, ...]]

@@ -31,7 +31,7 @@ from loadtest.scenario.plan import (
     Start,
 )
 from loadtest.scenario.routing import Routes
-from loadtest.scenario.sequence import NUMBER, is_member, numbered, numbers_of_user
+from loadtest.scenario.sequence import NUMBER, numbered, numbers_of_user
 from loadtest.scenario.sharing import share_messages, share_users
 from loadtest.scenario.work import service_time
 from loadtest.scenario.zipf import zipf_keys
@@ -91,6 +91,20 @@ class _Planner:
                 found[queue][sink] = None
         return {queue: tuple(sinks) for queue, sinks in found.items()}
 
+    @cached_property
+    def streams(self) -> dict[str, str]:
+        """By sink that is a consumer's view of a stream, the stream."""
+        return {
+            sink: queue
+            for plan in self.consumers
+            for queue, sink in zip(plan.queues, plan.sinks, strict=True)
+            if self._is_stream[queue]
+        }
+
+    @cached_property
+    def _is_stream(self) -> dict[str, bool]:
+        return {queue.name: queue.is_stream for queue in self.topology.queues}
+
     def plan(self) -> Plan:
         groups = self.scenario.publishers.items()
         publishers = tuple(plan for name, group in groups for plan in self._publishers(name, group))
@@ -104,6 +118,7 @@ class _Planner:
             getters=self.getters,
             users=self.users,
             consumed_sinks=consumed,
+            streams=self.streams,
             dead_letter_queues=tuple(
                 queue for queue in dead_letter_queues(self.topology, publishers, self.routes) if queue not in self.sinks
             ),
@@ -151,7 +166,7 @@ class _Planner:
                 group=name,
                 user=user,
                 queues=queues,
-                sinks=self._own_sinks(group.queue, queues, name, user),
+                sinks=tuple(self._sink(queue, name, user) for queue in queues),
                 prefetch=group.prefetch,
                 ack=group.ack,
                 refusals=tuple(group.refusals),
@@ -192,13 +207,14 @@ class _Planner:
         count = self.scenario.topology.queues[name].count or 1
         return tuple(numbered(name, number) for number in numbers_of_user(user, users, count))
 
-    def _own_sinks(self, name: str, queues: tuple[str, ...], group: str, user: int) -> tuple[str, ...]:
-        declared = self.scenario.topology.queues
-        if name in declared:
-            queue = declared[name]
-        else:  # one queue of a sequence, by its own name
-            queue = next(each for key, each in declared.items() if is_member(name, key, each.count))
-        return tuple(f"{each}#{group}/{user}" for each in queues) if queue.type == "stream" else queues
+    def _sink(self, queue: str, group: str, user: int) -> str:
+        """Return the name of a consumer's sink; a stream's is marked until no queue has the same name."""
+        if not self._is_stream[queue]:
+            return queue
+        name = f"{queue}#{group}/{user}"
+        while name in self._is_stream:
+            name += "'"
+        return name
 
     def _routing_keys(self, name: str, group: PublisherGroup, user: int) -> tuple[str, ...]:
         key = group.routing_key

@@ -83,7 +83,7 @@ class Aftermath:
         losses = collector.losses()
         if not losses.remaining and not losses.vanished:
             return []
-        return [sink for sink, left in collector.left.items() if left and "#" not in sink]
+        return [sink for sink, left in collector.left.items() if left and sink not in self._plan.streams]
 
     def _read(self, queue: str, *, as_dead: bool) -> Iterator[Record]:
         reading = QueueReading(queue, self._run_tag, self._publishers, is_ours=queue in self._removed)

@@ -132,7 +132,7 @@ class Drain:
     def depths(self) -> Mapping[str, int] | None:
         """Return the messages ready in the consumed queues; None, and an event the first time, where nobody answers."""
         # A stream keeps its messages, whoever has read them.
-        queues = [sink for sink in self._plan.consumed_sinks if "#" not in sink]
+        queues = [sink for sink in self._plan.consumed_sinks if sink not in self._plan.streams]
         try:
             return self._queue_depths(queues)
         except Exception as error:  # noqa: BLE001  # the broker may be gone in any way; the ledger says what is missing

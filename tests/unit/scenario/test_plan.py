@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadtest.broker.queue_depths import queues_of
 from loadtest.errors import ScenarioError
 from loadtest.scenario import Ack, BindingSpec, Plan, Start, build_plan, load_scenario
 from loadtest.scenario.sequence import is_member, numbers_of_user, sequence
@@ -285,3 +286,36 @@ def test_two_plans_of_a_scenario_are_equal_where_values_are() -> None:
 def test_a_member_of_a_sequence_is_one_of_its_names(pattern: str, count: int, name: str) -> None:
     """Whether a name belongs to a sequence is told without writing the sequence out."""
     assert is_member(name, pattern, count) is (name in sequence(pattern, count))
+
+
+STREAM_AND_NAMESAKE = """
+name: namesakes
+topology:
+  queues:
+    log: {type: stream}
+    "log#out/0": {type: classic}
+    "log#out/0'": {type: quorum}
+    "a#b/1": {type: classic}
+publishers: {in: {routing_key: ["log", "log#out/0", "log#out/0'", "a#b/1"], messages: 10, body: {size: 50B}}}
+consumers:
+  out: {queue: log, ack: every 1, prefetch: 10}
+  rest: {queue: "log#out/0", ack: every 1}
+  more: {queue: "log#out/0'", ack: every 1}
+  last: {queue: "a#b/1", ack: every 1}
+"""
+
+
+def test_only_a_stream_is_one_whatever_the_names_of_queues_are() -> None:
+    """A queue's name may hold the marks of a stream's sink, or be just like one: each sink still stands for itself."""
+    plan = build_plan(load_scenario("x", text=STREAM_AND_NAMESAKE).scenario)
+    sinks = {consumer.group: consumer.sinks[0] for consumer in plan.consumers}
+
+    assert len(set(sinks.values())) == len(sinks)
+    assert plan.streams == {sinks["out"]: "log"}
+    assert {name: sinks[name] for name in ("rest", "more", "last")} == {
+        "rest": "log#out/0",
+        "more": "log#out/0'",
+        "last": "a#b/1",
+    }
+    assert plan.publishers[0].routes == tuple((sinks[group],) for group in ("out", "rest", "more", "last"))
+    assert queues_of(plan) == ["log#out/0", "log#out/0'", "a#b/1"]
