@@ -2,8 +2,12 @@
 Pauses: stretches in which a group got nothing though something was due, found exactly, to the instant.
 
 A confirm, or a delivery, is due from the instant at which its message was intended; in the closed model, and where a
-queue is full, always. So a pause begins at the last one that came before it, or when the next one fell due if that is
-later, and ends when that one came. Knows nothing of connections, nor why.
+queue is full, always. So a pause begins at the last one that came before it, or when the first of those that were due
+since fell due if that is later, and ends when the next one came. Due is the one that came next, but also each that was
+given up meanwhile: dropped because there was no connection, or in doubt because its connection or channel was closed
+before the answer. Without these an outage would seem to begin when its last victim fell due.
+
+Knows nothing of connections, nor why.
 """
 
 from __future__ import annotations
@@ -32,11 +36,16 @@ class Pauses:
         newest_ns: The same, since they were last taken.
     """
 
-    __slots__ = ("_found", "last_ns", "newest_ns")
+    __slots__ = ("_found", "_given_up", "last_ns", "newest_ns")
 
     def __init__(self) -> None:
         self.last_ns = self.newest_ns = 0
         self._found: list[Stretch] = []
+        self._given_up: list[Stretch] = []  # since when the first of them was due, and when they were given up
+
+    def give_up(self, due_ns: int, now_ns: int) -> None:
+        """Note at *now_ns* that some of what was due, since *due_ns* at the earliest, will never come."""
+        self._given_up.append((due_ns, now_ns))
 
     def note(self, came_ns: Int64s, due_ns: Int64s | None) -> None:
         """
@@ -51,16 +60,23 @@ class Pauses:
         for place in np.flatnonzero(came_ns[1:] - came_ns[:-1] > LEAST_NS).tolist():
             self._note(int(came_ns[place]), came_ns, due_ns, place + 1)
         self.last_ns = self.newest_ns = max(self.last_ns, int(came_ns[-1]))
+        self._given_up = [each for each in self._given_up if each[1] > self.last_ns]
 
     def take(self) -> list[Stretch]:
-        """Return what was found, and begin anew; the last instant is kept."""
+        """Return what was found, and begin anew; the last instant, and what was given up since, are kept."""
         found, self._found = self._found, []
         self.newest_ns = 0
+        if self._given_up:  # all of it counts for the next that comes: one entry says as much, however long that takes
+            dues_ns, instants_ns = zip(*self._given_up, strict=True)
+            self._given_up = [(min(dues_ns), max(instants_ns))]
         return found
 
     def _note(self, before_ns: int, came_ns: Int64s, due_ns: Int64s | None, place: int) -> None:
         end_ns = int(came_ns[place])
-        start_ns = before_ns if due_ns is None else max(before_ns, int(due_ns[place]))
+        start_ns = before_ns
+        if due_ns is not None:
+            given_up = [due for due, at_ns in self._given_up if before_ns < at_ns <= end_ns]
+            start_ns = max(before_ns, min([int(due_ns[place]), *given_up]))
         if end_ns - start_ns > LEAST_NS:
             self._found.append((start_ns, end_ns))
 

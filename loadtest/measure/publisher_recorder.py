@@ -127,9 +127,10 @@ class PublisherRecorder:
         """Record that *count* arrivals became due, whether or not they could be sent."""
         self._group.counters["offered"] += count
 
-    def dropped(self, count: int) -> None:
-        """Record that *count* arrivals that fell due will never be sent."""
+    def dropped(self, count: int, due_ns: int, now_ns: int) -> None:
+        """Record at *now_ns* that *count* arrivals, of which the first fell due at *due_ns*, will never be sent."""
         self._group.counters["dropped"] += count
+        self._group.pauses.give_up(due_ns, now_ns)
 
     def republished(self, n: int, n_bytes: int) -> None:
         """Record that *n* messages that are in doubt were written again, under the seqs that they have."""
@@ -158,9 +159,14 @@ class PublisherRecorder:
         """Record that *seqs* came back as unroutable; where there are confirms, an ack of each comes besides."""
         self._except("returned", seqs)
 
-    def in_doubt(self, seqs: ArrayLike) -> None:
-        """Record that no answer to *seqs* will come any more: the connection or channel is lost."""
+    def in_doubt(self, seqs: ArrayLike, due_ns: int, now_ns: int) -> None:
+        """
+        Record at *now_ns* that no answer to *seqs* will come any more: the connection or channel is lost.
+
+        *due_ns* is the earliest of the instants at which they were intended.
+        """
         self._except("in_doubt", seqs)
+        self._group.pauses.give_up(due_ns, now_ns)
 
     def close_row(self) -> None:
         """Hand the seqs published since the last cut to the group."""

@@ -132,9 +132,9 @@ def _outages(group: GroupTotals, collector: Collector) -> tuple[OutagePart, ...]
     if not group.last_ns or collector.run["groups"][group.name].get("paces_itself", group.kind == "getter"):
         return None
     found = [(start, end, True) for start, end in common(group.pauses.values())][:MAX_OUTAGES]
-    # A broker that went away for good, or a queue that takes no more: what was due is in doubt, and nothing came since.
+    # A broker that went away for good, or a queue that takes no more: what was due is in doubt, or was never sent.
     is_gone = any(event["code"] in {CONNECTION_LOST, RUN_FAILED} for event in collector.events)
-    is_unanswered = group.published_from_ns > group.last_ns
+    is_unanswered = group.due_from_ns > group.last_ns
     if (is_gone or is_unanswered) and collector.last_ns - group.last_ns > LEAST_NS:
         found.append((group.last_ns, collector.last_ns, False))
     start_ns = collector.start_ns

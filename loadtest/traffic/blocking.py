@@ -81,7 +81,7 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
         self._recorder = run.recorder.publisher(seat.group, seat.publisher_id)
         self._offering = Offering(run, self._recorder, seat.arrivals, seat.messages)
         self._seq = 0
-        self._unsettled: int | None = None
+        self._unsettled: tuple[int, int] | None = None  # seq and intended instant
         self._returned_unstamped = 0
 
     def connect(self) -> None:
@@ -116,13 +116,16 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
     def give_up(self) -> None:
         """Take the publish whose confirm did not come as in doubt."""
         if self._unsettled is not None:
-            self._recorder.in_doubt((self._unsettled,))
+            seq, due_ns = self._unsettled
+            self._recorder.in_doubt((seq,), due_ns, monotonic_ns())
             self._unsettled = None
 
     def work(self, start_ns: int) -> None:
         """Publish one after the other until all is sent or the run stops."""
         arrivals, run = self._seat.arrivals, self._run
         self._offering.begin(start_ns)
+        if self._connections > 1:
+            self._resume(start_ns)
         while self._seq < self._offering.limit:
             seq = self._seq
             intended_ns = monotonic_ns()
@@ -139,13 +142,23 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
             self._opened().basic_qos(prefetch_count=0)
             self._connection.process_data_events(time_limit=0)
 
+    def _resume(self, start_ns: int) -> None:
+        """Begin on another connection: drop what fell due meanwhile, if the seat says so."""
+        arrivals, now_ns = self._seat.arrivals, monotonic_ns()
+        if arrivals is None or self._seat.on_outage != "drop":
+            return
+        due = self._offering.count_due(now_ns)
+        if due > self._seq:
+            self._recorder.dropped(due - self._seq, start_ns + arrivals.intended_ns(self._seq), now_ns)
+            self._seq = due
+
     def _publish(self, seq: int, intended_ns: int) -> None:
         seat = self._seat
         sent_ns = monotonic_ns() if seat.arrivals is not None else intended_ns
         body, properties = self._message(seq, intended_ns, sent_ns)
         intended, sent = np.array([intended_ns]), np.array([sent_ns])
         self._recorder.published(seq, intended, sent_ns, len(body))
-        self._unsettled = seq if seat.confirm_window else None
+        self._unsettled = (seq, intended_ns) if seat.confirm_window else None
         confirm = self._recorder.confirmed
         try:
             self._opened().basic_publish(

@@ -56,7 +56,7 @@ class Gauges:
             "outstanding": sum(task.outstanding() for task in run.tasks),
             "window_full_ns": full_ns - self._full_ns,
             "blocked_ns": blocked_ns - self._blocked_ns,
-            "users": run.users_up,
+            "users": sum(not task.is_lost for task in run.tasks),
         }
         self._full_ns, self._blocked_ns, self._lag_max_ns = full_ns, blocked_ns, 0
         return {name: float(value) for name, value in gauges.items()}

@@ -56,8 +56,8 @@ class Outages:
         self._record = record
         self._out: dict[str, int] = {}
         self._began_ns = 0
-        self._users = 0
-        self._back = 0
+        self._users: set[str] = set()  # that lost their connection since then, each of them once or more
+        self._back: set[str] = set()
 
     @property
     def count(self) -> int:
@@ -67,15 +67,18 @@ class Outages:
     def lost(self, name: str, reason: str) -> None:
         """Take note that user *name* has lost its connection; the first one's *reason* is told."""
         if not self._out:
-            self._began_ns, self._users, self._back = monotonic_ns(), 0, 0
+            self._began_ns = monotonic_ns()
+            self._users.clear()
+            self._back.clear()
             self._record(DROPPED, reason)
-        if name not in self._out:
-            self._users += 1
-            self._out[name] = monotonic_ns()
+        self._users.add(name)
+        self._back.discard(name)
+        self._out.setdefault(name, monotonic_ns())
 
     def back(self, name: str) -> None:
         """Take note that a user has a connection again."""
-        self._back += name in self._out
+        if name in self._out:
+            self._back.add(name)
         self._leave(name)
 
     def gone(self, name: str) -> None:
@@ -86,8 +89,9 @@ class Outages:
         if self._out.pop(name, None) is None or self._out or not self._back:
             return
         lasted_s = (monotonic_ns() - self._began_ns) / NS_PER_S
-        if self._back < self._users:
-            who = f"{self._back:,} of {self._users:,} users are back, the others were done by then,"
+        back, users = len(self._back), len(self._users)
+        if back < users:
+            who = f"{back:,} of {users:,} users are back, the others were done by then,"
         else:
-            who = f"{name} is back" if self._users == 1 else f"all of {self._users:,} users are back"
+            who = f"{name} is back" if users == 1 else f"all of {users:,} users are back"
         self._record(RECONNECTED, f"{who} after {lasted_s:.2f} s")

@@ -118,8 +118,9 @@ class Publisher(WireMember["PublisherPlan"]):
     def give_up(self) -> None:
         """Take what is unconfirmed as in doubt."""
         if self._in_flight is not None and self._in_flight.count:
-            seqs = self._seqs_of(self._in_flight.drain().all_tags())
-            self._recorder.in_doubt(seqs)
+            drained = self._in_flight.drain()
+            seqs = self._seqs_of(drained.all_tags())
+            self._recorder.in_doubt(seqs, int(drained.intended_ns.min()), monotonic_ns())
             if self._seat.in_doubt == "republish":
                 self._doubtful.append(seqs)
         self._confirms_came.ring()
@@ -183,9 +184,10 @@ class Publisher(WireMember["PublisherPlan"]):
             for first in range(0, len(seqs), self._batch()):
                 self._send_again(seqs[first : first + self._batch()], start_ns)
         if arrivals is not None and self._seat.on_outage == "drop":
-            due = self._offering.count_due(monotonic_ns())
+            now_ns = monotonic_ns()
+            due = self._offering.count_due(now_ns)
             if due > self._seq:
-                self._recorder.dropped(due - self._seq)
+                self._recorder.dropped(due - self._seq, start_ns + arrivals.intended_ns(self._seq), now_ns)
                 self._before += due - self._seq
                 self._seq = due
 

@@ -144,12 +144,12 @@ def break_it(case: Case, nodes: Nodes, processes: Processes) -> tuple[Finished, 
 
 
 def _delete_exchange(running: Running, nodes: Nodes, number: str) -> None:
-    """Take the exchange away from under the publishers for a second, which closes their channels."""
+    """Take the exchange away from under the publishers for three seconds, which closes their channels."""
     running.wait_measured(windows=2)
     connection = pika.BlockingConnection(pika.URLParameters(nodes.any_url))
     channel = connection.channel()
     channel.exchange_delete(f"x-{number}")
-    time.sleep(1)
+    time.sleep(3)
     channel.exchange_declare(f"x-{number}", "fanout", durable=True)
     for queue in (f"q-{number}", f"audit-{number}"):
         channel.queue_bind(queue, f"x-{number}")

@@ -74,6 +74,13 @@ ONE_NODE = {
     "the only node killed, what falls due dropped": Case(
         LATER + "kill-node, for: 1s}", {"dropped": SOME}, BACK, publisher="on_outage: drop", duration_s=HARM_S
     ),
+    "the only node killed, what falls due dropped, blocking client": Case(
+        LATER + "kill-node, for: 1s}",
+        {"dropped": SOME},
+        BACK,
+        publisher="client: blocking, confirm_window: 1, on_outage: drop",
+        duration_s=HARM_S,
+    ),
     "the only node killed, transient messages": Case(
         LATER + "kill-node, for: 1s}",
         {"lost": SOME},
@@ -140,7 +147,15 @@ ONE_NODE = {
         queue="durable: false",
     ),
     "the exchange deleted under its publishers": Case(
-        "", {"in_doubt": ANY}, ("connection-dropped", "reconnected"), run="exchange"
+        "", {"in_doubt": ANY}, ("connection-dropped", "reconnected"), run="exchange", duration_s=8
+    ),
+    "the exchange deleted, what falls due dropped": Case(
+        "",
+        {"in_doubt": ANY, "dropped": SOME},
+        ("connection-dropped", "reconnected"),
+        run="exchange",
+        publisher="on_outage: drop",
+        duration_s=8,
     ),
     "a queue that is full drops the oldest": Case(
         "",

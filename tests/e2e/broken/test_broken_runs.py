@@ -10,6 +10,7 @@ import pytest
 
 from tests.e2e.broken.breaking import Nodes, assert_as_expected, break_it
 from tests.e2e.broken.cases import ONE_NODE, THREE_NODES, Case
+from tests.e2e.broken.silences import assert_outages
 from tests.e2e.processes import LOADTEST, Processes
 
 pytestmark = [pytest.mark.e2e]
@@ -55,6 +56,7 @@ def assert_case(case: Case, broker: tuple[Processes, Nodes], request: pytest.Fix
 
     truth.assert_all(run.result)
     assert_as_expected(case, run)
+    assert_outages(run.results_folder / "windows.jsonl", run.result)
 
 
 @pytest.mark.xdist_group("broken-one")

@@ -145,9 +145,12 @@ def _apply(workers: _Workers, model: _Model, step: Step) -> None:  # noqa: C901 
             unique = list(dict.fromkeys(seqs))
             getattr(workers.publishers[publisher], name)(_array(*unique), _array(*unique), _array(*unique), 10**9)
             model.tables[name] |= {(publisher, seq) for seq in seqs}
-        case (("returned" | "in_doubt") as name, publisher, seqs):
-            getattr(workers.publishers[publisher], name)(_array(*seqs))
-            model.tables[name] |= {(publisher, seq) for seq in seqs}
+        case ("returned", publisher, seqs):
+            workers.publishers[publisher].returned(_array(*seqs))
+            model.tables["returned"] |= {(publisher, seq) for seq in seqs}
+        case ("in_doubt", publisher, seqs):
+            workers.publishers[publisher].in_doubt(_array(*seqs), 0, 10**9)
+            model.tables["in_doubt"] |= {(publisher, seq) for seq in seqs}
         case ("deliver", publisher, consumer, seqs, flagged):
             _deliver(workers, model, consumer, [publisher] * len(seqs), seqs, flagged=flagged)
         case ("die", publisher, consumer, seqs, queue):

@@ -65,6 +65,51 @@ def test_what_was_taken_is_not_found_again() -> None:
 
 
 @pytest.mark.parametrize(
+    "given_up,came,expected",
+    [
+        ([(2, 2_500)], (3_000, 2_990), (2, 3_000)),
+        ([(2_000, 2_500)], (3_000, 2_990), (2_000, 3_000)),
+        ([(1_500, 1_600), (700, 2_500)], (3_000, 2_990), (700, 3_000)),
+        ([(0, 1)], (3_000, 2_990), None),
+        ([(2, 3_500)], (3_000, 2_990), None),
+        ([(2, 900)], (3_000, None), (1, 3_000)),
+    ],
+    ids=[
+        "dropped or in doubt since the last one",
+        "due later than the last one",
+        "the first of several",
+        "given up before the last one came",
+        "given up after the next one came",
+        "closed model",
+    ],
+)
+@pytest.mark.parametrize("is_cut", [False, True], ids=["in a window", "over several windows"])
+def test_what_was_given_up_was_due(
+    given_up: list[tuple[int, int]], came: tuple[int, int | None], expected: tuple[int, int] | None, is_cut: bool
+) -> None:
+    """A message that was dropped, or whose answer was lost, is due until the next one comes."""
+    pauses = Pauses()
+    pauses.note(np.array([1]) * MS, np.array([0]) * MS)
+    for due, at in given_up:
+        pauses.give_up(due * MS, at * MS)
+        if is_cut:
+            pauses.take()
+    pauses.note(np.array([came[0]]) * MS, None if came[1] is None else np.array([came[1]]) * MS)
+
+    assert [(start // MS, end // MS) for start, end in pauses.take()] == ([] if expected is None else [expected])
+
+
+def test_what_was_given_up_is_due_once() -> None:
+    """The next thing that comes ends it: a later silence has to be due for its own sake."""
+    pauses = Pauses()
+    pauses.note(np.array([1]) * MS, np.array([0]) * MS)
+    pauses.give_up(2 * MS, 500 * MS)
+    pauses.note(np.array([1_000, 9_000]) * MS, np.array([999, 8_999]) * MS)
+
+    assert [(start // MS, end // MS) for start, end in pauses.take()] == [(2, 1_000)]
+
+
+@pytest.mark.parametrize(
     "workers,shared",
     [
         ([], []),

@@ -138,7 +138,7 @@ def test_rows_of_every_count() -> None:
     publisher.published(0, _array(*[0] * 8), 0, 8)
     publisher.nacked(_array(2), _array(0), _array(0), MS)
     publisher.returned(_array(3, 4))
-    publisher.in_doubt(_array(7))
+    publisher.in_doubt(_array(7), 0, MS)
     delivery = recorder.delivery("billing", "q")
     delivery.delivered(3, _array(0, 1), _array(0, 0), _array(0, 0), MS, 2, redelivered=True)
     delivery.corrupted(3, _array(1))
@@ -178,7 +178,7 @@ def test_outstanding_is_what_has_no_answer() -> None:
     before = _cut(recorder).gauges
     publisher.confirmed(_array(0, 1, 2), _array(0, 0, 0), 0, MS)
     publisher.nacked(_array(3), _array(0), 0, MS)
-    publisher.in_doubt(_array(4))
+    publisher.in_doubt(_array(4), 0, MS)
     publisher.published(10, _array(0), 0, 0)
 
     assert before == {}

@@ -278,7 +278,7 @@ def broker_lost() -> StagedRun:
     intended = run.publish("shop", range(1_000), 0, step_ns=NS_PER_MS // 2)
     run.confirm("shop", range(900), intended[:900], NS_PER_MS)
     publisher.nacked(range(900, 950), intended[900:950], intended[900:950], START_NS + NS_PER_S)
-    publisher.in_doubt(range(950, 1_000))
+    publisher.in_doubt(range(950, 1_000), int(intended[950]), START_NS + NS_PER_S)
     run.deliver("billing", range(900), intended[:900], 2 * NS_PER_MS)
     run.deliver("billing", range(3), intended[:3], 4 * NS_PER_MS)
     run.cut(NS_PER_S, "measured", blocked_ns=NS_PER_S / 4)

@@ -78,7 +78,7 @@ def test_published_equals_its_answers_in_every_book() -> None:
     run.confirm("shop", range(6), intended[:6], NS_PER_MS)
     publisher.nacked([6, 7], intended[6:8], intended[6:8], START_NS + NS_PER_MS)
     publisher.returned([8])
-    publisher.in_doubt([9])
+    publisher.in_doubt([9], START_NS, START_NS)
     run.cut(NS_PER_S, "measured")
     run.end(NS_PER_S)
     result = build_result(run.collector())

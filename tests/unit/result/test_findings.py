@@ -157,7 +157,7 @@ def in_doubt() -> StagedRun:
     run = StagedRun({"shop": ("publisher", "closed")}, routes=[["orders"]])
     run.phase("measured", 0)
     run.publish("shop", range(1), 0)
-    run.recorder().publisher("shop", 0).in_doubt([0])
+    run.recorder().publisher("shop", 0).in_doubt([0], START_NS, START_NS)
     run.cut(NS_PER_S, "measured")
     run.end(NS_PER_S)
     return run
@@ -340,13 +340,30 @@ def test_an_outage_without_an_end_is_told() -> None:
     run.cut(NS_PER_S, "measured")
     run.publish("shop", range(100, 200), 2 * NS_PER_S)
     run.cut(3 * NS_PER_S, "measured")
-    run.recorder().publisher("shop", 0).in_doubt(range(100, 200))
+    run.recorder().publisher("shop", 0).in_doubt(range(100, 200), START_NS + 2 * NS_PER_S, START_NS + 6 * NS_PER_S)
     run.cut(6 * NS_PER_S, "drain")
     run.end(6 * NS_PER_S)
     (outage,) = build_result(run.collector()).groups["shop"].outages or ()
 
     assert not outage.is_over
     assert (round(outage.start_s, 1), outage.end_s) == (0.1, 6.0)
+
+
+def test_an_outage_in_which_nothing_could_be_sent_is_told() -> None:
+    """Publishers that lost their connections for good publish nothing, and what fell due was due all the same."""
+    run = StagedRun({"shop": ("publisher", "open")}, routes=[[]])
+    run.phase("measured", 0)
+    run.recorder().active("shop", START_NS)
+    run.confirm("shop", range(100), run.publish("shop", range(100), 0), NS_PER_MS)
+    run.cut(NS_PER_S, "measured")
+    for second in (2, 3):
+        run.recorder().publisher("shop", 0).offered(100)
+        run.cut(second * NS_PER_S, "measured")
+    run.end(3 * NS_PER_S)
+    (outage,) = build_result(run.collector()).groups["shop"].outages or ()
+
+    assert not outage.is_over
+    assert (round(outage.start_s, 1), outage.end_s) == (0.1, 3.0)
 
 
 def test_latencies_between_clocks_say_how_far_they_may_be_off() -> None:

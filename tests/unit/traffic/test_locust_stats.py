@@ -34,7 +34,7 @@ window = recorder.cut(0, 10**9, "measured", {})
 publisher.published(3000, np.array([read_ns] * 30), read_ns, 9)  # and none of them is answered yet
 waiting = recorder.cut(10**9, 2 * 10**9, "measured", {})
 publisher.nacked(range(3000, 3010), np.array([read_ns] * 10), np.array([read_ns] * 10), read_ns)
-publisher.in_doubt(range(3010, 3015))
+publisher.in_doubt(range(3010, 3015), read_ns, read_ns)
 failing = recorder.cut(2 * 10**9, 3 * 10**9, "measured", {})
 
 bulk, single, failed = RequestStats(), RequestStats(), RequestStats()

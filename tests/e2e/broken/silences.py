@@ -1,0 +1,60 @@
+"""
+How long nothing was answered, from the raw journal, beside what a result says of its outages.
+
+Not by the tool's own code: only the counters and the instant of the last answer of each window are read. So a silence
+is known to within the window in which it ended.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+NS_PER_S = 1_000_000_000
+TOLERANCE_S = 0.2
+"""What is shorter than 0.1 s is no outage; and what falls due next, at 300 a second, is due within moments."""
+
+
+@dataclass(frozen=True)
+class Silence:
+    """A stretch without an answer: at least, and at most so long."""
+
+    least_s: float
+    most_s: float
+
+
+def silences(journal: Path, group: str, counters: tuple[str, ...]) -> list[Silence]:
+    """
+    Return the silences of a group, which counts its answers by *counters*, while it was at work.
+
+    One that did not end lasts until the last window in which anything fell due for it.
+    """
+    windows = [record for line in journal.read_text().splitlines() if (record := json.loads(line))["type"] == "window"]
+    found: list[Silence] = []
+    last_ns = 0
+    for window in sorted(windows, key=lambda each: int(each["start_ns"])):
+        part: dict[str, Any] = window["groups"].get(group, {})
+        counted = part.get("counters", {})
+        if any(counted.get(name) for name in counters):
+            if last_ns:
+                least_ns = max(0, window["start_ns"] - last_ns)
+                found.append(Silence(least_ns / NS_PER_S, (part["last_ns"] - last_ns) / NS_PER_S))
+            last_ns = part["last_ns"]
+        elif last_ns and counted.get("offered"):
+            found.append(Silence((window["start_ns"] - last_ns) / NS_PER_S, float("inf")))
+    return found
+
+
+def assert_outages(journal: Path, result: dict[str, Any]) -> None:
+    """Fail unless the longest outage of the publishers, and of who takes, is the longest silence of the journal."""
+    for group, counters in (("in", ("confirmed", "nacked")), ("out", ("delivered", "got"))):
+        outages = result["groups"][group]["outages"]
+        if outages is None:
+            continue
+        told_s = max((outage["end_s"] - outage["start_s"] for outage in outages), default=0.0)
+        found = silences(journal, group, counters)
+        assert told_s <= max((each.most_s for each in found), default=0.0) + TOLERANCE_S, (group, told_s, found)
+        if group == "in":  # to consumers nothing is due while nothing is published
+            assert told_s >= max((each.least_s for each in found), default=0.0) - TOLERANCE_S, (told_s, found)
