@@ -21,7 +21,7 @@ from loadtest.broker.detached import find_cluster
 from loadtest.broker.endpoint import resolve_endpoints
 from loadtest.broker.faults import FaultDoer
 from loadtest.broker.fingerprint import broker_fingerprint, generator_fingerprint, process_facts
-from loadtest.broker.management import find_management
+from loadtest.broker.management import find_management, usual_address
 from loadtest.broker.network import Network
 from loadtest.broker.node_config import DEFAULT_PLUGINS
 from loadtest.broker.private_cluster import PrivateCluster
@@ -255,7 +255,12 @@ class Session:
         self.user_endpoints = self._links_for_users()
         self._opened.callback(self._faults.stop)
         self._state_sources = state_sources(
-            self.endpoints[0], management, self.private, queues_of(self.plan), infos[0].cluster_name
+            self.endpoints[0],
+            management,
+            self.private,
+            queues_of(self.plan),
+            infos[0].cluster_name,
+            usual_address(self.endpoints[0], request.environ),
         )
         self.fingerprint = broker_fingerprint(infos[0], management, self.private) | {
             "endpoints": [endpoint.redacted for endpoint in self.endpoints]

@@ -44,7 +44,7 @@ _LOOPBACK_NAMES: Final = (LOOPBACK, "localhost")
 @dataclass(frozen=True, slots=True)
 class DetachedNode:
     """
-    A node as its record says, and whether it lives; `url` holds the password, its config's or guest's.
+    A node as its record says, and whether it lives; `url` holds the password, its config's or its own.
 
     `cluster` is the name that it was started by; it is the node's own, if it is alone.
     """

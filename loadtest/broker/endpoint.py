@@ -10,10 +10,10 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 import pika
@@ -21,6 +21,8 @@ import pika
 from loadtest.broker.tls import NO_VERIFICATION, VERIFICATION, Tls
 from loadtest.errors import UsageError
 
+DEFAULT_USER: Final = "guest"
+DEFAULT_PASSWORD: Final = "guest"  # noqa: S105  # RabbitMQ's own, which everybody knows
 DEFAULT_PORTS: Final = {"amqp": 5672, "amqps": 5671}
 ENVIRONMENT_NAMES: Final = ("LOADTEST_BROKER", "AMQP_URL")
 
@@ -30,14 +32,34 @@ STACK_TIMEOUT_S: Final = 8.0
 
 _SHAPE: Final = "write amqp://USER:PASSWORD@HOST:PORT/VHOST, with %2F for / and so on inside a part"
 _TLS_FILES: Final = ("cacertfile", "certfile", "keyfile")
-_TUNINGS: Final[Mapping[str, Callable[[str], float]]] = {
-    "heartbeat": int,
-    "channel_max": int,
-    "frame_max": int,
-    "blocked_connection_timeout": float,
-    "socket_timeout": float,
-    "stack_timeout": float,
+_DAY_S: Final = 86_400
+
+
+class _Range(NamedTuple):
+    """What a number in a query may be; `unit` is empty for a plain count."""
+
+    least: float
+    most: float
+    unit: str = ""
+    kind: type[int | float] = int
+
+    def __str__(self) -> str:
+        """Return it for people."""
+        return f"{self.least:g} to {int(self.most)}{self.unit}"
+
+
+# AMQP 0-9-1, Connection.Tune: heartbeat and channel-max are 16 bits wide, frames have at least 4,096 bytes. pika takes
+# neither its 0 for no limit nor frames above 131,072 bytes, which are RabbitMQ's own default.
+_TUNINGS: Final[Mapping[str, _Range]] = {
+    "heartbeat": _Range(0, 65_535, " s (0: none)"),
+    "channel_max": _Range(1, 65_535),
+    "frame_max": _Range(4_096, 131_072, " bytes"),
+    "blocked_connection_timeout": _Range(0, _DAY_S, " s", float),
+    "socket_timeout": _Range(0.001, _DAY_S, " s", float),
+    "stack_timeout": _Range(0.001, _DAY_S, " s", float),
 }
+# A shortstr; Connection.Open has the vhost in one.
+_VHOST_BYTES: Final = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +76,8 @@ class Endpoint:
     host: str
     port: int = DEFAULT_PORTS["amqp"]
     vhost: str = "/"
-    username: str = "guest"
-    password: str = field(default="guest", repr=False)
+    username: str = DEFAULT_USER
+    password: str = field(default=DEFAULT_PASSWORD, repr=False)
     tls: Tls | None = None
     tunings: Mapping[str, float] = field(default_factory=dict)
 
@@ -78,8 +100,8 @@ class Endpoint:
             host=parts.hostname or "",
             port=_port(url, parts),
             vhost=_vhost(url, parts),
-            username=unquote(parts.username) if parts.username is not None else "guest",
-            password=unquote(parts.password) if parts.password is not None else "guest",
+            username=_decoded(url, "user", parts.username, DEFAULT_USER),
+            password=_decoded(url, "password", parts.password, DEFAULT_PASSWORD),
             tls=_tls(url, parts.scheme, query, tls or Tls()),
             tunings={name: _number(url, name, query[name]) for name in _TUNINGS if name in query},
         )
@@ -165,7 +187,7 @@ class Endpoint:
         return "amqp" if self.tls is None else "amqps"
 
     def _query(self) -> list[tuple[str, str]]:
-        query = [(name, f"{value:g}") for name, value in self.tunings.items()]
+        query = [(name, f"{value}") for name, value in self.tunings.items()]
         if self.tls is not None:
             query += [(name, str(value)) for name in _TLS_FILES if (value := getattr(self.tls, name)) is not None]
             query += [("verify", "none")] if not self.tls.verify else []
@@ -233,7 +255,22 @@ def _vhost(url: str, parts: SplitResult) -> str:
     path = parts.path[1:]
     if "/" in path:
         raise _fault(url, "the vhost holds a /")
-    return unquote(path)
+    vhost = _decoded(url, "vhost", path, "/")
+    if len(vhost.encode()) > _VHOST_BYTES:
+        raise _fault(url, f"the vhost is longer than {_VHOST_BYTES} bytes")
+    return vhost
+
+
+def _decoded(url: str, what: str, part: str | None, default: str) -> str:
+    """Return a percent-encoded part of a URL; RabbitMQ knows names and passwords by their UTF-8."""
+    if part is None:
+        return default
+    try:
+        text = unquote(part, errors="strict")
+        text.encode()
+    except UnicodeError as error:
+        raise _fault(url, f"the {what} is not UTF-8 (ä is written %C3%A4)") from error
+    return text
 
 
 def _query(url: str, parts: SplitResult) -> dict[str, str]:
@@ -242,7 +279,10 @@ def _query(url: str, parts: SplitResult) -> dict[str, str]:
         pairs = parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query))
     except ValueError as error:
         raise _fault(url, "its query is not a list of name=value joined by &") from error
+    names = [name for name, _ in pairs]
     for name, value in pairs:
+        if names.count(name) > 1:
+            raise _fault(url, f"query parameter {name} stands there more than once")
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             meant = f" (did you mean {near[0]}?)" if near else ""
@@ -253,12 +293,14 @@ def _query(url: str, parts: SplitResult) -> dict[str, str]:
 
 
 def _number(url: str, name: str, text: str) -> float:
+    allowed = _TUNINGS[name]
     try:
-        number = _TUNINGS[name](text)
+        number = allowed.kind(text)
     except ValueError as error:
-        raise _fault(url, f"query parameter {name} is not a number") from error
-    if not 0 <= number < float("inf"):
-        raise _fault(url, f"query parameter {name} is out of range")
+        what = "a whole number" if allowed.kind is int else "a number"
+        raise _fault(url, f"query parameter {name} is not {what}; allowed {allowed}") from error
+    if not allowed.least <= number <= allowed.most:
+        raise _fault(url, f"query parameter {name} is out of range; allowed {allowed}")
     return number
 
 

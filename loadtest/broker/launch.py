@@ -29,6 +29,7 @@ EPMD_TIMEOUT_S: Final = 5.0
 
 # The log is written with a delay of 0.2 s. Where a config keeps it silent, nothing comes, and the plugins go unchecked.
 LOG_TIMEOUT_S: Final = 2.0
+USER_FILE: Final = Path("conf.d", "96-user.conf")
 _ATTEMPTS: Final = 4
 _POLL_S: Final = 0.02
 _FOLDER_MODE: Final = 0o700
@@ -143,6 +144,8 @@ def _write_files(order: NodeOrder, folder: Path, ports: PortBlock, progress: Pro
     listeners = node_config.render_listeners(order.plugins, ports, "" if is_advanced else user_config, tls=order.tls)
     certificates = write_certificates(folder, node_config.HOST) if order.tls else ""
     write_private(folder / "conf.d" / "97-tls.conf", certificates)
+    settings = node_config.render_user(order.user, order.password, user_config)
+    write_private(folder / USER_FILE, settings)
     membership = node_config.render_membership(order.cluster, order.seed)
     write_private(folder / "conf.d" / "98-cluster.conf", membership)
     write_private(folder / "conf.d" / "99-listeners.conf", listeners)
@@ -188,6 +191,13 @@ def _check_plugins(order: NodeOrder, folder: Path) -> None:
             f"the RabbitMQ of {order.script} has no plugin {', '.join(missing)}; "
             f"`{order.script.with_name('rabbitmq-plugins')} list` shows those it has"
         )
+
+
+def launched_setting(folder: Path, key: str, default: str) -> str:
+    """Return what the configuration in *folder*, the user's or ours, says of the user, password or vhost at first."""
+    files = [folder / name for name in ("rabbitmq.conf", "advanced.config", USER_FILE)]
+    told = "\n".join(file.read_text() for file in files if file.exists())
+    return node_config.first_setting(told, key, default)
 
 
 def read_log(folder: Path) -> str:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, unquote, urlsplit
 
 import requests
+from requests.auth import HTTPBasicAuth
 
 from loadtest.broker.detached import detached_management_url
 from loadtest.broker.endpoint import Endpoint
+from loadtest.broker.http_client import RefusedError
 from loadtest.broker.private_cluster import PrivateBroker
 from loadtest.errors import BrokerError, UsageError
 
@@ -31,8 +33,8 @@ class ManagementApi:
     """
     The management API at one address, as one user.
 
-    Safe across greenlets; not across threads. Every method raises BrokerError if the API does not answer or refuses,
-    with what it said.
+    Safe across greenlets; not across threads. Every method raises BrokerError if the API does not answer, and
+    RefusedError, which is one, with its status and what it said, if it refuses.
     """
 
     def __init__(self, base_url: str, auth: tuple[str, str], timeout_s: float = READ_TIMEOUT_S) -> None:
@@ -40,7 +42,8 @@ class ManagementApi:
         self.auth: Final = auth
         self._timeout_s = timeout_s
         self._session = requests.Session()
-        self._session.auth = auth
+        # As bytes: requests would write texts in Latin-1, and RabbitMQ reads UTF-8 (RFC 7617, section 2.1).
+        self._session.auth = HTTPBasicAuth(*(each.encode() for each in auth))
         # Neither proxies nor ~/.netrc of the environment: the address is the broker's, the credentials are the
         # endpoint's.
         self._session.trust_env = False
@@ -78,9 +81,9 @@ class ManagementApi:
         """Delete a virtual host with all in it."""
         self._send("DELETE", "vhosts", vhost)
 
-    def create_user(self, username: str, password: str) -> None:
-        """Create a user who may not do anything yet."""
-        self._send("PUT", "users", username, body={"password": password, "tags": ""})
+    def create_user(self, username: str, password: str, *, tags: str = "") -> None:
+        """Create a user who may not do anything yet but what *tags* permit."""
+        self._send("PUT", "users", username, body={"password": password, "tags": tags})
 
     def delete_user(self, username: str) -> None:
         """Delete a user."""
@@ -110,9 +113,8 @@ class ManagementApi:
             raise BrokerError(f"management API {self.base_url}: {_reason(error)}") from error
         if not response.ok:
             said = _said(response)
-            raise BrokerError(
-                f"management API {self.base_url}: {method} {'/'.join(path)}: {response.status_code} {said}"
-            )
+            text = f"management API {self.base_url}: {method} {'/'.join(path)}: {response.status_code} {said}"
+            raise RefusedError(text, response.status_code, response.content)
         return response
 
 
@@ -124,7 +126,8 @@ def find_management(
 
     That of the first node of *private* that runs, if the broker is a private one, else `LOADTEST_MANAGEMENT_URL` says
     where it is (credentials in it win over the endpoint's); else, if the broker is a node of `loadtest broker start`,
-    its own; else port 15672 of the same host is tried.
+    its own; else port 15672 of the same host is tried. Of one that refuses the user or the password the
+    sampler tells (`sampler.state_sources`).
 
     Raises:
         UsageError: If `LOADTEST_MANAGEMENT_URL` is not an address.
@@ -138,12 +141,16 @@ def find_management(
         api = _named(named, endpoint)
         api.overview()
         return api
-    url = detached_management_url(endpoint, environ) or f"http://{endpoint.url_host}:{USUAL_PORT}"
-    api = ManagementApi(url, (endpoint.username, endpoint.password))
+    api = ManagementApi(usual_address(endpoint, environ), (endpoint.username, endpoint.password))
     with contextlib.suppress(BrokerError):
         api.overview()
         return api
     return None
+
+
+def usual_address(endpoint: Endpoint, environ: Mapping[str, str]) -> str:
+    """Return where the management API of a broker is that nobody has said more of."""
+    return detached_management_url(endpoint, environ) or f"http://{endpoint.url_host}:{USUAL_PORT}"
 
 
 def _named(url: str, endpoint: Endpoint) -> ManagementApi:
@@ -155,7 +162,11 @@ def _named(url: str, endpoint: Endpoint) -> ManagementApi:
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise UsageError(f"{URL_ENVIRONMENT_NAME} is not an address such as http://HOST:{USUAL_PORT}")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
-    auth = (parts.username or endpoint.username, parts.password or endpoint.password)
+    try:
+        named = [unquote(part, errors="strict") for part in (parts.username or "", parts.password or "")]
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{URL_ENVIRONMENT_NAME}: its user or password is not UTF-8, percent-encoded") from error
+    auth = (named[0] or endpoint.username, named[1] or endpoint.password)
     return ManagementApi(f"{parts.scheme}://{host}{port}{parts.path}", auth)
 
 

@@ -56,6 +56,11 @@ _LISTENER_KEY: Final = re.compile(
 )
 _TLS_LISTENER: Final = re.compile(r"^\s*listeners\.ssl\.\w+\s*=", re.MULTILINE)
 _SETTING: Final = re.compile(r"^[ \t]*(?P<key>[\w.$-]+)[ \t]*=[ \t]*(?P<value>.*?)[ \t]*$", re.MULTILINE)
+_TERM_COMMENT: Final = re.compile(r"%.*")
+_DEFINITIONS: Final = re.compile(
+    r"^\s*((management\.)?load_definitions|definitions\.\w+)\b[^=]*=|\{\s*(load_definitions|definitions)\s*,",
+    re.MULTILINE,
+)
 _SECRET_KEY: Final = re.compile(r"pass(word|phrase|wd)?$|secret|cookie|token", re.IGNORECASE)
 _SECRET_TERM: Final = re.compile(r"\{\s*(\w*(?:pass|secret|cookie|token)\w*)\s*,[^{}]*\}", re.IGNORECASE)
 
@@ -103,6 +108,28 @@ def without_listeners(config: str) -> tuple[str, list[str]]:
 def setting(config: str, key: str, default: str) -> str:
     """Return the last value of *key* in a rabbitmq.conf."""
     return next((found["value"] for found in reversed(list(_SETTING.finditer(config))) if found["key"] == key), default)
+
+
+def first_setting(config: str, key: str, default: str) -> str:
+    """Return `default_user` or its like, of a rabbitmq.conf or of an advanced.config, which has the last word."""
+    terms = re.findall(rf"\{{\s*{key}\s*,\s*<<\"([^\"]*)\">>\s*\}}", _TERM_COMMENT.sub("", config))
+    return terms[-1] if terms else setting(config, key, default)
+
+
+def render_user(user: str, password: str, user_config: str) -> str:
+    """
+    Return the part of the configuration that says who may use the node, as far as *user_config* does not.
+
+    A node makes this user at its first start, instead of `guest`, whose password everybody knows; unless it imports
+    definitions, which have users of their own (docs/definitions.md of RabbitMQ: then there is no default user).
+    """
+    if not user or _DEFINITIONS.search(user_config):
+        return ""
+    named, known = (bool(first_setting(user_config, key, "")) for key in ("default_user", "default_pass"))
+    # A password without a name is meant for RabbitMQ's own name.
+    lines = [f"default_user = {user}"] if not (named or known) else []
+    lines += [f"default_pass = {password}"] if not known else []
+    return "".join(f"{line}\n" for line in lines)
 
 
 def without_secrets(config: str) -> str:

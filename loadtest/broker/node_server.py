@@ -11,7 +11,7 @@ import contextlib
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -49,6 +49,8 @@ class NodeOrder:
         cluster: The name of its cluster; None for a node alone.
         seed: The name of the node whose cluster it joins at its first start; None for none.
         tls: Whether it is to be reached over TLS, with certificates of its own.
+        user, password: Of the administrator that it is to have, where the config sets up none; not needed of a node
+            that is there.
         called: What errors call it.
     """
 
@@ -57,11 +59,13 @@ class NodeOrder:
     config: Path | None
     plugins: Sequence[str]
     detached: bool
-    cookie: str = ""
+    cookie: str = field(default="", repr=False)
     epmd_port: int | None = None
     cluster: str | None = None
     seed: str | None = None
     tls: bool = False
+    user: str = ""
+    password: str = field(default="", repr=False)
     called: str = "the private node"
 
 

@@ -22,7 +22,14 @@ from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.launch import Progress
 from loadtest.broker.leadership import find_leader
 from loadtest.broker.node_server import NodeOrder
-from loadtest.broker.private_node import PrivateNode, check_name, demand_server, new_cookie
+from loadtest.broker.private_node import (
+    PrivateNode,
+    check_name,
+    demand_server,
+    new_cookie,
+    new_password,
+    new_user,
+)
 from loadtest.broker.rabbitmqctl import control
 from loadtest.errors import BrokerError, UsageError
 
@@ -91,6 +98,8 @@ class PrivateCluster:
             plugins=tuple(plugins),
             detached=detached,
             cookie=new_cookie(),
+            user=new_user(),
+            password=new_password(),
             cluster=name,
             tls=tls,
             called=_called(1),

@@ -20,8 +20,8 @@ from typing import Final, Self
 from loadtest.broker import node_config
 from loadtest.broker.alarms import DISK, MEMORY, Alarm
 from loadtest.broker.certificates import authority_of
-from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.launch import Launch, Progress, end, read_log
+from loadtest.broker.endpoint import DEFAULT_PASSWORD, DEFAULT_USER, Endpoint
+from loadtest.broker.launch import Launch, Progress, end, launched_setting, read_log
 from loadtest.broker.node_server import NodeOrder, NodeServer
 from loadtest.broker.ports import LOOPBACK
 from loadtest.broker.run_folder import RunFolder, state_folder
@@ -101,6 +101,8 @@ class PrivateNode:
             detached=detached,
             cookie=new_cookie(),
             tls=tls,
+            user=new_user(),
+            password=new_password(),
         )
         say(f"starting a private RabbitMQ node with {script} …")
         [node] = cls.launch([order], environ, say)
@@ -135,15 +137,15 @@ class PrivateNode:
 
     @property
     def endpoint(self) -> Endpoint:
-        """Where and as whom to connect; user and vhost are those that the config sets up, if it does."""
+        """Where and as whom to connect: user, password and vhost of the config, else those that are the node's own."""
         authority = authority_of(self.folder)
         return Endpoint(
             host=LOOPBACK,
             port=self.server.ports.amqp if authority is None else self.server.ports.amqps,
             tls=None if authority is None else Tls(cacertfile=authority),
             vhost=self._setting("default_vhost", "/"),
-            username=self._setting("default_user", "guest"),
-            password=self._setting("default_pass", "guest"),
+            username=self._setting("default_user", DEFAULT_USER),
+            password=self._setting("default_pass", DEFAULT_PASSWORD),
         )
 
     @property
@@ -253,7 +255,7 @@ class PrivateNode:
         return None if index is None else f"http://{LOOPBACK}:{self.server.ports.of_plugin(index)}"
 
     def _setting(self, key: str, default: str) -> str:
-        return node_config.setting((self.folder / "rabbitmq.conf").read_text(), key, default)
+        return launched_setting(self.folder, key, default)
 
 
 def check_name(name: str) -> str:
@@ -270,6 +272,16 @@ def check_name(name: str) -> str:
 
 def new_cookie() -> str:
     """Return a secret by which nodes and tools of one cluster know each other."""
+    return secrets.token_hex(16)
+
+
+def new_user() -> str:
+    """Return a name for the administrator of a node or cluster."""
+    return f"loadtest-{secrets.token_hex(4)}"
+
+
+def new_password() -> str:
+    """Return a password for it: every local user can reach the node's ports, and `guest` is what they try first."""
     return secrets.token_hex(16)
 
 

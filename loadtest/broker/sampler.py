@@ -202,16 +202,19 @@ def state_sources(
     private: PrivateBroker | None,
     queues: Sequence[str],
     cluster_name: str | None,
+    address: str | None = None,
 ) -> tuple[list[StateSource], list[str]]:
     """
     Return who may tell the state of the broker at *endpoint*, and what is to be said of who is not there.
 
-    A foreign broker's are looked for on the usual ports: also where `find_management` found nothing, so that the reason
-    can be told. What listens there may be another broker's; *cluster_name*, as AMQP tells it, tells them apart.
+    A foreign broker's are looked for at *address*, or on the usual ports: also where `find_management` found nothing,
+    so that the reason can be told. What listens there may be another broker's; *cluster_name*, as AMQP tells it, tells
+    them apart.
     """
     auth = management.auth if management is not None else (endpoint.username, endpoint.password)
     if private is None:
-        apis = [management.base_url if management is not None else f"http://{endpoint.url_host}:{MANAGEMENT_PORT}"]
+        usual = address or f"http://{endpoint.url_host}:{MANAGEMENT_PORT}"
+        apis = [usual if management is None else management.base_url]
         metrics = [f"http://{endpoint.url_host}:{PROMETHEUS_PORT}"]
     else:
         apis = [node.management_url for node in private.nodes if node.management_url is not None]

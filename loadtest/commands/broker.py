@@ -29,6 +29,9 @@ def broker_start(
     from loadtest.broker.detached import start_detached
 
     cluster = start_detached(name, nodes=nodes, config=config, plugins=plugin, server=server, tls=tls, progress=say)
+    for node in cluster.nodes:
+        if node.management_url is not None:
+            say(f"its management API is at {node.management_url}, for the user and the password of the URL")
     # One word: `export LOADTEST_BROKER=$(…)` holds it in every shell.
     typer.echo(",".join(endpoint.url for endpoint in cluster.endpoints))
 
@@ -50,7 +53,8 @@ def broker_status() -> None:
     nodes = running_nodes()
     for node in nodes:
         state = f"{'paused' if node.is_paused else 'running'}, pid {node.pid}" if node.is_running else "ended"
-        typer.echo(f"{node.name}: RabbitMQ {node.version}, {state}, {node.url}")
+        management = f", management {node.management_url}" if node.management_url is not None else ""
+        typer.echo(f"{node.name}: RabbitMQ {node.version}, {state}, {node.url}{management}")
     if not nodes:
         typer.echo("no node is started; `loadtest broker start` starts one")
 

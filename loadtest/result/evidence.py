@@ -33,6 +33,7 @@ WORKER_LOST: Final = "worker-lost"
 WORKER_REPLACED: Final = "worker-replaced"
 ABORTED: Final = "aborted"
 FAULT_FAILED: Final = "fault-failed"
+BROKER_UNSAMPLED: Final = "broker-unsampled"
 """Codes of events that change what a run means; others are only shown."""
 
 

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pika
@@ -19,11 +20,12 @@ import pytest
 
 from loadtest.broker.child_process import start_child
 from loadtest.broker.endpoint import Endpoint
+from loadtest.broker.launch import USER_FILE
 from loadtest.broker.listening import foreign_listeners, listening_addresses
 from loadtest.broker.management import find_management
 from loadtest.broker.marked_process import find_marked
-from loadtest.broker.private_node import PrivateNode
-from loadtest.broker.rabbitmqctl import evaluate
+from loadtest.broker.private_node import PrivateNode, new_password, new_user
+from loadtest.broker.rabbitmqctl import control, evaluate
 from loadtest.broker.reach import probe
 from loadtest.broker.run_folder import MARKER
 from loadtest.errors import BrokerError, UsageError
@@ -144,6 +146,47 @@ def name() -> str:
     return f"test-{secrets.token_hex(4)}"
 
 
+ADVANCED = '[{rabbit, [{default_user, <<"ann">>}, {default_pass, <<"s3cret">>}, {default_vhost, <<"shop">>}]}].\n'
+FIRST_USERS = {
+    "no config": ("my.conf", "", None, None),
+    "user": ("my.conf", "default_user = ann\n", "ann", None),
+    "password": ("my.conf", "default_pass = s3cret\n", "guest", "s3cret"),
+    "advanced": ("advanced.config", ADVANCED, "ann", "s3cret"),
+}
+
+
+@pytest.mark.parametrize("file, config, user, password", FIRST_USERS.values(), ids=FIRST_USERS.keys())
+def test_only_its_own_user_gets_in(
+    file: str, config: str, user: str | None, password: str | None, name: str, rabbitmq_server: Path, tmp_path: Path
+) -> None:
+    """No password of a node is one that others know, unless its config has it; nothing but the node's files has it."""
+    (tmp_path / file).write_text(config)
+    with PrivateNode.start(config=tmp_path / file, plugins=[], server=rabbitmq_server, name=name) as node:
+        endpoint = node.endpoint
+        probe(endpoint)
+        for given in {"guest", endpoint.username}:
+            with pytest.raises(BrokerError, match=f"it refuses user {given} or the password"):
+                probe(replace(endpoint, username=given, password="guest"))
+        users = control(node.server, "list_users", "--no-table-headers").split()
+        shown = [node.logs(), node.config, repr(node), str(endpoint)]
+        for pid in find_marked(MARKER, str(node.folder)):
+            shown += [Path(f"/proc/{pid}/{what}").read_text() for what in ("cmdline", "environ")]
+        settings = node.folder / USER_FILE
+
+        assert stat.S_IMODE(settings.stat().st_mode) == 0o600
+    assert users[0] == endpoint.username
+    assert user in {None, endpoint.username}
+    assert password in {None, endpoint.password}
+    assert endpoint.password != "guest"
+    assert password is not None or not any(endpoint.password in text for text in shown)
+
+
+def test_no_two_nodes_have_the_same_user() -> None:
+    """Who knows one node's user and password knows nothing of another's."""
+    assert len({new_user() for _ in range(100)}) == 100
+    assert min(map(len, {new_password() for _ in range(100)})) >= 32
+
+
 REFUSED_CONFIGS = {
     "unknown-key": ("no.such.key = 3\n", "no.such.key"),
     "wrong-type": ("heartbeat = many\n", "heartbeat"),
@@ -211,7 +254,7 @@ def test_killed_and_stopped(name: str, rabbitmq_server: Path) -> None:
 HOLDER = """
 import sys, time
 {patch}
-from loadtest.broker.private_node import PrivateNode
+from loadtest.broker.private_node import PrivateNode, new_password, new_user
 node = PrivateNode.start(plugins=[], name={name!r})
 print(node.endpoint.url, flush=True)
 time.sleep(60)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from urllib.parse import quote
 
+import pika
 import pytest
 
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.management import ManagementApi
+from loadtest.broker.management import ManagementApi, find_management
 from loadtest.broker.reach import probe
+from loadtest.broker.sampler import state_sources
 from loadtest.errors import BrokerError
 
 pytestmark = pytest.mark.broker
@@ -83,14 +87,39 @@ def test_no_permission(broker_endpoint: Endpoint, user: str) -> None:
     assert f"user {user} may not use vhost {broker_endpoint.vhost} (530 NOT_ALLOWED" in said
 
 
-def test_credentials_of_any_characters(vhost_endpoint: Endpoint, management: ManagementApi) -> None:
-    """A user and a password with every awkward character work through a URL."""
-    name, password = f"tëst:@/{secrets.token_hex(4)}", "p@ss:w/örd?#%&"
-    management.create_user(name, password)
-    management.set_permissions(vhost_endpoint.vhost, name, configure=".*", write=".*", read=".*")
+# Within Latin-1, beyond it, beyond 16 bits, and with all that means something in a URL or an HTTP header.
+PASSWORDS = ["p@ss:w/örd?#%&", "ä", "€uro", "пароль", "密码🔑", 'a:b "c"\\', " "]
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+def test_credentials_of_any_characters(password: str, vhost_endpoint: Endpoint, management: ManagementApi) -> None:
+    """A user and a password with every awkward character work through a URL, at each place that asks for them."""
+    name = f"{password[:4]}tëst:@/{secrets.token_hex(4)}"
+    # HTTP's basic authentication has no colon in a user's name (RFC 7617, section 2).
+    web_name = name.replace(":", "")
+    for each in (name, web_name):
+        management.create_user(each, password, tags="administrator")
+        management.set_permissions(vhost_endpoint.vhost, each, configure=".*", write=".*", read=".*")
+    endpoint = Endpoint.parse(replace(vhost_endpoint, username=name, password=password).url)
+    web = replace(endpoint, username=web_name)
     try:
-        info = probe(Endpoint.parse(replace(vhost_endpoint, username=name, password=password).url))
+        info = probe(endpoint)
+        with contextlib.closing(pika.BlockingConnection(endpoint.pika_parameters())) as connection:
+            is_open = connection.is_open
+        api = ManagementApi(management.base_url, (web_name, password))
+        overview = api.overview()
+        quoted = management.base_url.replace("://", f"://{quote(web_name, safe='')}:{quote(password, safe='')}@")
+        named = find_management(vhost_endpoint, None, {"LOADTEST_MANAGEMENT_URL": quoted})
+        ((state, *_), _) = state_sources(web, api, None, [], info.cluster_name)
+        reading = state.read()
+        state.close()
     finally:
-        management.delete_user(name)
+        for each in (name, web_name):
+            management.delete_user(each)
 
     assert info.product == "RabbitMQ"
+    assert is_open
+    assert overview["cluster_name"] == info.cluster_name
+    assert named is not None
+    assert named.auth == (web_name, password)
+    assert reading.refused == {}

@@ -29,7 +29,8 @@ FAINT: Final = """
     const [high, low] = [light(over([r, g, b, a * opacity(element)], below)), light(below)].sort((p, q) => q - p);
     return (high + .05) / (low + .05);
   };
-  const all = root => [...root.querySelectorAll("*")].flatMap(each => [each, ...(each.shadowRoot ? all(each.shadowRoot) : [])]);
+  const all = root => [...root.querySelectorAll("*")]
+    .flatMap(each => [each, ...(each.shadowRoot ? all(each.shadowRoot) : [])]);
   return all(document).filter(each => each.checkVisibility() && !each.closest("svg, noscript, option")
       && [...each.childNodes].some(node => node.nodeType === Node.TEXT_NODE && node.textContent.trim()))
     .map(each => [each.tagName.toLowerCase(), each.className, each.textContent.trim().slice(0, 40), contrast(each)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from pathlib import Path
 
@@ -27,7 +28,8 @@ def test_node_lives_as_long_as_the_run(processes: Processes, tmp_path: Path) -> 
     assert_closed(run.result)
     starting, up = run.stderr.splitlines()
     assert starting.startswith("starting a private RabbitMQ node with ")
-    assert up.startswith(f"RabbitMQ {run.result['broker']['version']} is up at amqp://guest:***@127.0.0.1:")
+    pattern = rf"RabbitMQ {run.result['broker']['version']} is up at amqp://loadtest-[0-9a-f]{{8}}:\*\*\*@127\.0\.0\.1:"
+    assert re.match(pattern, up)
 
 
 def test_killed_run_leaves_a_report_and_no_node(processes: Processes, tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ _FINDERS: Final[tuple[Callable[[Evidence], Iterator[FindingPart]], ...]] = (
     messages.undelivered,
     messages.unexpected_deliveries,
     messages.foreign_messages,
+    messages.broker_unsampled,
 )
 
 

@@ -32,6 +32,7 @@ Code: TypeAlias = Literal[
     "undelivered",
     "unexpected-deliveries",
     "foreign-messages",
+    "broker-unsampled",
 ]
 CODES: Final[tuple[Code, ...]] = get_args(Code)
 

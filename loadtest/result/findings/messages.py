@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from statistics import median
 from typing import Final
 
 from loadtest.result.document import FindingPart
-from loadtest.result.evidence import CONNECTION_BLOCKED, CONNECTION_LOST, MEASURED, Evidence
+from loadtest.result.evidence import BROKER_UNSAMPLED, CONNECTION_BLOCKED, CONNECTION_LOST, MEASURED, Evidence
 from loadtest.result.findings.finding import finding
 from loadtest.result.units import count_text, messages_text, number_text, span_text, time_text
 
@@ -25,6 +26,9 @@ OUTAGE_LIMIT_S: Final = 1.0
 
 SHOWN: Final = 3
 """Queues named in one finding."""
+
+_REFUSED: Final = re.compile(r": 40[13] ")
+"""What HTTP says of a user who is not known, or may not ask, in the words of `broker.http_client`."""
 
 _END_TO_END: Final = "end_to_end"
 _NS_PER_S: Final = 1_000_000_000
@@ -205,4 +209,19 @@ def foreign_messages(evidence: Evidence) -> Iterator[FindingPart]:
             "Use queues of their own, or empty them before; with stamp none all messages are foreign",
             value=evidence.totals.foreign,
             limit=0,
+        )
+
+
+def broker_unsampled(evidence: Evidence) -> Iterator[FindingPart]:
+    """Quote the first question that the broker's management API did not answer to this user."""
+    refused = [event for event in evidence.events if event.code == BROKER_UNSAMPLED and _REFUSED.search(event.text)]
+    if refused:
+        yield finding(
+            "broker-unsampled",
+            f"the management API refuses the run's user (limit 0): {refused[0].text}",
+            "The broker's own figures, and perhaps its policies, are missing: give the user the tag monitoring, or "
+            "name another in LOADTEST_MANAGEMENT_URL",
+            value=len(refused),
+            limit=0,
+            unit="refusals",
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -55,9 +56,20 @@ MALFORMED = {
     "question-mark-in-password": ("amqp://ann:5?SECRET@h", "holds a # or a ?"),
     "slash-in-vhost": ("amqp://h/a/b", "the vhost holds a /"),
     "unknown-parameter": ("amqp://h?heartbeet=5", "unknown query parameter heartbeet (did you mean heartbeat?)"),
-    "not-a-number": ("amqp://h?heartbeat=soon", "query parameter heartbeat is not a number"),
-    "negative": ("amqp://h?heartbeat=-1", "query parameter heartbeat is out of range"),
+    "not-a-number": (
+        "amqp://h?heartbeat=soon",
+        "parameter heartbeat is not a whole number; allowed 0 to 65535 s (0: none)",
+    ),
+    "not-whole": ("amqp://h?channel_max=2.5", "query parameter channel_max is not a whole number; allowed 1 to 65535"),
+    "negative": ("amqp://h?heartbeat=-1", "query parameter heartbeat is out of range; allowed 0 to 65535 s"),
     "not-finite": ("amqp://h?socket_timeout=inf", "query parameter socket_timeout is out of range"),
+    "nan": ("amqp://h?stack_timeout=nan", "query parameter stack_timeout is out of range; allowed 0.001 to 86400 s"),
+    "twice": ("amqp://h?heartbeat=5&heartbeat=6", "query parameter heartbeat stands there more than once"),
+    "user-not-utf-8": ("amqp://%E4:SECRET@h", "the user is not UTF-8 (ä is written %C3%A4)"),
+    "password-not-utf-8": ("amqp://ann:SECRET%E4@h", "the password is not UTF-8 (ä is written %C3%A4)"),
+    "password-of-a-terminal": ("amqp://ann:SECRET\udce4@h", "the password is not UTF-8"),
+    "vhost-not-utf-8": ("amqp://h/%E4", "the vhost is not UTF-8"),
+    "long-vhost": (f"amqp://h/{'%C3%A4' * 128}", "the vhost is longer than 255 bytes"),
     "no-value": ("amqp://h?heartbeat=", "query parameter heartbeat has no value"),
     "not-a-query": ("amqp://h?heartbeat", "its query is not a list of name=value joined by &"),
     "tls-without-tls": ("amqp://h?verify=none", "verify belongs to TLS: begin with amqps://"),
@@ -84,20 +96,60 @@ def test_malformed(url: str, said: str) -> None:
     assert caught.value.exit_code == 2
 
 
+RANGES: Mapping[str, tuple[str, str, list[str]]] = {
+    "heartbeat": ("0", "65535", ["65536", "99999999"]),
+    "channel_max": ("1", "65535", ["0", "65536"]),
+    "frame_max": ("4096", "131072", ["0", "100", "4095", "131073", "1048576"]),
+    "blocked_connection_timeout": ("0", "86400", ["-0.5", "86401"]),
+    "socket_timeout": ("0.001", "86400", ["0", "0.0001", "1e300"]),
+    "stack_timeout": ("0.001", "86400", ["0", "1e9"]),
+}
+
+
+@pytest.mark.parametrize("name", RANGES)
+def test_ranges_of_the_query(name: str) -> None:
+    """What is in range pika takes, to the ends; what is beyond is refused with the range."""
+    least, most, beyond = RANGES[name]
+    for value in (least, most):
+        assert getattr(Endpoint.parse(f"amqp://h?{name}={value}").pika_parameters(), name) == float(value)
+    for value in beyond:
+        with pytest.raises(UsageError, match=rf"parameter {name} is out of range; allowed {least} to {most}"):
+            Endpoint.parse(f"amqp://h?{name}={value}")
+
+
+def test_every_number_of_the_query_has_its_range_here() -> None:
+    """A parameter that comes anew is looked at above."""
+    with pytest.raises(UsageError) as caught:
+        Endpoint.parse("amqp://h?x=1")
+
+    known = str(caught.value).partition("known are ")[2].partition(";")[0].split(", ")
+    tls = {"cacertfile", "certfile", "keyfile", "verify", "server_name_indication"}
+    assert set(known) == RANGES.keys() | tls
+
+
 @given(
     host=st.sampled_from(["h", "broker.example", "::1", "10.0.0.1"]),
     port=st.integers(1, 65535),
-    vhost=st.text(min_size=1),
+    vhost=st.text(min_size=1, max_size=60),
     username=st.text(),
     password=st.text(),
     tls=st.sampled_from([None, Tls(), Tls(verify=False, cacertfile=Path("/a b&c.pem"), server_name_indication="x.y")]),
-    heartbeat=st.none() | st.integers(0, 60000),
+    heartbeat=st.none() | st.integers(0, 65_535),
+    timeout_s=st.none() | st.floats(0.001, 86_400),
 )
 def test_url_round_trip(
-    host: str, port: int, vhost: str, username: str, password: str, tls: Tls | None, heartbeat: int | None
+    host: str,
+    port: int,
+    vhost: str,
+    username: str,
+    password: str,
+    tls: Tls | None,
+    heartbeat: int | None,
+    timeout_s: float | None,
 ) -> None:
     """The URL of any endpoint parses to that endpoint: workers are told theirs in this way."""
-    tunings = {} if heartbeat is None else {"heartbeat": heartbeat}
+    given_ = {"heartbeat": heartbeat, "socket_timeout": timeout_s}
+    tunings = {name: value for name, value in given_.items() if value is not None}
     endpoint = Endpoint(host, port, vhost, username, password, tls, tunings)
 
     assert Endpoint.parse(endpoint.url) == endpoint

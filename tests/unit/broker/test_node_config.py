@@ -100,6 +100,37 @@ def test_setting() -> None:
     assert node_config.setting(config, "default_pass", "guest") == "guest"
 
 
+OWN = "default_user = u\ndefault_pass = p\n"
+USERS = {
+    "none": ("heartbeat = 10\n", OWN),
+    "commented": ("# default_user = ann\n", OWN),
+    "both": ("default_user = ann\ndefault_pass = x\n", ""),
+    "user": ("default_user = ann\n", "default_pass = p\n"),
+    "password": ("default_pass = x\n", ""),
+    "other-keys": ("default_user_tags.administrator = true\ndefault_vhost = v\n", OWN),
+    "advanced": ('[{rabbit, [{default_user, <<"ann">>}, {default_pass, <<"x">>}]}].', ""),
+    "advanced-commented": ('[{rabbit, [% {default_user, <<"ann">>}\n]}].', OWN),
+    "definitions": ("load_definitions = /etc/d.json\n", ""),
+    "management-definitions": ("management.load_definitions = /etc/d.json\n", ""),
+    "definitions-backend": ("definitions.import_backend = https\n", ""),
+    "advanced-definitions": ('[{rabbit, [{load_definitions, "/etc/d.json"}]}].', ""),
+}
+
+
+@pytest.mark.parametrize("config, rendered", USERS.values(), ids=USERS.keys())
+def test_user_of_a_node(config: str, rendered: str) -> None:
+    """A node has a user and a password of its own, as far as its config, or the definitions it imports, have none."""
+    assert node_config.render_user("u", "p", config) == rendered
+
+
+def test_first_setting() -> None:
+    """What an advanced.config says of the user wins, as in RabbitMQ."""
+    config = 'default_user = ann\n[{rabbit, [ { default_user , <<"bob">> } ]}].'
+
+    assert node_config.first_setting(config, "default_user", "guest") == "bob"
+    assert node_config.first_setting(config, "default_vhost", "/") == "/"
+
+
 def test_plugins_file() -> None:
     """The file is an Erlang list; a name that could not be a plugin's is refused before it is written."""
     assert (

@@ -145,10 +145,10 @@ def left_over() -> StagedRun:
     return run
 
 
-def with_event(code: str) -> StagedRun:
+def with_event(code: str, text: str = "low on memory") -> StagedRun:
     """Return a flood in which something happened."""
     run = flood()
-    run.records.insert(2, {"type": "event", "at_ns": START_NS, "code": code, "text": "low on memory"})
+    run.records.insert(2, {"type": "event", "at_ns": START_NS, "code": code, "text": text})
     return run
 
 
@@ -255,6 +255,9 @@ CASES: dict[str, Callable[[], StagedRun]] = {
     "undelivered": undelivered,
     "unexpected-deliveries": unexpected,
     "foreign-messages": foreign,
+    "broker-unsampled": lambda: with_event(
+        "broker-unsampled", "management API http://h: /api/nodes: 401 no"
+    ),
 }
 
 
