@@ -255,9 +255,7 @@ CASES: dict[str, Callable[[], StagedRun]] = {
     "undelivered": undelivered,
     "unexpected-deliveries": unexpected,
     "foreign-messages": foreign,
-    "broker-unsampled": lambda: with_event(
-        "broker-unsampled", "management API http://h: /api/nodes: 401 no"
-    ),
+    "broker-unsampled": lambda: with_event("broker-unsampled", "management API http://h: /api/nodes: 401 no"),
 }
 
 
