@@ -22,7 +22,7 @@ from bench.summary import rate_name, summed_up
 from bench.table import render
 from bench.trial import Pace, Trial
 from bench.works import FULL, QUICK, WORKS, Work
-from loadtest.broker import PrivateNode
+from loadtest.broker.private_node import PrivateNode
 
 DOCUMENT: Final = ROOT / "docs" / "benchmarks.md"
 RESULTS: Final = ROOT / "results" / "bench.json"

@@ -28,7 +28,7 @@ from bench.generators import ROOT
 from bench.machine import describe_machine, load_average
 from bench.process_group import ProcessGroup
 from bench.scale_traffic import PROFILES, RECORDED, Profile, recording_of, scenario_of
-from loadtest.broker import PrivateNode
+from loadtest.broker.private_node import PrivateNode
 
 RESULTS: Final = ROOT / "results" / "bench-scale.json"
 WORKERS: Final = (10, 100, 1_000)

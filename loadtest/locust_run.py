@@ -16,20 +16,17 @@ import traceback
 from contextlib import ExitStack
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import gevent
 from locust.runners import MasterRunner, WorkerRunner
 from locust.util.timespan import parse_timespan
 
 from loadtest.broker.endpoint import resolve_endpoints
-from loadtest.dashboard.web import Dashboard
 from loadtest.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, LoadTestError, UsageError
 from loadtest.exporting import Export, exporting
-from loadtest.report.announce import announce, check_json_file, complain
 from loadtest.report.progress import Progress
 from loadtest.request import RESULTS, Request
-from loadtest.session import Session
 from loadtest.share import crew_there
 from loadtest.traffic.interrupts import interrupt_main_greenlet, interrupt_preparation
 from loadtest.traffic.locust_links import MasterEnd, WorkerEnd, bind_workers
@@ -41,6 +38,9 @@ if TYPE_CHECKING:
     from locust.argument_parser import LocustArgumentParser
     from locust.env import Environment
     from locust.web import WebUI
+
+    from loadtest.dashboard.web import Dashboard
+    from loadtest.session import Session
 
 DEFAULT_SCENARIO: Final = "flood-1000-direct"
 # An interrupted run closes its ledger and writes its results within this; past it something is stuck.
@@ -123,12 +123,21 @@ def check_command_line(options: argparse.Namespace) -> None:
             raise UsageError("--autostart is not supported; press start on the page, or leave the page out: --headless")
         if options.headless:
             request_of(options).load()
+        from loadtest.report.announce import check_json_file
+
         check_json_file(request_of(options).json_file)
         if options.processes:
             bind_workers(options.processes if options.processes > 0 else os.cpu_count() or 1)
     except LoadTestError as error:
-        complain(error, os.environ)
-        sys.exit(error.exit_code)
+        _end_with(error)
+
+
+def _end_with(error: LoadTestError) -> NoReturn:
+    """End the process with what the error says, and its exit code."""
+    from loadtest.report.announce import complain
+
+    complain(error, os.environ)
+    sys.exit(error.exit_code)
 
 
 @cache
@@ -227,8 +236,7 @@ class LocustRun:
         try:
             options.num_users = options.spawn_rate = self._arm(environment, request_of(options))
         except LoadTestError as error:
-            complain(error, os.environ)
-            sys.exit(error.exit_code)
+            _end_with(error)
         except KeyboardInterrupt:
             sys.exit(EXIT_INTERRUPTED)
         interrupt_main_greenlet()  # not before: what a preparation needs would take its place, and keep it
@@ -244,6 +252,8 @@ class LocustRun:
 
     def _open_page(self, environment: Environment, web_ui: WebUI, options: argparse.Namespace) -> None:
         """Make Locust's page ours, from which runs are started."""
+        from loadtest.dashboard.web import Dashboard
+
         environment.host = broker_text(request_of(options))
         self._dashboard = Dashboard()
         self._dashboard.install(web_ui, lambda form: self._arm(environment, request_of(form)), self._progress.say)
@@ -256,8 +266,7 @@ class LocustRun:
         try:
             self._export = self._opened.enter_context(exporting(request, self._progress.say))
         except LoadTestError as error:
-            complain(error, os.environ)
-            sys.exit(error.exit_code)
+            _end_with(error)
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
         """Lead the run while Locust spawns its users; on a worker, get ready to take part in it."""
@@ -297,6 +306,8 @@ class LocustRun:
         Raises:
             LoadTestError: If the scenario or the broker cannot be used.
         """
+        from loadtest.session import Session
+
         if self._master is not None and environment.web_ui is not None and not self._has_workers(environment):
             raise UsageError("no worker is connected; start some: locust -f loadtest/main.py --worker")
         session = self._session = Session.prepare(request, self._progress.say)
@@ -352,6 +363,8 @@ class LocustRun:
             self._conducting.join(INTERRUPT_TIMEOUT_S)
 
     def _conduct(self, environment: Environment) -> None:
+        from loadtest.report.announce import announce
+
         session = self._session
         assert session is not None, "armed before started"
         try:

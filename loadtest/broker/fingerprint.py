@@ -14,12 +14,15 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
-from loadtest.broker.management import Json, ManagementApi
-from loadtest.broker.private_cluster import PrivateBroker
-from loadtest.broker.reach import ServerInfo
 from loadtest.errors import BrokerError
+
+if TYPE_CHECKING:
+    # A worker asks for `process_facts` alone, and needs none of these.
+    from loadtest.broker.management import Json, ManagementApi
+    from loadtest.broker.private_cluster import PrivateBroker
+    from loadtest.broker.reach import ServerInfo
 
 DISTRIBUTIONS: Final = ("gevent", "hdrhistogram", "locust", "numpy", "pika", "pydantic", "pyroaring")
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from loadtest.errors import EXIT_INCOMPLETE, UsageError
-from loadtest.report.announce import STANDARD_OUTPUT, announce_capacity, announce_comparison
+from loadtest.report.announce import STANDARD_OUTPUT
+from loadtest.report.announce_several import announce_capacity, announce_comparison
 from loadtest.report.capacity_files import read_capacity, write_capacity
 from loadtest.report.comparison_files import read_comparison, write_comparison
 from loadtest.report.folder import write_file

@@ -22,7 +22,7 @@ from loadtest.compare.request import file_of, redacted_all, variant_again, varia
 from loadtest.compare.variants import Variant
 from loadtest.errors import EXIT_INCOMPLETE, ResultsError, ScenarioError, UsageError
 from loadtest.redaction import REDACTED, redacted
-from loadtest.report.announce import announce_sweep
+from loadtest.report.announce_several import announce_sweep
 from loadtest.report.folder import create_folder
 from loadtest.report.sweep import point_label
 from loadtest.report.sweep_files import DOCUMENT, read_sweep, write_sweep

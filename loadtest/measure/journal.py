@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 from loadtest.errors import ResultsError
-from loadtest.measure.record_models import is_record
 from loadtest.measure.records import FORMAT
 
 
@@ -93,6 +92,8 @@ def read_journal(path: Path, damaged: list[int] | None = None) -> Iterator[dict[
 
 def _record(line: bytes, *, is_strict: bool) -> dict[str, Any]:
     """Return a line's record; ValueError if it is none."""
+    from loadtest.measure.record_models import is_record
+
     record = json.loads(line, parse_float=_finite, parse_constant=_finite)
     if not isinstance(record, dict) or "type" not in record:
         raise ValueError("it has no type")

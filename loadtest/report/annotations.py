@@ -14,15 +14,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal, TypeAlias
 
-from loadtest.errors import EXIT_FAILED, EXIT_PASSED
-from loadtest.report import sweep
-from loadtest.report.capacity import found_text
-from loadtest.report.comparison import outcome_word, remarks
 from loadtest.report.plain import plain_line
-from loadtest.result.capacity import CapacityResult
-from loadtest.result.comparison import CompareResult, change_text
 from loadtest.result.document import RunResult
-from loadtest.result.sweep import SweepResult
 
 MAX_OF_A_KIND: Final = 10
 
@@ -40,41 +33,7 @@ def github_annotations(result: RunResult) -> list[str]:
     passed = [command("notice", f"{name} passed", plain_line(verdict.reason))] if verdict.exit_code == 0 else []
     errors = [command("error", title, message) for title, message in _errors(result)]
     warnings = [command("warning", f"{name}: {finding.code}", plain_line(finding.text)) for finding in verdict.findings]
-    return [*_first("error", errors), *_first("warning", warnings), *passed]
-
-
-def comparison_annotations(result: CompareResult) -> list[str]:
-    """Return the lines of a comparison: what it failed on or could not decide, and what to know of its runs."""
-    name = result.scenario
-    if result.complete and result.exit_code == EXIT_PASSED:
-        errors, notices = [], [command("notice", f"{name}: decided", plain_line(result.reason))]
-    elif result.exit_code == EXIT_FAILED:
-        worse = [finding for finding in result.findings if finding.verdict == "worse"]
-        texts = [f"{finding.metric} of {finding.variant}: {change_text(finding)}" for finding in worse]
-        errors, notices = [command("error", f"{name}: worse", plain_line(text)) for text in texts], []
-    else:
-        title = f"{name}: {outcome_word(result).lower()} (exit code {result.exit_code})"
-        errors, notices = [command("error", title, plain_line(result.reason))], []
-    warnings = [command("warning", f"{name}: runs", plain_line(text)) for text in remarks(result)]
-    return [*_first("error", errors), *_first("warning", warnings), *notices]
-
-
-def capacity_annotations(result: CapacityResult) -> list[str]:
-    """Return the line of a search for a capacity: what was found, or why nothing was."""
-    name = result.scenario
-    if result.exit_code == EXIT_PASSED:
-        return [command("notice", f"{name}: capacity {found_text(result)}", plain_line(result.reason))]
-    return [command("error", f"{name}: capacity (exit code {result.exit_code})", plain_line(result.reason))]
-
-
-def sweep_annotations(result: SweepResult) -> list[str]:
-    """Return the lines of a sweep: what came of it, and what to know of its runs."""
-    name, word = result.scenario, sweep.outcome_word(result)
-    is_well = result.complete and result.exit_code == EXIT_PASSED
-    title = f"{name}: {word.lower()}" if is_well else f"{name}: {word.lower()} (exit code {result.exit_code})"
-    said = command("notice" if is_well else "error", title, plain_line(result.reason))
-    warnings = [command("warning", f"{name}: runs", plain_line(text)) for text in sweep.remarks(result)]
-    return [*_first("warning", warnings), said]
+    return [*first("error", errors), *first("warning", warnings), *passed]
 
 
 def command(kind: Kind, title: str, message: str) -> str:
@@ -99,7 +58,8 @@ def _lost(result: RunResult) -> bool:
     return bool(result.totals.lost or result.totals.corrupted or result.ledger.imbalances)
 
 
-def _first(kind: Kind, commands: Sequence[str]) -> list[str]:
+def first(kind: Kind, commands: Sequence[str]) -> list[str]:
+    """Return the commands that GitHub shows of a kind; the last of them says how many more there are."""
     if len(commands) <= MAX_OF_A_KIND:
         return list(commands)
     shown = list(commands[: MAX_OF_A_KIND - 1])

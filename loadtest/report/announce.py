@@ -1,8 +1,9 @@
 """
-What is said of a result when it is there: the summary, the JSON document, and what GitHub Actions takes.
+What is printed of a run when its result is there: the summary, the JSON document, and what GitHub Actions takes.
 
-The one way in which every command that has a result says it. Standard output is either the summary or, for
-``--json -``, the document and nothing else: then all that people read goes to standard error.
+The one way in which every command that has the result of a run prints it; those of several runs: `announce_several`.
+Standard output is either the summary or, for ``--json -``, the document and nothing else: then all that people read
+goes to standard error.
 """
 
 from __future__ import annotations
@@ -15,25 +16,12 @@ from typing import Final, TextIO
 
 from loadtest.errors import EXIT_INCOMPLETE, UsageError
 from loadtest.redaction import redacted
-from loadtest.report.annotations import (
-    capacity_annotations,
-    command,
-    comparison_annotations,
-    github_annotations,
-    sweep_annotations,
-)
-from loadtest.report.capacity import capacity_markdown, print_capacity
-from loadtest.report.capacity_files import capacity_json
-from loadtest.report.comparison import comparison_markdown, print_comparison
+from loadtest.report.annotations import command, github_annotations
 from loadtest.report.json_file import result_json
 from loadtest.report.markdown import summary_md
 from loadtest.report.plain import ascii_only
-from loadtest.report.sweep import print_sweep, sweep_markdown
 from loadtest.report.terminal import print_summary
-from loadtest.result.capacity import CapacityResult
-from loadtest.result.comparison import CompareResult
 from loadtest.result.document import RunResult
-from loadtest.result.sweep import SweepResult
 
 STANDARD_OUTPUT: Final = Path("-")
 GITHUB_ACTIONS: Final = "GITHUB_ACTIONS"
@@ -56,50 +44,11 @@ def announce(result: RunResult, folder: Path | None, *, json_file: Path | None, 
     """
     page = sys.stderr if json_file == STANDARD_OUTPUT else sys.stdout
     print_summary(result, folder=folder, file=page)
-    _tell_github(github_annotations(result), summary_md(result), environ, page)
-    return _exit_code(result.verdict.exit_code, result_json(result), json_file)
+    tell_github(github_annotations(result), summary_md(result), environ, page)
+    return exit_code_of(result.verdict.exit_code, result_json(result), json_file)
 
 
-def announce_comparison(result: CompareResult, environ: Mapping[str, str]) -> None:
-    """
-    Say what came of a comparison.
-
-    Args:
-        result: What is said.
-        environ: As for `announce`.
-    """
-    print_comparison(result, sys.stdout)
-    _tell_github(comparison_annotations(result), comparison_markdown(result), environ, sys.stdout)
-
-
-def announce_sweep(result: SweepResult, environ: Mapping[str, str]) -> None:
-    """
-    Say what came of a sweep.
-
-    Args:
-        result: What is said.
-        environ: As for `announce`.
-    """
-    print_sweep(result, sys.stdout)
-    _tell_github(sweep_annotations(result), sweep_markdown(result), environ, sys.stdout)
-
-
-def announce_capacity(result: CapacityResult, *, json_file: Path | None, environ: Mapping[str, str]) -> int:
-    """
-    Say what a search for a capacity found, and return the exit code of the process, as `announce` does.
-
-    Args:
-        result: What is said.
-        json_file: Where `capacity.json` goes besides; `-` is standard output.
-        environ: As for `announce`.
-    """
-    page = sys.stderr if json_file == STANDARD_OUTPUT else sys.stdout
-    print_capacity(result, page)
-    _tell_github(capacity_annotations(result), capacity_markdown(result), environ, page)
-    return _exit_code(result.exit_code, capacity_json(result), json_file)
-
-
-def _tell_github(annotations: Iterable[str], summary: str, environ: Mapping[str, str], page: TextIO) -> None:
+def tell_github(annotations: Iterable[str], summary: str, environ: Mapping[str, str], page: TextIO) -> None:
     """Print annotations on *page*, if this is GitHub Actions, and add the summary to the step's, if it has one."""
     if _is_on_github(environ):
         for line in annotations:
@@ -109,7 +58,7 @@ def _tell_github(annotations: Iterable[str], summary: str, environ: Mapping[str,
         _print(f"loadtest: {fault}", sys.stderr)
 
 
-def _exit_code(exit_code: int, document: str, json_file: Path | None) -> int:
+def exit_code_of(exit_code: int, document: str, json_file: Path | None) -> int:
     """Write the document where it was asked for, and return the exit code; it cannot be 0 if that failed."""
     fault = _write_json(document, json_file)
     if fault is None:

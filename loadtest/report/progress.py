@@ -8,17 +8,17 @@ after a day as at the start.
 from __future__ import annotations
 
 from collections import Counter, deque
+from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple, Self, TextIO
-
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
 from loadtest.clock import NS_PER_S
 from loadtest.result.units import rate_text, time_text
 
 if TYPE_CHECKING:
     from types import TracebackType
+
+    from rich.console import Console
+    from rich.live import Live
 
     from loadtest.measure.recorded import Recorded
     from loadtest.measure.window import Window
@@ -60,15 +60,25 @@ class Progress:
     """
 
     def __init__(self, file: TextIO, *, planned_s: float | None = None) -> None:
-        self._console = Console(file=file, highlight=False, emoji=False, markup=False)
-        self._live = (
-            Live(console=self._console, auto_refresh=False, transient=True) if self._console.is_terminal else None
-        )
+        self._file = file
         self.planned_s = planned_s
         self._begin_ns: int | None = None
         self._last: dict[str, deque[_Seen]] = {}  # by worker
         self._values: dict[str, list[tuple[str, Recorded]]] = {}  # by worker, of its newest window
         self._shown_ns = 0
+
+    @cached_property
+    def _console(self) -> Console:
+        from rich.console import Console
+
+        return Console(file=self._file, highlight=False, emoji=False, markup=False)
+
+    @cached_property
+    def _live(self) -> Live | None:
+        """The line of a terminal; None elsewhere."""
+        from rich.live import Live
+
+        return Live(console=self._console, auto_refresh=False, transient=True) if self._console.is_terminal else None
 
     def __enter__(self) -> Self:
         """Begin to show."""
@@ -85,6 +95,8 @@ class Progress:
 
     def say(self, text: str) -> None:
         """Print a line that stays."""
+        from rich.text import Text
+
         self._console.print(Text(text), soft_wrap=True)
 
     def take(self, window: Window) -> None:
@@ -103,7 +115,7 @@ class Progress:
         if self._live is not None:
             if window.end_ns - self._shown_ns >= LIVE_INTERVAL_NS:
                 self._shown_ns = window.end_ns
-                self._live.update(Text(self.line()), refresh=True)
+                self._live.update(self.line(), refresh=True)
         elif window.end_ns - self._shown_ns >= PLAIN_INTERVAL_NS:
             self._shown_ns = window.end_ns
             self.say(self.line())

@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-from scipy import stats
+
+from loadtest.result.student import normal_quantile, student_quantile
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +95,7 @@ def _interval(steps: NDArray[np.float64]) -> tuple[float, float]:
     """
     count, mean = len(steps), float(steps.mean())
     error = float(steps.std(ddof=1)) / np.sqrt(count)
-    half = float(stats.t.ppf(1 - ALPHA / 2, count - 1)) * error
+    half = student_quantile(1 - ALPHA / 2, count - 1) * error
     if count < BOOTSTRAP_PAIRS or error <= abs(mean) * _NOTHING:
         return mean - half, mean + half
     draws = np.random.default_rng(_SEED).choice(steps, (RESAMPLES, count))
@@ -189,7 +190,7 @@ def pairs_to_decide(change: Change, *, min_effect: float, tests: int = 1, alpha:
     half = (change.high - change.low) / 2
     if half <= 0:
         return None
-    wider = float(stats.norm.ppf(1 - alpha / tests / 2) / stats.norm.ppf(1 - ALPHA / 2))
+    wider = normal_quantile(1 - alpha / tests / 2) / normal_quantile(1 - ALPHA / 2)
     room = max(abs(change.estimate) / wider, min_effect - abs(change.estimate))
     if room <= 0 or half / room > MOST_PAIRS_TOLD:
         return None

@@ -6,7 +6,7 @@ everywhere. Means over stretches of some seconds do so far less (the method of b
 compared by Welch's test. Knows nothing of queues: what grows in them is another finding.
 
 Source: Law, Simulation Modeling and Analysis, 5th ed., 9.5.3 (batch means); Welch 1947, Biometrika 34 (unequal
-variances), by scipy.stats.ttest_ind.
+variances).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from loadtest.result.document import FindingPart, GroupPart
 from loadtest.result.evidence import MEASURED, Evidence
 from loadtest.result.findings.finding import finding
 from loadtest.result.findings.messages import backlog_growing
+from loadtest.result.student import welch_p_value
 from loadtest.result.units import rate_text, share_text, time_text
 
 CHANGE_LIMIT: Final = 0.1
@@ -83,16 +84,13 @@ def unstable_over_time(evidence: Evidence) -> Iterator[FindingPart]:
 
 def differs(first: Sequence[float], last: Sequence[float], significance: float) -> bool:
     """Return whether the means of two stretches of seconds differ, at a *significance* (chance of a false yes)."""
-    # Half a second to import, which a short run does not pay: it has too few seconds to be asked.
-    from scipy.stats import ttest_ind  # noqa: PLC0415
-
     count = max(LEAST_BATCHES, min(MOST_BATCHES, min(len(first), len(last)) // LEAST_BATCH_S))
     batches = [_batch_means(part, count) for part in (first, last)]
     if len({*batches[0], *batches[1]}) == 1:
         return False
     if all(len(set(part)) == 1 for part in batches):
         return True  # both without any noise, and not the same
-    return bool(ttest_ind(*batches, equal_var=False).pvalue < significance)
+    return welch_p_value(*batches) < significance
 
 
 def _batch_means(values: Sequence[float], count: int) -> list[float]:

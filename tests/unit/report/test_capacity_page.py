@@ -12,8 +12,8 @@ import pytest
 
 from loadtest.commands.results import report_capacity
 from loadtest.errors import ResultsError
-from loadtest.report.annotations import capacity_annotations
-from loadtest.report.announce import announce_capacity
+from loadtest.report.annotations_several import capacity_annotations
+from loadtest.report.announce_several import announce_capacity
 from loadtest.report.capacity import capacity_markdown, print_capacity
 from loadtest.report.capacity_files import capacity_json, is_capacity, read_capacity, write_capacity
 from loadtest.report.capacity_junit import RUN_CASE, capacity_junit

@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from loadtest.errors import ResultsError
-from loadtest.report.annotations import comparison_annotations
-from loadtest.report.announce import announce_comparison
+from loadtest.report.annotations_several import comparison_annotations
+from loadtest.report.announce_several import announce_comparison
 from loadtest.report.comparison import comparison_markdown, remarks
 from loadtest.report.comparison_files import is_comparison, read_comparison, write_comparison
 from loadtest.report.comparison_junit import RUN_CASE, comparison_junit

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import ResultsError
-from loadtest.report.announce import announce_sweep
+from loadtest.report.announce_several import announce_sweep
 from loadtest.report.html_page.sweep_charts import scale_of, sweep_data
 from loadtest.report.html_page.sweep_page import sweep_html
 from loadtest.report.sweep import figure_text, sweep_markdown
