@@ -106,9 +106,9 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
 ) -> None:
     """Run a scenario and judge it; the exit code is the verdict."""
     from loadtest.commands.run import run_scenario, run_scenario_in_processes
-    from loadtest.locust_run import seconds_of
     from loadtest.report.announce import check_json_file
-    from loadtest.request import Request
+    from loadtest.request import Request, check_processes
+    from loadtest.run_options import seconds_of
 
     check_json_file(json_file)
     request = Request(
@@ -129,10 +129,11 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         json_file=json_file,
         prometheus_host=prometheus_host,
         prometheus_port=prometheus_port,
-        prometheus_linger_s=seconds_of(prometheus_linger) or 0,
+        prometheus_linger_s=seconds_of(prometheus_linger, "--prometheus-linger", least_s=0) or 0,
     )
-    if processes not in {0, 1}:
-        run_scenario_in_processes(request, run_time, processes)
+    request.check()
+    if check_processes(processes) not in {0, 1}:
+        run_scenario_in_processes(request, processes)
     raise typer.Exit(run_scenario(request))
 
 

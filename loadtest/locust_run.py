@@ -15,23 +15,21 @@ import sys
 import traceback
 from contextlib import ExitStack
 from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import gevent
 from locust.runners import MasterRunner, WorkerRunner
-from locust.util.timespan import parse_timespan
 
 from loadtest.broker.endpoint import resolve_endpoints
 from loadtest.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, LoadTestError, UsageError
 from loadtest.exporting import Export, exporting
 from loadtest.report.progress import Progress
-from loadtest.request import RESULTS, Request
+from loadtest.request import Request, check_processes
+from loadtest.run_options import add_options, request_of, seconds_argument
 from loadtest.share import crew_there
 from loadtest.traffic.interrupts import interrupt_main_greenlet, interrupt_preparation
 from loadtest.traffic.locust_links import MasterEnd, WorkerEnd, bind_workers
 from loadtest.traffic.locust_stats import feed, show_fractions
-from loadtest.traffic.succession import CHOICES
 from loadtest.traffic.users import user_classes
 
 if TYPE_CHECKING:
@@ -42,12 +40,12 @@ if TYPE_CHECKING:
     from loadtest.dashboard.web import Dashboard
     from loadtest.session import Session
 
-DEFAULT_SCENARIO: Final = "flood-1000-direct"
 # An interrupted run closes its ledger and writes its results within this; past it something is stuck.
 INTERRUPT_TIMEOUT_S: Final = 30.0
 # A process of `--processes` is there within this, or does not come.
 WORKERS_TIMEOUT_S: Final = 10.0
 WORKERS_POLL_S: Final = 0.02
+_most_workers: int | None = None
 
 
 def add_arguments(parser: LocustArgumentParser) -> None:
@@ -56,56 +54,22 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     if any(argument.partition("=")[0] == "--processes" for argument in sys.argv) or "LOCUST_PROCESSES" in os.environ:
         # Its own: two runs at a time must not get each other's workers.
         parser.set_defaults(master_bind_port=_free_port(), master_port=_free_port())
-    # Not by Locust's web page: the form that is ours posts them.
-    text = "Name of a scenario of the catalogue, or a file."
-    parser.add_argument(
-        "--scenario", env_var="LOADTEST_SCENARIO", default=DEFAULT_SCENARIO, include_in_web_ui=False, help=text
-    )
-    text = "Overrides in one text: PATH=VALUE; PATH=VALUE."
-    parser.add_argument("--overrides", env_var="LOADTEST_OVERRIDES", default="", include_in_web_ui=False, help=text)
-    for flag, metavar, text in (
-        ("--set", "PATH=VALUE", "Override a value of the scenario; repeatable."),
-        ("--threshold", "CHECK", "What must hold besides the scenario's thresholds; repeatable."),
-        (
-            "--broker",
-            "URL",
-            "AMQP URL of a node; repeatable. Default: LOADTEST_BROKER, AMQP_URL, a private node.",
-        ),
-        ("--plugin", "NAME", "Plugin for the private node; repeatable."),
-    ):
-        parser.add_argument(flag, action="append", default=[], metavar=metavar, include_in_web_ui=False, help=text)
-    parser.add_argument(
-        "--prometheus-port",
-        type=int,
-        env_var="LOADTEST_PROMETHEUS_PORT",
-        default=None,
-        metavar="PORT",
-        include_in_web_ui=False,
-        help="Port at which Prometheus can scrape the run; 0: any free one.",
-    )
-    for flag, default, text in (
-        ("--prometheus-host", "127.0.0.1", "Address that --prometheus-port is of."),
-        ("--prometheus-linger", None, "Longest time to wait at the end for a last scrape: 30, 30s, 1m."),
-        ("--results", str(RESULTS), "Folder that the results go to."),
-        ("--server", None, "RabbitMQ installation for the private node."),
-        ("--node-config", None, "rabbitmq.conf for the private node; --config is Locust's own."),
-        (
-            "--result-json",
-            None,
-            "Write the result as JSON, - prints it instead of the summary; --json is Locust's own.",
-        ),
-    ):
-        parser.add_argument(flag, default=default, include_in_web_ui=False, help=text)
-    text = "When a worker is gone: fail, the default, ends the run; continue has others take its users' place."
-    parser.add_argument("--on-worker-lost", choices=CHOICES, default="fail", include_in_web_ui=False, help=text)
-    _add_private_broker(parser)
+    add_options(parser)
+    # Locust's own, as we have them: its reading ends in a traceback, or in as many processes as are asked for.
+    readers = {"run_time": seconds_argument, "processes": _processes_argument}
+    for action in parser._actions:  # noqa: SLF001  # there is no other way to one
+        action.type = readers.get(action.dest, action.type)
 
 
-def _add_private_broker(parser: LocustArgumentParser) -> None:
-    text = "Nodes of the private broker, which form a cluster: 1, 3 or 5."
-    parser.add_argument("--nodes", type=int, default=None, metavar="N", include_in_web_ui=False, help=text)
-    text = "Reach the private broker over TLS, with certificates made for it."
-    parser.add_argument("--tls", action="store_true", include_in_web_ui=False, help=text)
+def _processes_argument(text: str) -> int:
+    """Return the number of `--processes`, at most as many as the run has users, once that is known."""
+    try:
+        number = check_processes(int(text))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"found {text[:40]!r}; allowed a whole number, or -1: one a core") from None
+    except UsageError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return number if _most_workers is None else min(os.cpu_count() or 1 if number < 0 else number, _most_workers)
 
 
 def check_command_line(options: argparse.Namespace) -> None:
@@ -121,13 +85,18 @@ def check_command_line(options: argparse.Namespace) -> None:
             return
         if options.autostart:
             raise UsageError("--autostart is not supported; press start on the page, or leave the page out: --headless")
-        if options.headless:
-            request_of(options).load()
+        request = request_of(options)
+        request.check()
         from loadtest.report.announce import check_json_file
 
-        check_json_file(request_of(options).json_file)
-        if options.processes:
-            bind_workers(options.processes if options.processes > 0 else os.cpu_count() or 1)
+        check_json_file(request.json_file)
+        resolve_endpoints(request.brokers, request.environ)
+        asked = os.cpu_count() or 1 if options.processes == -1 else options.processes
+        if options.headless:
+            _, plan = request.load()
+            asked = _no_more_than_users(asked, sum(plan.users.values()))
+        if asked:
+            bind_workers(asked)
     except LoadTestError as error:
         _end_with(error)
 
@@ -140,6 +109,16 @@ def _end_with(error: LoadTestError) -> NoReturn:
     sys.exit(error.exit_code)
 
 
+def _no_more_than_users(asked: int | None, users: int) -> int | None:
+    """Return how many processes are of use, and have Locust start no more: it reads its options after this."""
+    global _most_workers  # noqa: PLW0603  # Locust makes its parser anew, by `add_arguments`
+    if not asked or asked <= users:
+        return asked
+    _most_workers = users
+    sys.stderr.write(f"--processes {asked}: the run has {users:,} users, and is spread over as many\n")
+    return users
+
+
 @cache
 def _free_port() -> int:
     """Return a port of the loopback interface that is free now, always the same: the parser is made several times."""
@@ -148,45 +127,10 @@ def _free_port() -> int:
         return port
 
 
-def request_of(options: argparse.Namespace) -> Request:
-    """Return what Locust's options ask for; `-u`, `-r` and `-t` left out are the scenario's business."""
-    written = (text.strip() for text in options.overrides.split(";"))
-    return Request(
-        scenario=options.scenario,
-        overrides=(*options.set, *filter(None, written)),
-        thresholds=tuple(options.threshold),
-        brokers=tuple(options.broker),
-        users=options.num_users,
-        connect_rate_per_s=options.spawn_rate,
-        run_time_s=seconds_of(options.run_time),
-        results=Path(options.results),
-        server=Path(options.server) if options.server else None,
-        config=Path(options.node_config) if options.node_config else None,
-        plugins=tuple(options.plugin),
-        nodes=options.nodes,
-        tls=options.tls,
-        json_file=Path(options.result_json) if options.result_json else None,
-        on_worker_lost=options.on_worker_lost,
-        prometheus_host=options.prometheus_host,
-        prometheus_port=options.prometheus_port,
-        prometheus_linger_s=seconds_of(options.prometheus_linger) or 0,
-    )
-
-
 def broker_text(request: Request) -> str:
     """Return what the web page shows as the host."""
     endpoints = resolve_endpoints(request.brokers, request.environ)
     return ", ".join(endpoint.redacted for endpoint in endpoints) if endpoints else "a private RabbitMQ node"
-
-
-def seconds_of(run_time: str | int | None) -> float | None:
-    """Return Locust's `-t` in seconds; its parser has made a number of it, the start form has not."""
-    if run_time is None:
-        return None
-    try:
-        return float(parse_timespan(str(run_time)))
-    except ValueError:
-        raise UsageError(f"run time {run_time!r}: write 20, 20s, 3m, 2h or 1h20m") from None
 
 
 class LocustRun:

@@ -5,15 +5,23 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from loadtest.errors import UsageError
 from loadtest.scenario import build_plan, load_scenario
+from loadtest.scenario.limits import MAX_USERS, users_need
+from loadtest.scenario.model import CLUSTER_SIZES
+from loadtest.scenario.quantity import MAX_RATE_PER_S, RATE_DECIMALS
 
 if TYPE_CHECKING:
     from loadtest.scenario import LoadedScenario, Plan
 
 RESULTS: Final = Path("results")
+MAX_PORT: Final = 65_535
+PROCESS_MB: Final = 100
+"""Memory of a process of several, about: Python, gevent, Locust, pika and numpy, and some hundred users."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +58,75 @@ class Request:
     prometheus_linger_s: float = 0
     environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
 
+    def check(self) -> None:
+        """
+        Refuse numbers that nothing can be done with, before anything is made of them.
+
+        Raises:
+            UsageError: In one line, with what is allowed.
+        """
+        if self.users is not None and not 1 <= self.users <= MAX_USERS:
+            needs = f": {users_need(self.users)}" if self.users > MAX_USERS else ""
+            raise UsageError(f"-u: found {self.users}; allowed 1 to {MAX_USERS} users{needs}")
+        rate = self.connect_rate_per_s
+        if rate is not None and not 10**-RATE_DECIMALS <= rate <= MAX_RATE_PER_S:
+            raise UsageError(
+                f"-r: found {rate}; allowed users that connect in a second, more than 0 and at most {MAX_RATE_PER_S}"
+            )
+        if self.nodes not in {None, *CLUSTER_SIZES}:
+            raise UsageError(f"--nodes: found {self.nodes}; allowed 1, 3 or 5")
+        if self.prometheus_port is not None and not 0 <= self.prometheus_port <= MAX_PORT:
+            raise UsageError(
+                f"--prometheus-port: found {self.prometheus_port}; allowed a port, 1 to {MAX_PORT}, or 0: any free one"
+            )
+
     def load(self) -> tuple[LoadedScenario, Plan]:
         """
         Return the scenario as this request changes it, and its plan.
 
         Raises:
+            UsageError: If a number is none that a run can have.
             ScenarioError: If the scenario, an override or the number of users cannot be used.
         """
+        self.check()
         overrides = list(self.overrides)
         if self.connect_rate_per_s is not None:
-            overrides.append(f"run.connect_rate={self.connect_rate_per_s:g}/s")
+            overrides.append(f"run.connect_rate={decimal_text(self.connect_rate_per_s)}/s")
         loaded = load_scenario(self.scenario, overrides=overrides, thresholds=self.thresholds)
         if self.run_time_s is not None:
             longest_s = self.run_time_s
             duration_ns = loaded.scenario.run.duration_ns
             if duration_ns is None or duration_ns > longest_s * 1e9:
-                overrides.append(f"run.duration={longest_s:g}s")
+                overrides.append(f"run.duration={decimal_text(longest_s)}s")
                 loaded = load_scenario(self.scenario, overrides=overrides, thresholds=self.thresholds)
         return loaded, build_plan(loaded.scenario, users=self.users, folder=loaded.folder)
+
+
+def decimal_text(number: float) -> str:
+    """Return a number as a scenario writes it: in decimals, never as 1e+06, none of them but those that are needed."""
+    text = f"{Decimal(repr(number)):.{RATE_DECIMALS}f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def most_processes() -> int:
+    """Return how many processes a run may be spread over here: with a few a core none of them lacks what it needs."""
+    return max(16, 4 * (os.cpu_count() or 1))
+
+
+def check_processes(number: int) -> int:
+    """
+    Return a number of processes that may be asked for; -1 is one a core, 0 none besides the leading one.
+
+    Raises:
+        UsageError: If it is none, with what it would need.
+    """
+    most = most_processes()
+    if not -1 <= number <= most:
+        needs = f": {number:,} would need about {number * PROCESS_MB / 1000:,.0f} GB of memory, and a core each" * (
+            number > most
+        )
+        raise UsageError(
+            f"--processes: found {number}; allowed 1 to {most}, as here are {os.cpu_count()} cores, or -1: one a "
+            f"core{needs}"
+        )
+    return number

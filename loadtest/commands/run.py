@@ -23,7 +23,8 @@ from loadtest.errors import EXIT_INTERRUPTED
 from loadtest.exporting import Export, exporting
 from loadtest.report.announce import announce
 from loadtest.report.progress import Progress
-from loadtest.request import Request
+from loadtest.request import Request, check_processes
+from loadtest.run_options import arguments_of
 from loadtest.session import Session
 from loadtest.traffic.interrupts import interrupt_preparation
 from loadtest.traffic.users import user_classes
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from loadtest.result.document import RunResult
 
 LOCUSTFILE: Final = Path(__file__).parents[1] / "main.py"
+# Not imported: it is a program, and what it needs a run in one process does without.
+PROGRAM: Final = "loadtest.commands.locust_process"
+_OPTIONS_OF_LOCUSTFILE: Final = ("LOADTEST_SCENARIO", "LOADTEST_OVERRIDES", "LOADTEST_PROMETHEUS_PORT")
+"""Variables that stand for options of `locust -f loadtest/main.py`; what of them counts is in the request already."""
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 __all__ = ["locust", "run_scenario", "run_scenario_in_processes"]
@@ -84,35 +89,26 @@ def _run(request: Request, progress: Progress, export: Export) -> tuple[Session,
     return session, result
 
 
-def run_scenario_in_processes(request: Request, run_time: str | None, processes: int) -> NoReturn:
+def run_scenario_in_processes(request: Request, processes: int) -> NoReturn:
     """
     Run a scenario with its users spread over *processes*; does not return.
 
     That is what Locust's master and workers are for, so this process becomes one: the same pid, the same signals, the
-    same summary and exit code.
+    same summary and exit code. What it is to do stands on its command line, and nowhere else (`locust_process`).
+
+    Raises:
+        LoadTestError: If the request, or the number of processes, cannot be served.
     """
-    options: list[tuple[str, object]] = [
-        ("--scenario", request.scenario),
-        ("--processes", processes),
-        ("--results", request.results),
-        *(("--set", override) for override in request.overrides),
-        *(("--threshold", threshold) for threshold in request.thresholds),
-        *(("--broker", url) for url in request.brokers),
-        *(("--plugin", plugin) for plugin in request.plugins),
-        ("-u", request.users),
-        ("-r", request.connect_rate_per_s),
-        ("-t", run_time),
-        ("--server", request.server),
-        ("--node-config", request.config),
-        ("--result-json", request.json_file),
-        ("--on-worker-lost", request.on_worker_lost),
-        ("--prometheus-port", request.prometheus_port),
-        ("--prometheus-host", request.prometheus_host),
-        ("--prometheus-linger", f"{request.prometheus_linger_s:g}" if request.prometheus_linger_s else None),
-    ]
-    words = [str(word) for flag, value in options if value is not None for word in (flag, value)]
-    command = [sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", *words]
-    os.execv(command[0], command)  # noqa: S606 (no shell, and the program is Python itself)
+    request.check()
+    words = [*arguments_of(request), f"--processes={check_processes(processes)}"]
+    command = [sys.executable, "-m", PROGRAM, "-f", str(LOCUSTFILE), "--headless", *words]
+    environ = {name: value for name, value in request.environ.items() if not is_of_locust(name)}
+    os.execve(command[0], command, environ)  # noqa: S606 (no shell, and the program is Python itself)
+
+
+def is_of_locust(name: str) -> bool:
+    """Return whether a variable of the environment stands for an option of `locust`, and is not for `loadtest run`."""
+    return name.startswith("LOCUST_") or name in _OPTIONS_OF_LOCUSTFILE
 
 
 def _once(interrupt: Callable[[], None]) -> Callable[[], None]:

@@ -8,9 +8,9 @@ from typing import Final
 from loadtest.scenario.check_topology import exchange_faults, queue_faults
 from loadtest.scenario.fault import Fault, Path, listed, near_miss, shown
 from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Group, Paced, PublisherGroup
+from loadtest.scenario.limits import MAX_USERS, users_need
 from loadtest.scenario.model import Run, Scenario
 from loadtest.scenario.names import KINDS, Names
-from loadtest.scenario.plan import MAX_PUBLISHERS
 from loadtest.scenario.sequence import NUMBER, is_member
 from loadtest.scenario.topology import Queue, Topology
 
@@ -37,8 +37,8 @@ def end_faults(scenario: Scenario) -> Iterator[Fault]:
     if not scenario.groups:
         yield Fault((), "no group", "a group of publishers, consumers or getters")
     total = sum(group.users for group in scenario.groups.values())
-    if total > MAX_PUBLISHERS:
-        yield Fault((), f"{total} users", f"at most {MAX_PUBLISHERS} in all")
+    if total > MAX_USERS:
+        yield Fault((), f"{total} users", f"at most {MAX_USERS} in all: {users_need(total)}")
     if scenario.run.duration_ns is not None:
         return
     for section, groups in (("publishers", scenario.publishers), ("getters", scenario.getters)):

@@ -14,15 +14,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Final, Literal
-
-from loadtest.stamp import MAX_PUBLISHER_ID
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from loadtest.scenario.arrivals import Arrivals
     from loadtest.scenario.model import Scenario
-
-MAX_PUBLISHERS: Final = MAX_PUBLISHER_ID + 1
 
 Client = Literal["bulk", "blocking"]
 Stamp = Literal["headers", "body", "none"]
@@ -95,7 +91,7 @@ class PublisherPlan:
 
     Attributes:
         user: Number within the group, from 0.
-        publisher_id: Number within the run, from 0, below `MAX_PUBLISHERS`.
+        publisher_id: Number within the run, from 0, at most `MAX_PUBLISHER_ID`.
         properties: AMQP property names and values; `expiration` is text in ms.
         confirm_window: Most messages published and not yet confirmed; 0 without confirms.
         messages: This user's share of the group's messages (may be 0); None without a limit.

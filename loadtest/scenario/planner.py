@@ -20,9 +20,9 @@ from loadtest.scenario.body import make_bodies
 from loadtest.scenario.dead_letters import dead_letter_queues, drops_of
 from loadtest.scenario.declared import declared_topology
 from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Group, Paced, Properties, PublisherGroup, ZipfKeys
+from loadtest.scenario.limits import MAX_USERS, users_need
 from loadtest.scenario.model import Scenario
 from loadtest.scenario.plan import (
-    MAX_PUBLISHERS,
     ConsumerPlan,
     DeclaredTopology,
     GetterPlan,
@@ -49,13 +49,13 @@ def build_plan(scenario: Scenario, *, users: int | None = None, folder: FilePath
         folder: Of the scenario, which body files are below.
 
     Raises:
-        ScenarioError: If there are fewer users than groups, more publishers than a stamp can number, more routes than
-            can be followed, or a body's file has changed.
+        ScenarioError: If there are fewer users than groups, or too many, more routes than can be followed, or a body's
+            file has changed.
     """
     shares = share_users({name: group.users for name, group in scenario.groups.items()}, users)
-    publishers = sum(shares[name] for name in scenario.publishers)
-    if publishers > MAX_PUBLISHERS:
-        raise ScenarioError(f"publishers: found {publishers} users in all; allowed {MAX_PUBLISHERS}")
+    total = sum(shares.values())
+    if total > MAX_USERS:
+        raise ScenarioError(f"users: found {total} in all; allowed {MAX_USERS}: {users_need(total)}")
     return _Planner(scenario, shares, folder).plan()
 
 

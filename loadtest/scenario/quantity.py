@@ -17,6 +17,7 @@ MAX_DURATION_NS: Final = 366 * 24 * 3600 * NS_PER_S
 # RabbitMQ 3.10 takes messages up to 128 MiB unless told otherwise (max_message_size); later versions take less.
 MAX_SIZE_BYTES: Final = 128 * 1024 * 1024
 MAX_RATE_PER_S: Final = 10_000_000
+RATE_DECIMALS: Final = 9
 MAX_MEMORY_BYTES: Final = 1 << 60
 MAX_BANDWIDTH_BYTES_PER_S: Final = 10**12
 

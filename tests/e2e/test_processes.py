@@ -209,6 +209,27 @@ def test_an_error_before_the_run_leaves_no_worker(processes: Processes) -> None:
     wait_until(lambda: not processes.running(), 5.0, "the workers' end")
 
 
+def test_a_run_over_processes_has_the_options_of_one_in_one(processes: Processes) -> None:
+    """
+    Its private broker has the nodes and the TLS that were asked for, and no more processes start than it has users.
+
+    Locust's configuration file and variables count for `locust`, and for no run of `loadtest`.
+    """
+    (processes.folder / "locust.conf").write_text("users = 7\nset = [run.seed=77]\n")
+    options = ("--nodes", "3", "--tls", "--plugin", "rabbitmq_management", "--processes", "5", "-r", "1000000")
+    run = processes.run(run_command("loadtest", "hello-default-exchange", *options), LOCUST_USERS="9")
+
+    assert run.exit_code == 0, run.printed
+    result = run.result
+    assert [url.partition(":")[0] for url in result["broker"]["endpoints"]] == ["amqps"] * 3
+    assert sum(group["users"] for group in result["groups"].values()) == 2
+    assert "seed: 1\n" in result["scenario"]["text"]
+    assert "connect_rate: 1000000/s\n" in result["scenario"]["text"]
+    assert "--processes 5: the run has 2 users, and is spread over as many" in run.stderr
+    windows = [record for record in journal(run.results_folder / "windows.jsonl") if record["type"] == "window"]
+    assert len({window["worker"] for window in windows}) == 2
+
+
 def test_master_and_workers_started_by_hand(processes: Processes, vhost_url: str, free_port: int) -> None:
     """Workers started apart from their master, without a scenario, do the same."""
     port = ["--master-port", str(free_port)]

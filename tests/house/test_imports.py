@@ -39,6 +39,7 @@ ROOMS: dict[str, set[str]] = {
     "calibration": EARLIEST | {"broker", "wire"},
     "metrics": EARLIEST | {"measure"},
     "request": EARLIEST | {"scenario"},
+    "run_options": EARLIEST | {"scenario", "request"},
     "share": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request"},
     "session": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request", "share", "calibration"},
     "capacity": EARLIEST | PURE_ROOMS | {"broker", "compare"},
@@ -50,7 +51,8 @@ ROOMS: dict[str, set[str]] = {
     | {"broker", "wire", "traffic", "request", "share", "calibration", "session", "metrics"},
     "locust_run": EARLIEST
     | PURE_ROOMS
-    | {"broker", "wire", "traffic", "dashboard", "request", "share", "calibration", "session", "exporting"},
+    | {"broker", "wire", "traffic", "dashboard", "request", "run_options", "share", "calibration", "session"}
+    | {"exporting"},
 }
 DOORS = {"__init__", "__main__", "main", "cli", "commands"}
 

@@ -9,6 +9,7 @@ import pytest
 from loadtest.errors import ScenarioError
 from loadtest.scenario import load_scenario
 from loadtest.scenario.faults import FAULTS
+from loadtest.scenario.limits import users_need
 
 GOOD = """\
 name: t
@@ -475,7 +476,7 @@ BAD = {
     ),
     "too many users": (
         GOOD + "".join(f"  group{n}: {{queue: work, users: 100000}}\n" for n in range(11)),
-        "s.yaml:1: scenario: found 1100002 users; allowed at most 1048576 in all",
+        f"s.yaml:1: scenario: found 1100002 users; allowed at most 100000 in all: {users_need(1_100_002)}",
     ),
     "policies": (
         changed("topology:\n", "topology:\n  policies: {ha: {pattern: .*}}\n"),
