@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-from loadtest.broker.conversation import OPEN_TIMEOUT_S, Conversation
+from pika import spec
+
+from loadtest.broker.conversation import OPEN_TIMEOUT_S, Conversation, Refusal
 from loadtest.broker.endpoint import Endpoint
+
+_LOCKED: Final = 405
+"""RESOURCE_LOCKED: the queue is there, and another connection's alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +52,22 @@ def probe(endpoint: Endpoint, timeout_s: float = OPEN_TIMEOUT_S) -> ServerInfo:
         cluster_name=_text(said.get("cluster_name")),
         capabilities={name: bool(has) for name, has in (said.get("capabilities") or {}).items()},
     )
+
+
+def is_same_broker(one: Endpoint, other: Endpoint) -> bool:
+    """
+    Return whether two endpoints are the same virtual host of the same broker: a queue declared at one is at the other.
+
+    Raises:
+        BrokerError: If one of them cannot be reached.
+    """
+    name = f"loadtest-same-{secrets.token_hex(8)}"
+    with Conversation(one) as there, Conversation(other) as here:
+        declared = there.ask([spec.Queue.Declare(queue=name, exclusive=True, auto_delete=True)])[0]
+        if isinstance(declared, Refusal):
+            return False
+        seen = here.ask([spec.Queue.Declare(queue=name, passive=True)])[0]
+    return not isinstance(seen, Refusal) or seen.code == _LOCKED
 
 
 def _text(value: Any) -> str | None:

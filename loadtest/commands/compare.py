@@ -20,6 +20,7 @@ from loadtest.compare.checking import checked_variant, load_variant
 from loadtest.compare.comparing import Comparison
 from loadtest.compare.kinds import metric_part
 from loadtest.compare.laps import brokers_of
+from loadtest.compare.reading_back import read_effects
 from loadtest.compare.request import REQUEST, CompareRequest, request_again, variant_hash
 from loadtest.compare.turns import marked_turns
 from loadtest.errors import BrokerError, LoadTestError, ResultsError, UsageError
@@ -120,7 +121,7 @@ def _compare(request: CompareRequest, folder: Path, before: CompareResult | None
     heed_interrupts()
     for text in opening_lines(request, before):
         say(text)
-    comparison = Comparison(request, folder, say)
+    comparison = Comparison(request, folder, say, read_back=read_effects)
     if before is not None:
         comparison.resume(before)
     try:

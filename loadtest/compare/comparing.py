@@ -6,7 +6,7 @@ Knows laps and the statistics of `result`; prints nothing but by `say`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import astuple, replace
 from datetime import UTC, datetime
@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 from loadtest.compare.differences import differences
+from loadtest.compare.effects import Effect, nothing_differs, shown_effect
 from loadtest.compare.kinds import Kind, RunLaps, lap_part, metric_part
 from loadtest.compare.laps import OVERHEAD_S, Brokers, LapRunner, with_config_file
 from loadtest.compare.machine import disturbances, read_times
@@ -34,6 +35,7 @@ from loadtest.result.paired import ALPHA, alpha_of_look, looks
 from loadtest.scenario.node_environment import shown_environment
 
 Say = Callable[[str], None]
+ReadBack = Callable[[CompareRequest, Mapping[str, Variant], Brokers], Mapping[str, Effect]]
 
 LAPS: Final = "laps"
 
@@ -44,12 +46,16 @@ class Comparison:
 
     Args:
         say: Takes a line about what goes on.
+        read_back: Returns what variants come to on their brokers, which are up; None: that is not looked at.
     """
 
-    def __init__(self, request: CompareRequest, folder: Path, say: Say) -> None:
+    def __init__(self, request: CompareRequest, folder: Path, say: Say, *, read_back: ReadBack | None = None) -> None:
         self._request = request
         self._folder = folder
         self._say = say
+        self._read_back = read_back
+        self._effects: Mapping[str, Effect] = {}
+        self._notes: list[str] = []
         self._variants = {variant.name: variant for variant in request.variants}
         self._laps: list[LapPart] = []
         self._metrics: list[MetricPart] = [metric_part(name) for name in request.metrics]
@@ -86,6 +92,7 @@ class Comparison:
 
         Raises:
             KeyboardInterrupt: What was done has been written, after each lap.
+            UsageError: If its variants are the same on this broker, before the first lap.
             LoadTestError: If a broker cannot be started, a lap of the warm-up cannot be run, or all of a round failed.
         """
         request = self._request
@@ -103,11 +110,33 @@ class Comparison:
                 if brokers is not None:
                     brokers.start(list(self._variants.values()))
                     self._configs = {name: brokers.config(variant) for name, variant in self._variants.items()}
+                self._look(brokers)
                 self._run_rounds(runner)
             finally:
                 if brokers is not None:
                     brokers.close()
         return self._write(complete=True)
+
+    def _look(self, brokers: Brokers | None) -> None:
+        """
+        Read back what the variants come to; where each lap has a broker of its own, from one that is like it.
+
+        Raises:
+            UsageError: If all of them come to the same, and so nothing would be compared.
+        """
+        if self._read_back is None:
+            return
+        with ExitStack() as opened:
+            if brokers is None:
+                brokers = Brokers(self._request.environ, self._say)
+                opened.callback(brokers.close)
+                brokers.start(list(self._variants.values()))
+            self._effects = self._read_back(self._request, self._variants, brokers)
+        told, self._notes = nothing_differs(self._request.variants, self._effects, self._request.baseline)
+        if told is not None:
+            raise UsageError(redacted(told))
+        for text in self._notes:
+            self._say(redacted(text))
 
     def _run_rounds(self, runner: LapRunner[Any]) -> None:
         number = WARM_UP
@@ -256,6 +285,7 @@ class Comparison:
             exit_code=exit_code,
             reason=reason,
             slo=request.slo,
+            notes=tuple(redacted(text) for text in self._notes),
         )
 
     def _alpha(self, rounds: int) -> float:
@@ -288,6 +318,7 @@ class Comparison:
             overrides=variant.overrides,
             broker=broker_text(variant, result),
             differs=differs,
+            effect=shown_effect(self._effects, variant.name, self._request.baseline),
         )
 
     def _broker_of(self, variant: str, result: RunResult) -> dict[str, Any]:

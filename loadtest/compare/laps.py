@@ -112,9 +112,13 @@ class Brokers:
         url = cluster.nodes[0].management_url
         return found | ({_MANAGEMENT: url} if url is not None else {})
 
+    def cluster(self, variant: Variant) -> PrivateCluster | None:
+        """Return a variant's private broker; None if it has none."""
+        return self._private.get(variant.broker)
+
     def config(self, variant: Variant) -> str | None:
         """Return the configuration of a variant's private broker; None if it has none."""
-        cluster = self._private.get(variant.broker)
+        cluster = self.cluster(variant)
         return None if cluster is None else cluster.config
 
     def close(self) -> None:

@@ -24,6 +24,9 @@ WORDS: Final[dict[Word, tuple[str, str]]] = {
     "no-difference": ("no difference", ""),
     "inconclusive": ("inconclusive", "bold yellow"),
 }
+MOST_EFFECTS: Final = 6
+"""Two versions of RabbitMQ differ in a hundred settings; `compare.json` has all."""
+
 _BOUND: Final = "bound by the generator: the broker could do more (--processes, calibrate)"
 _DISTURBED: Final = "other programs or guests at work, or a quota that stopped"
 _COLUMNS: Final = (
@@ -84,7 +87,16 @@ def what_text(result: CompareResult) -> str:
 def _variant_text(result: CompareResult, name: str) -> str:
     variant = next(each for each in result.variants if each.name == name)
     differs = [_differs_text(path, *values) for path, values in variant.differs.items() if not _is_told(variant, path)]
-    return "; ".join(text for text in (", ".join(variant.overrides), variant.broker, *differs) if text)
+    effect = effect_text(variant)
+    told = (", ".join(variant.overrides), variant.broker, *differs, f"read back: {effect}" if effect else "")
+    return "; ".join(text for text in told if text)
+
+
+def effect_text(variant: VariantPart) -> str:
+    """Return what was read back of a variant from its broker, beside the baseline; nothing if nothing differs."""
+    shown = [f"{name} {after}, {before} in the baseline" for name, (before, after) in variant.effect.items()]
+    more = f" (and {len(shown) - MOST_EFFECTS} more)" if len(shown) > MOST_EFFECTS else ""
+    return "; ".join(shown[:MOST_EFFECTS]) + more
 
 
 def _is_told(variant: VariantPart, path: str) -> bool:
@@ -133,6 +145,7 @@ def values_text(result: CompareResult, finding: FindingPart) -> str:
 
 def remarks(result: CompareResult) -> Iterator[str]:
     """Yield what is to be known of laps that were not as they should be."""
+    yield from result.notes
     counted = [lap for lap in result.laps if lap.round != WARM_UP and not lap.repeated]
     for mark, one, several in (
         ("failed", "failed and counts for nothing", "failed and count for nothing"),

@@ -53,6 +53,11 @@ class VariantPart(Part):
         default_factory=dict,
         description="By path in the scenario or the broker's config: the baseline's value, and its own.",
     )
+    effect: dict[str, tuple[str, str]] = Field(
+        default_factory=dict,
+        description="In what its broker, and its queues there, differ from the baseline's, as read back before the "
+        "runs: the baseline's value, and its own.",
+    )
 
 
 class LapPart(Part):
@@ -116,6 +121,9 @@ class CompareResult(Part):
     reason: str
     slo: tuple[str, ...] = Field(
         default=(), description="What had to hold, where capacities were compared (`--capacity`)."
+    )
+    notes: tuple[str, ...] = Field(
+        default=(), description="Of variants that came to the same on this broker, as read back before the runs."
     )
 
 

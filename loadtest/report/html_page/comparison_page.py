@@ -59,7 +59,7 @@ def comparison_html(
         tiles=list(_tiles(result)),
         remarks=list(remarks(result)),
         variants=[_variant(result, variant) for variant in result.variants],
-        differing=[variant for variant in result.variants if variant.differs],
+        differing=[(variant.name, _differing(variant)) for variant in result.variants if _differing(variant)],
         few_differences=_FEW_DIFFERENCES,
         tables=list(_tables(result)),
         few_mark=FEW_MARK,
@@ -67,6 +67,11 @@ def comparison_html(
         percentile_titles=["Latency", "variant", "values", *(each.name for each in _shown()), "max"],
         lap_rows=[_lap(result, lap, (pages or {}).get(lap.folder)) for lap in result.laps],
     )
+
+
+def _differing(variant: VariantPart) -> dict[str, tuple[str, str]]:
+    """Return in what a variant differs from the baseline: as its broker was told, and as that was read back."""
+    return {**variant.differs, **{f"{name} (read back)": pair for name, pair in variant.effect.items()}}
 
 
 def _outcome(result: CompareResult) -> str:
