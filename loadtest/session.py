@@ -43,6 +43,7 @@ from loadtest.report.write import write_results
 from loadtest.result.build import build_result
 from loadtest.result.evidence import MEASURED
 from loadtest.result.live import Watch
+from loadtest.scenario.arithmetic import warnings
 from loadtest.scenario.faults import NETWORK_FAULTS
 from loadtest.share import crew_here, groups_of, share_of
 from loadtest.stamp import RUN_TAG_BITS
@@ -106,6 +107,8 @@ class Session:
 
     def _prepare(self) -> None:
         self.loaded, self.plan = self.request.load()
+        for warning in warnings(self.plan):
+            self._say(f"warning: {warning}")
         self._find_broker()
         self._declare()
         self._open_results()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from contextlib import ExitStack
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,6 +21,7 @@ from loadtest.broker.fingerprint import process_facts
 from loadtest.errors import UsageError
 from loadtest.measure.recorder import Recorder
 from loadtest.scenario import build_plan, load_scenario
+from loadtest.scenario.arithmetic import most_of
 from loadtest.scenario.body import read_body_file
 from loadtest.scenario.stages import stages_of_groups
 from loadtest.scenario.work import service_time
@@ -42,7 +44,7 @@ _NAME_ONE: Final = "name a broker (--broker) by an address that all hosts reach"
 
 
 def groups_of(plan: Plan) -> dict[str, dict[str, Any]]:
-    """Return kind, model, number of users and stages of each group, as the run record has them."""
+    """Return kind, model, users, stages and the most it can take of each group, as the run record has them."""
     open_groups = {seat.group for seat in seats_of(plan) if getattr(seat, "arrivals", None) is not None}
     published = {publisher.group for publisher in plan.publishers}
     # A consumer's latencies count from what the publishers intended, so they are as open as those are.
@@ -55,6 +57,7 @@ def groups_of(plan: Plan) -> dict[str, dict[str, Any]]:
             "model": "open" if name in open_groups else "closed",
             "users": plan.users[name],
             "paces_itself": _paces_itself(plan, name),
+            "most": None if (most := most_of(plan, name)) is None else asdict(most),
             "stages": [list(stage) for stage in stages.get(name, ())],
         }
         for name, kind in plan.scenario.kinds.items()

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import gevent
 
 from loadtest.broker.cpu_time import CpuTime
+from loadtest.broker.machine_times import TakenTime
 from loadtest.broker.queue_depths import DepthAsker
 from loadtest.broker.state import FEW_QUEUES, Gauges, ManagementState, PrometheusState, StateSource
 from loadtest.clock import NS_PER_MS, NS_PER_S, monotonic_ns
@@ -73,6 +74,7 @@ class Sampler:
         event: EmitEvent,
     ) -> None:
         self._cpu = CpuTime(endpoints)
+        self._taken = TakenTime()
         self._sources = list(sources)
         self._absent = list(absent)
         self._queues = list(queues)
@@ -113,7 +115,7 @@ class Sampler:
             due_ns += max(seconds, -(-behind_ns // INTERVAL_NS)) * INTERVAL_NS
 
     def _read_cpu(self) -> int:
-        self._put(self._cpu.read())
+        self._put(self._cpu.read() | self._taken.read())
         return 1
 
     # --- state ---------------------------------------------------------------------------------------------------

@@ -14,11 +14,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
+from loadtest.broker.machine_times import read_times
 from loadtest.compare.differences import differences
 from loadtest.compare.effects import Effect, nothing_differs, shown_effect
 from loadtest.compare.kinds import Kind, RunLaps, lap_part, metric_part
 from loadtest.compare.laps import OVERHEAD_S, Brokers, LapRunner, with_config_file
-from loadtest.compare.machine import disturbances, read_times
+from loadtest.compare.machine import disturbances
 from loadtest.compare.progress import Pace, where_text
 from loadtest.compare.request import REQUEST, CompareRequest, shown_variant
 from loadtest.compare.schedule import Lap, laps_of_round, turns_of_round

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from statistics import fmean
 from typing import Any, Final, Protocol
 
 from loadtest.compare.laps import RUN, LapKind
@@ -25,6 +24,7 @@ from loadtest.result.comparison import LapPart, MetricPart
 from loadtest.result.document import GroupPart, RunResult
 from loadtest.result.evidence import evidence_of
 from loadtest.result.figures import DocumentFigures, NoFigureError
+from loadtest.result.interference import others_cores, others_text
 from loadtest.result.regression import parse_regression
 from loadtest.result.thresholds import figure_of
 from loadtest.scenario.threshold import parse_figure
@@ -32,11 +32,7 @@ from loadtest.scenario.threshold import parse_figure
 NOT_SETTLED: Final = "not-settled"
 """A mark of a lap, besides those of `turns`, of which only `failed` keeps it from counting."""
 
-STRANGERS_CORES: Final = 0.5
-"""Used by neither broker nor generator; the kernel's work for them takes up to about that much."""
-
 CAPACITY: Final = MetricPart(name="capacity", better="more", unit="rate")
-_CORES: Final = ("machine.cpu", "broker.cpu", "cpu")
 _USABLE: Final = frozenset({0, 1})
 _GOLDEN_RATIO: Final = 0.618033988749895
 
@@ -90,8 +86,7 @@ class RunLaps:
 
     def disturbance(self, result: RunResult) -> str | None:
         """Return how much other programs used beside a run, where it is more than the kernel uses for it."""
-        cores = others_cores(result)
-        return f"other programs used {cores:.1f} cores" if cores is not None and cores > STRANGERS_CORES else None
+        return others_text(others_cores(evidence_of(result)))
 
     def scenario_hash(self, result: RunResult) -> str:
         """Return that of the scenario."""
@@ -188,19 +183,6 @@ def metric_part(name: str) -> MetricPart:
     regression = parse_regression(f"{name} 1%")
     metric, _ = parse_figure(name)
     return MetricPart(name=name, better="more" if regression.is_more_better else "less", unit=metric.unit)
-
-
-def others_cores(result: RunResult) -> float | None:
-    """
-    Return what others than broker and generator used in the measured part, as far as it is known.
-
-    Where that is too short for a reading it is that of all of the run that has one.
-    """
-    bound = result.verdict.bound
-    if bound is not None and bound.machine_cores is not None and bound.broker_cores is not None:
-        return bound.machine_cores - bound.broker_cores - bound.generator_cores
-    gauges = [point.gauges for point in result.timeline if point.gauges.keys() >= set(_CORES)]
-    return fmean(each[_CORES[0]] - each[_CORES[1]] - each[_CORES[2]] for each in gauges) if gauges else None
 
 
 def lap_part(  # a lap has as many sides

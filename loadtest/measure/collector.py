@@ -64,6 +64,7 @@ class Collector:
         lost_workers: The records of processes that are gone.
         known_workers: By worker, the records of what is known of it, in order; empty where one process did it all.
         has_users: Whether it was told what each user took.
+        stalls: By worker, when its process did nothing at all.
         begin_ns: The instant at which all users began; None before it.
         end: The end record; None while the run goes on, or if it was cut off.
     """
@@ -79,6 +80,7 @@ class Collector:
         self.publishers: list[Record] = []
         self.lost_workers: list[Record] = []
         self.known_workers: dict[str, list[Record]] = {}
+        self.stalls: dict[str, list[tuple[int, int]]] = {}
         self.begin_ns: int | None = None
         self.end: Record | None = None
         self.groups: dict[str, GroupTotals] = {}
@@ -198,6 +200,7 @@ class Collector:
         if not self._workers.setdefault(window.worker, _Attendance()).note(window.index):
             return None
         self.last_ns = max(self.last_ns, window.end_ns)
+        self.stalls.setdefault(window.worker, []).extend(window.stalls)
         for name, group in window.groups.items():
             self.groups[name].take(group, window, self.begin_ns)
         self.ledger.take(window.ledger)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.clock import NS_PER_MS
+from loadtest.measure.intervals import Intervals
 
 LEAST_NS: Final = 100 * NS_PER_MS
 """Shorter ones are latency, and are in its histograms."""
@@ -87,6 +88,28 @@ def common(workers: Iterable[Sequence[Stretch]]) -> list[Stretch]:
     for stretches in workers:
         shared = list(stretches) if shared is None else _crossed(shared, stretches)
     return [(start, end) for start, end in shared or () if end - start > LEAST_NS]
+
+
+def joined(stretches: Iterable[Stretch]) -> list[Stretch]:
+    """Return the time that any of *stretches* covers, in order."""
+    covered = Intervals()
+    for start, end in stretches:
+        covered.add(start, end)
+    return list(zip(covered.starts, covered.ends, strict=True))
+
+
+def without(stretches: Iterable[Stretch], others: Iterable[Stretch]) -> list[Stretch]:
+    """Return what is left of *stretches* outside of *others*, where it is long enough for a pause."""
+    holes = joined(others)
+    left: list[Stretch] = []
+    for start, end in stretches:
+        at = start
+        for hole_start, hole_end in holes:
+            if hole_end > at and hole_start < end:
+                left.append((at, hole_start))
+                at = hole_end
+        left.append((at, end))
+    return [(start, end) for start, end in left if end - start > LEAST_NS]
 
 
 def _crossed(some: Sequence[Stretch], others: Sequence[Stretch]) -> list[Stretch]:

@@ -144,6 +144,9 @@ class WindowModel(_Model):
         description="Of the process, at end_ns: cpu in cores, loop_lag_max_ns, memory_bytes, outstanding in messages, "
         "window_full_ns, blocked_ns, users."
     )
+    stalls: list[tuple[Instant, Instant]] = Field(
+        default=[], description="When the worker's process did nothing at all: stopped, swapped out, or without a core."
+    )
 
 
 class GroupOfRunModel(_Model):

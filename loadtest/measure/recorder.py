@@ -57,6 +57,7 @@ class Recorder:
         # By how much this process's clock is ahead of the run's, in which stamps are written; 0 on the leading host.
         self.ahead_ns = 0
         self._index = 0
+        self._stalls: list[tuple[int, int]] = []
         self._sinks: dict[str, int] = {}
         self._dying = DyingMessages()
         self._publishers: dict[str, PublisherGroup] = {}
@@ -110,6 +111,10 @@ class Recorder:
         """Mark *group* as having nothing more to do from *ns* on."""
         self._groups[group].deactivate(ns)
 
+    def stalled(self, from_ns: int, to_ns: int) -> None:
+        """Record that this process did nothing at all between two instants."""
+        self._stalls.append((from_ns, to_ns))
+
     def cut(self, start_ns: int, end_ns: int, phase: str, gauges: Mapping[str, float]) -> Window:
         """Return what happened since the last cut; `<group>.outstanding` joins the *gauges* if there are confirms."""
         ledger = self._take_ledger()
@@ -123,7 +128,9 @@ class Recorder:
             groups={name: group.cut(start_ns, end_ns) for name, group in self._groups.items()},
             ledger=ledger,
             gauges={**gauges, **{name: float(count) for name, count in outstanding.items() if count is not None}},
+            stalls=tuple(self._stalls),
         )
+        self._stalls.clear()
         self._index += 1
         return window
 

@@ -43,6 +43,8 @@ _OPEN_ROWS: Final = 10
 _FEW_WINDOWS: Final = 16
 # A gauge of several workers: these add up, of any other the highest counts.
 _ADDED_GAUGES: Final = ("outstanding", "in_flight", "bytes", "users")
+ALL_CPU: Final = "processes.cpu"
+"""Gauge of a run over several processes: cores that all of them use. `cpu` is that of the busiest."""
 
 Cell = tuple[str, str, str]
 
@@ -126,6 +128,8 @@ class _Row:
     def gauge_cells(self) -> dict[Cell, float]:
         """Return the gauges of the second."""
         cells: dict[Cell, float] = {}
+        if len(self.gauges) > 1:
+            cells["", "gauge", ALL_CPU] = sum(gauges.get("cpu", 0.0) for _, gauges in self.gauges.values())
         for _, gauges in self.gauges.values():
             for name, value in gauges.items():
                 cell = ("", "gauge", name)

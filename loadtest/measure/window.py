@@ -16,6 +16,7 @@ Fields of the record (`type` "window", `format` as in `FORMAT`):
     `series` {`message_counts`: {sink: [[first, count, step], …]}} in the order of arrival}}.
 `ledger` what changed: see `loadtest.measure.ledger_delta`.
 `gauges` {name: value at `end_ns`}.
+`stalls` [[from_ns, to_ns], …] in which the worker's process did nothing at all; left out where there are none.
 
 Windows are merged by addition and by union of sets, so the order in which those of several workers come does not
 matter. History of the format: 1 = the first.
@@ -118,9 +119,11 @@ class Window:
     groups: dict[str, GroupWindow]
     ledger: LedgerDelta
     gauges: dict[str, float]
+    stalls: tuple[tuple[int, int], ...] = ()
 
     def to_record(self) -> dict[str, Any]:
         """Return the JSON form; its fields are in the module's docstring."""
+        stalls = {"stalls": [list(stall) for stall in self.stalls]} if self.stalls else {}
         return {
             "type": "window",
             "format": FORMAT,
@@ -132,7 +135,7 @@ class Window:
             "groups": {name: group.to_record() for name, group in self.groups.items()},
             "ledger": self.ledger.to_record(),
             "gauges": self.gauges,
-        }
+        } | stalls
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Self:
@@ -154,6 +157,7 @@ class Window:
                 groups={name: GroupWindow.from_record(group) for name, group in record["groups"].items()},
                 ledger=LedgerDelta.from_record(record["ledger"]),
                 gauges=record["gauges"],
+                stalls=tuple((int(start), int(end)) for start, end in record.get("stalls", ())),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ResultsError(f"a window's record is malformed: {error!r}") from error

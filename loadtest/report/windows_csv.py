@@ -19,6 +19,8 @@ _KEYS: Final = ("t_s", "phase", "group")
 _STATISTICS: Final = ("p50_ns", "p99_ns", "max_ns")
 _UNITS: Final = {
     "cpu": "cores",
+    "stolen": "cores",
+    "throttled": "share",
     "outstanding": "messages",
     "users": "connected",
     "depth": "messages",

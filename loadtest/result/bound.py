@@ -1,5 +1,5 @@
 """
-What bounded the run: the generator, the broker, the machine they share, or only what was asked.
+What bounded the run: the generator, the broker, the machine they share, who takes, an outage, or what was asked.
 
 A figure is the broker's if the broker was the limit. What tells is who had processor time left: the busiest process of
 the generator (one core is all it has), the broker's processes, and the machine's cores in all; and, where it is known
@@ -12,14 +12,18 @@ from __future__ import annotations
 from statistics import fmean
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
+from loadtest.result.backlog import is_growing
 from loadtest.result.document import BoundPart
-from loadtest.result.evidence import MEASURED
-from loadtest.result.units import share_text
+from loadtest.result.evidence import MEASURED, named
+from loadtest.result.interference import others_cores, others_text
+from loadtest.result.takers import slowest_takers
+from loadtest.result.unavailability import long_stalls, outage_s
+from loadtest.result.units import share_text, span_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from loadtest.result.document import Bounding
+    from loadtest.result.document import Bounding, CheckPart
     from loadtest.result.evidence import Evidence
 
 BUSY_PROCESS: Final = 0.95
@@ -29,7 +33,13 @@ BUSY_MACHINE: Final = 0.9
 """Share of the machine's cores in use at which there is none left: the kernel's own work is in no process's account."""
 
 OFFERED_TOLERANCE: Final = 0.01
-"""Share of the offered rate. The goal is 0.1 % (design section 10); ten times that is no longer the load asked for."""
+"""Share of the offered rate. The goal is 0.1 %; ten times that is no longer the load asked for."""
+
+STILL_SHARE: Final = 0.05
+"""Of the measured part: rates of a run that stood still for longer say how long that was, and little else."""
+
+MOSTLY_STILL_SHARE: Final = 0.25
+"""The same where there was no processor time left, which makes pauses by itself."""
 
 SPARE_SHARE: Final = 0.5
 """Of the calibrated rate: a generator that does less than this, with time to spare, is not what limits."""
@@ -45,13 +55,13 @@ LEAST_S: Final = 1.0
 """Shorter than this, the samples of processor time, one a second, say nothing."""
 
 
-def find_bound(evidence: Evidence) -> BoundPart | None:
-    """Return what bounded the run; None if it measured too little to tell."""
+def find_bound(evidence: Evidence, checks: Sequence[CheckPart] = ()) -> BoundPart | None:
+    """Return what bounded the run, whose thresholds came to *checks*; None if it measured too little to tell."""
     generator = _mean(evidence, "cpu")
     if evidence.measured_s < LEAST_S or not evidence.measured_messages or generator is None:
         return None
     broker, machine, cores = _mean(evidence, "broker.cpu"), _mean(evidence, "machine.cpu"), evidence.cores
-    by, why = _judged(evidence, generator, broker, machine)
+    by, why = _judged(evidence, checks)
     used = [f"the generator's busiest process {generator:.2f} cores"]
     if broker is not None:
         used.insert(0, f"the broker used {broker:.2f} cores")
@@ -67,10 +77,15 @@ def find_bound(evidence: Evidence) -> BoundPart | None:
     )
 
 
-def _judged(evidence: Evidence, generator: float, broker: float | None, machine: float | None) -> tuple[Bounding, str]:
-    limit = processor_limit(generator, broker, machine, evidence.cores)
-    if limit != "generator" and _is_on_schedule(evidence):
-        return "schedule", "what was asked was done, and nobody was at a limit"
+def _judged(evidence: Evidence, checks: Sequence[CheckPart]) -> tuple[Bounding, str]:
+    generator, broker, machine = (_mean(evidence, name) for name in ("cpu", "broker.cpu", "machine.cpu"))
+    limit = processor_limit(generator or 0.0, broker, machine, evidence.cores)
+    if limit != "generator":
+        found = _stood_still(evidence, STILL_SHARE if limit is None else MOSTLY_STILL_SHARE) or _busy_takers(evidence)
+        if found is None and _is_on_schedule(evidence):
+            found = _on_schedule(evidence, checks)
+        if found is not None:
+            return found
     if limit is not None:
         return limit, PROCESSOR_TEXTS[limit]
     share = _share_of_calibrated(evidence)
@@ -80,6 +95,47 @@ def _judged(evidence: Evidence, generator: float, broker: float | None, machine:
             "nothing, so it waited for this one (or the network)"
         )
     return "unknown", "nobody had used up its processor time; it may be a queue's single process, the disk or waiting"
+
+
+def _stood_still(evidence: Evidence, share: float) -> tuple[Bounding, str] | None:
+    """Return what kept a run from moving for more than a *share* of its measured part; None if nothing did."""
+    stalls = long_stalls(evidence)
+    stalled_s = max((sum(end - start for start, end in spans) for spans in stalls.values()), default=0.0)
+    if stalled_s > share * evidence.measured_s:
+        return "generator", f"a process of the generator stood still for {span_text(stalled_s)}"
+    out_s, group = max(((outage_s(evidence, name), name) for name in evidence.groups), default=(0.0, ""))
+    if out_s > share * evidence.measured_s:
+        what = "confirm" if evidence.groups[group].kind == "publisher" else "delivery"
+        return "outage", f"{named(evidence, group)} got no {what} for {span_text(out_s)} though something was due"
+    return None
+
+
+def _busy_takers(evidence: Evidence) -> tuple[Bounding, str] | None:
+    takers = slowest_takers(evidence)
+    return None if takers is None else ("consumers", takers.text)
+
+
+def _on_schedule(evidence: Evidence, checks: Sequence[CheckPart]) -> tuple[Bounding, str]:
+    """Return what is to be said of a run whose publishers kept their schedule: whether that is all there is to it."""
+    if is_machine_full(evidence):
+        others = others_text(others_cores(evidence))
+        why = f", and {others}" if others else ""
+        return "machine", f"the schedule was kept, but the machine had no processor time left{why}: latencies show it"
+    if is_growing(evidence):
+        return "unknown", "the schedule was kept, but messages waited longer and longer: they were not taken as fast"
+    failed = sum(not check.ok for check in checks)
+    if failed:
+        return "unknown", (
+            f"the schedule was kept and nobody had used up its processor time, but {failed} of {len(checks)} "
+            f"threshold{'s' if len(checks) > 1 else ''} failed"
+        )
+    return "schedule", "what was asked was done, and nobody was at a limit"
+
+
+def is_machine_full(evidence: Evidence) -> bool:
+    """Return whether the generator's machine had no processor time left in the measured part, as far as is known."""
+    machine = _mean(evidence, "machine.cpu")
+    return machine is not None and evidence.cores is not None and machine >= BUSY_MACHINE * evidence.cores
 
 
 def more_processes(evidence: Evidence) -> str:

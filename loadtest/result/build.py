@@ -53,6 +53,7 @@ def build_result(collector: Collector) -> RunResult:
         raise ResultsError("there is no result: the journal has no run record")
     evidence = _evidence(collector)
     checks = _checks(collector.run["scenario"], evidence)
+    evidence = replace(evidence, bound=find_bound(evidence, checks))
     return RunResult(
         complete=collector.complete,
         interrupted=evidence.is_interrupted,
@@ -77,7 +78,7 @@ def _evidence(collector: Collector) -> Evidence:
     books = close_books(collector)
     generator = _mapping(collector.run.get("generator"))
     reason = collector.end["reason"] if collector.end is not None else None
-    evidence = Evidence(
+    return Evidence(
         totals=build_totals(collector, books),
         groups=build_groups(collector, books),
         ledger=build_ledger(collector, books),
@@ -94,8 +95,16 @@ def _evidence(collector: Collector) -> Evidence:
         calibrated=calibrated_rates(generator),
         workers=build_workers(collector),
         processes=max(1, len(collector.workers)),
+        most_per_s={
+            name: (float(most["per_s"]), str(most["text"]))
+            for name, group in collector.run["groups"].items()
+            if isinstance(most := group.get("most"), dict)
+        },
+        stalls={
+            worker: [(_since_start(collector, start), _since_start(collector, end)) for start, end in stalls]
+            for worker, stalls in collector.stalls.items()
+        },
     )
-    return replace(evidence, bound=find_bound(evidence))
 
 
 def _checks(scenario: dict[str, Any], evidence: Evidence) -> tuple[CheckPart, ...]:

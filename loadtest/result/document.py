@@ -62,7 +62,7 @@ class FindingPart(Part):
     next_step: str
 
 
-Bounding: TypeAlias = Literal["generator", "broker", "machine", "schedule", "unknown"]
+Bounding: TypeAlias = Literal["generator", "broker", "machine", "consumers", "outage", "schedule", "unknown"]
 
 
 class BoundPart(Part):

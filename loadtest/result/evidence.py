@@ -53,6 +53,9 @@ class Evidence:
         calibrated: Messages a second by work that one process of the generator can do; empty where it is not known.
         workers: The processes of a run over several; empty where one did it all.
         processes: How many had users.
+        most_per_s: By group of consumers or getters, the most messages that it can take in a second by its users' work,
+            or rate, with that arithmetic in words; absent where nothing says it.
+        stalls: By process, when it stood still: begin and end in s after the start.
     """
 
     totals: TotalsPart
@@ -71,6 +74,8 @@ class Evidence:
     calibrated: Mapping[str, float] = field(default_factory=dict)
     workers: Sequence[WorkerPart] = ()
     processes: int = 1
+    most_per_s: Mapping[str, tuple[float, str]] = field(default_factory=dict)
+    stalls: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
 
     def first_event(self, *codes: str) -> EventPart | None:
         """Return the first event with one of *codes*."""
@@ -85,6 +90,11 @@ class Evidence:
     def broker_failure(self) -> EventPart | None:
         """The event by which the broker went away for good; None if it did not."""
         return self.first_event(RUN_FAILED, CONNECTION_LOST)
+
+
+def named(evidence: Evidence, group: str) -> str:
+    """Return a group as it stands in a sentence, such as: publisher `in`."""
+    return f"{evidence.groups[group].kind} `{group}`"
 
 
 def evidence_of(result: RunResult) -> Evidence:

@@ -9,7 +9,7 @@ from loadtest.clock import NS_PER_S
 from loadtest.measure.collector import Collector
 from loadtest.measure.group_totals import GroupTotals, SpanTotals
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.pauses import LEAST_NS, common
+from loadtest.measure.pauses import LEAST_NS, Stretch, common, joined, without
 from loadtest.measure.runs import Run
 from loadtest.result.document import (
     GroupKind,
@@ -131,17 +131,31 @@ def _outages(group: GroupTotals, collector: Collector) -> tuple[OutagePart, ...]
     """Return when the group could not publish, or consume; None where it gets no confirms, or sets its own pace."""
     if not group.last_ns or collector.run["groups"][group.name].get("paces_itself", group.kind == "getter"):
         return None
-    found = [(start, end, True) for start, end in common(group.pauses.values())][:MAX_OUTAGES]
+    stalls = {worker: collector.stalls.get(worker, []) for worker in group.pauses}
+    # A process that did nothing says nothing of the broker: it may have been answered by then, or not.
+    silent = common(joined((*pauses, *stalls[worker])) for worker, pauses in group.pauses.items())
+    excused = _excused(group, collector)
+    found = [(start, end, True) for start, end in without(silent, excused)][:MAX_OUTAGES]
     # A broker that went away for good, or a queue that takes no more: what was due is in doubt, or was never sent.
     is_gone = any(event["code"] in {CONNECTION_LOST, RUN_FAILED} for event in collector.events)
     is_unanswered = group.due_from_ns > group.last_ns
     if (is_gone or is_unanswered) and collector.last_ns - group.last_ns > LEAST_NS:
-        found.append((group.last_ns, collector.last_ns, False))
+        rest = without([(group.last_ns, collector.last_ns)], excused)
+        found += [(start, end, end < collector.last_ns) for start, end in rest]
     start_ns = collector.start_ns
     return tuple(
         OutagePart(start_s=(start - start_ns) / NS_PER_S, end_s=(end - start_ns) / NS_PER_S, is_over=is_over)
         for start, end, is_over in found
     )
+
+
+def _excused(group: GroupTotals, collector: Collector) -> list[Stretch]:
+    """Return when the generator stood still: all processes with users of the group, or all that publish."""
+    publishing = {worker for each in collector.groups.values() if each.kind == "publisher" for worker in each.workers}
+    excused = common(joined(collector.stalls.get(worker, ())) for worker in group.pauses)
+    if group.kind != "publisher":
+        excused += common(joined(collector.stalls.get(worker, ())) for worker in publishing)
+    return excused
 
 
 def _spans(group: GroupTotals, collector: Collector, bounds: dict[str, int]) -> Iterator[tuple[str, SpanPart]]:

@@ -11,14 +11,19 @@ because each consumer of a stream gets its own copy. A sink has a name that no o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import TYPE_CHECKING, Literal
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
     from loadtest.scenario.arrivals import Arrivals
     from loadtest.scenario.model import Scenario
+
+Z99: Final = NormalDist().inv_cdf(0.99)
+"""The 99th percentile of the standard normal distribution."""
 
 Client = Literal["bulk", "blocking"]
 Stamp = Literal["headers", "body", "none"]
@@ -76,6 +81,16 @@ class ServiceTime:
     distribution: Distribution
     first_ns: int
     second_ns: int
+
+    @property
+    def mean_ns(self) -> float:
+        """How long it takes on average; of a normal one that is cut off at zero a little more."""
+        if self.distribution == "uniform":
+            return (self.first_ns + self.second_ns) / 2
+        if self.distribution == "lognormal":
+            sigma = math.log(self.second_ns / self.first_ns) / Z99
+            return self.first_ns * math.exp(sigma**2 / 2)
+        return self.first_ns
 
     def __bool__(self) -> bool:
         """Return whether it is any time at all."""

@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Final
 import gevent
 
 from loadtest.clock import NS_PER_MS, NS_PER_S, monotonic_ns
+from loadtest.measure.pauses import LEAST_NS
 
 if TYPE_CHECKING:
     from loadtest.traffic.run import Run
 
 # Often enough to catch a pause of the loop that matters for latency, at about 0.1 % of a core.
 LAG_PROBE_NS: Final = 20 * NS_PER_MS
+# As long as what is taken for a pause of the broker's: of a shorter one nobody is accused.
+STALL_NS: Final = LEAST_NS
 PAGE_BYTES: Final = resource.getpagesize()
 STATM: Final = Path("/proc/self/statm")
 
@@ -65,7 +68,11 @@ class Gauges:
         while True:
             before_ns = monotonic_ns()
             gevent.sleep(LAG_PROBE_NS / NS_PER_S)
-            self._lag_max_ns = max(self._lag_max_ns, monotonic_ns() - before_ns - LAG_PROBE_NS)
+            now_ns = monotonic_ns()
+            lag_ns = now_ns - before_ns - LAG_PROBE_NS
+            self._lag_max_ns = max(self._lag_max_ns, lag_ns)
+            if lag_ns > STALL_NS:
+                self._run.recorder.stalled(before_ns, now_ns)
 
 
 def resident_bytes() -> int:

@@ -7,17 +7,17 @@ Drawn in bulk and by the seed of the run: the same scenario gives the same times
 from __future__ import annotations
 
 import zlib
-from statistics import NormalDist
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
+
+from loadtest.scenario.plan import Z99
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from loadtest.scenario.plan import ServiceTime
 
-_Z99: Final = NormalDist().inv_cdf(0.99)
 # An hour: one draw from a long tail is not to hold up a consumer for the rest of its life.
 LONGEST_NS: Final = 3600 * 10**9
 
@@ -47,7 +47,7 @@ class ServiceTimes:
             case "normal":
                 times = self._random.normal(first, second, count)
             case "lognormal":
-                sigma = (np.log(second) - np.log(first)) / _Z99
+                sigma = (np.log(second) - np.log(first)) / Z99
                 times = self._random.lognormal(np.log(first), sigma, count)
             case _:
                 return np.full(count, first, dtype=np.int64)

@@ -52,7 +52,8 @@ def to_run_time(record: Record, was_ahead_ns: int, ahead_ns: int) -> Record:
         return int(instant_ns - was_ahead_ns - drift_ns * within_ns // length_ns)
 
     groups = {name: _group(group, at) for name, group in record["groups"].items()}
-    return {**record, "start_ns": at(start_ns), "end_ns": at(end_ns), "groups": groups}
+    stalls = {"stalls": [[at(begin), at(end)] for begin, end in record["stalls"]]} if "stalls" in record else {}
+    return {**record, "start_ns": at(start_ns), "end_ns": at(end_ns), "groups": groups, **stalls}
 
 
 def _group(group: dict[str, Any], at: Convert) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from loadtest.measure.histogram import Histogram
 from loadtest.report.html_page.heat_map import HEADLINES, HeatMaps
 from loadtest.report.html_page.series import Columns, Value, rounded
 from loadtest.result.document import GroupPart, LatencyPart, RunResult
-from loadtest.result.findings.messages import OUTAGE_LIMIT_S
 from loadtest.result.samples import histogram_of
+from loadtest.result.unavailability import OUTAGE_LIMIT_S
 from loadtest.scenario.threshold import MEASURED
 
 Json = dict[str, Any]

@@ -12,29 +12,34 @@ from typing import Final
 
 from loadtest.result.document import FindingPart
 from loadtest.result.evidence import Evidence
-from loadtest.result.findings import figures, messages, processes, steadiness
+from loadtest.result.findings import figures, generator, messages, processes, steadiness
 from loadtest.result.findings.finding import CODES
 
 __all__ = ["CODES", "find"]
 
-# In the order of CODES.
+# In the order of CODES: what disturbed the run and what failed first, then what came of it.
 _FINDERS: Final[tuple[Callable[[Evidence], Iterator[FindingPart]], ...]] = (
+    generator.disturbed,
+    generator.generator_stalled,
     figures.generator_bound,
+    processes.worker_lost,
+    messages.connection_lost,
+    messages.outage,
+    messages.broker_blocked_publishers,
+    messages.messages_nacked,
+    messages.messages_returned,
     figures.broker_bound,
+    figures.consumers_bound,
+    messages.backlog_growing,
     figures.lateness_high,
     figures.offered_not_achieved,
+    steadiness.unstable_over_time,
     figures.too_few_samples,
     figures.beyond_histogram,
     processes.clock_offset,
     processes.negative_latency,
-    messages.backlog_growing,
-    steadiness.unstable_over_time,
     messages.messages_remaining,
-    messages.broker_blocked_publishers,
-    messages.outage,
-    processes.worker_lost,
     processes.windows_missing,
-    messages.connection_lost,
     messages.in_doubt,
     messages.books_unbalanced,
     messages.undelivered,

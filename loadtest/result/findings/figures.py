@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from loadtest.result.bound import BUSY_PROCESS, OFFERED_TOLERANCE, more_processes
+from loadtest.result.bound import BUSY_PROCESS, OFFERED_TOLERANCE, is_machine_full, more_processes
 from loadtest.result.document import FindingPart, GroupPart, LatencyPart
-from loadtest.result.evidence import Evidence
+from loadtest.result.evidence import Evidence, named
 from loadtest.result.findings.finding import finding
+from loadtest.result.interference import interference_texts, others_cores, others_text
 from loadtest.result.samples import ONCE_A_CONNECTION, PERCENTILES, is_few, needed_values
-from loadtest.result.units import count_text, rate_text, share_text, time_text, values_text
+from loadtest.result.takers import BUSY_TAKERS, slowest_takers
+from loadtest.result.unavailability import long_stalls, outage_s
+from loadtest.result.units import count_text, rate_text, share_text, span_text, time_text, values_text
 
 LATENESS_P99_LIMIT_NS: Final = 2_000_000
 """Twice what pacing without timerfd gives on an idle machine (p99 1.08 ms, design section 3); with it: 0.12 ms."""
 
 SHOWN: Final = 3
 """Latencies named in one finding; the rest are counted."""
+
+_NS_PER_S: Final = 1_000_000_000
 
 
 def generator_bound(evidence: Evidence) -> Iterator[FindingPart]:
@@ -51,6 +56,22 @@ def broker_bound(evidence: Evidence) -> Iterator[FindingPart]:
     )
 
 
+def consumers_bound(evidence: Evidence) -> Iterator[FindingPart]:
+    """Say that those who take could do no more: whatever is published beyond that waits."""
+    bound = evidence.bound
+    slow = slowest_takers(evidence) if bound is not None and bound.by == "consumers" else None
+    if slow is not None:
+        yield finding(
+            "consumers-bound",
+            f"{slow.text} (limit {share_text(BUSY_TAKERS)})",
+            "Add users to the group, shorten its work, or lower the rate",
+            value=slow.busy,
+            limit=BUSY_TAKERS,
+            unit="share of the time",
+            group=slow.group,
+        )
+
+
 def lateness_high(evidence: Evidence) -> Iterator[FindingPart]:
     """Look at open models: in a closed one lateness is 0 by definition."""
     for name, group in evidence.groups.items():
@@ -58,14 +79,32 @@ def lateness_high(evidence: Evidence) -> Iterator[FindingPart]:
         if group.model == "open" and late_ns is not None and late_ns > LATENESS_P99_LIMIT_NS:
             yield finding(
                 "lateness-high",
-                f"{name} sent late: lateness p99 {time_text(late_ns)} (limit {time_text(LATENESS_P99_LIMIT_NS)}), "
-                "which is part of every latency of its messages",
-                "See whether its confirm window was full or the generator busy; compare with the uncorrected latency",
+                f"{named(evidence, name)} sent late: lateness p99 {time_text(late_ns)} (limit "
+                f"{time_text(LATENESS_P99_LIMIT_NS)}), which is part of every latency of its messages"
+                f"{_why_late(evidence, name)}",
+                "Compare with the uncorrected latency, which is that of the broker alone",
                 value=late_ns,
                 limit=LATENESS_P99_LIMIT_NS,
                 unit="ns",
                 group=name,
             )
+
+
+def _why_late(evidence: Evidence, group: str) -> str:
+    """Return what explains that messages were sent late, as far as it is known."""
+    reasons = []
+    if outage := outage_s(evidence, group):
+        reasons.append(f"nothing could be sent in outages of {span_text(outage)}")
+    if long_stalls(evidence):
+        reasons.append("the generator stood still")
+    if is_machine_full(evidence):
+        others = others_text(others_cores(evidence))
+        reasons.append("the machine had no processor time left" + (f", and {others}" if others else ""))
+    elif interference := interference_texts(evidence):
+        reasons += interference
+    if full_s := sum(point.gauges.get("window_full_ns", 0.0) for point in evidence.timeline) / _NS_PER_S:
+        reasons.append(f"full confirm windows held back what was due, for {span_text(full_s)} in all")
+    return f": {'; '.join(reasons)}" if reasons else ""
 
 
 def offered_not_achieved(evidence: Evidence) -> Iterator[FindingPart]:
@@ -78,14 +117,23 @@ def offered_not_achieved(evidence: Evidence) -> Iterator[FindingPart]:
         if abs(share - 1) > OFFERED_TOLERANCE:
             yield finding(
                 "offered-not-achieved",
-                f"{name} was asked for {rate_text(offered)} and published {rate_text(published)}, "
+                f"{named(evidence, name)} was asked for {rate_text(offered)} and published {rate_text(published)}, "
                 f"{share_text(share)} of it (limit {share_text(1 - OFFERED_TOLERANCE)})",
-                "Lower the rate until it is reached, or widen confirm_window and add users",
+                _how_to_achieve(evidence, name),
                 value=share,
                 limit=1 - OFFERED_TOLERANCE,
                 unit="share of offered",
                 group=name,
             )
+
+
+def _how_to_achieve(evidence: Evidence, group: str) -> str:
+    """Return what to do about a rate that was not reached; a lower one would not have helped where nothing went."""
+    if outage := outage_s(evidence, group):
+        return f"Nothing could be published in outages of {span_text(outage)}: see the events at that time"
+    if long_stalls(evidence):
+        return "See why the generator stood still"
+    return "Lower the rate until it is reached, or widen confirm_window and add users"
 
 
 def too_few_samples(evidence: Evidence) -> Iterator[FindingPart]:

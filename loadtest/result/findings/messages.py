@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from statistics import median
 from typing import Final
 
+from loadtest.result.backlog import GROWTH_LIMIT, growths, ready_depths
 from loadtest.result.document import FindingPart
-from loadtest.result.evidence import BROKER_UNSAMPLED, CONNECTION_BLOCKED, CONNECTION_LOST, MEASURED, Evidence
+from loadtest.result.evidence import BROKER_UNSAMPLED, CONNECTION_BLOCKED, CONNECTION_LOST, Evidence, named
 from loadtest.result.findings.finding import finding
-from loadtest.result.units import count_text, messages_text, number_text, span_text, time_text
-
-GROWTH_LIMIT: Final = 2.0
-"""Median latency of the last third of the measured part by that of the first: a queue that fills doubles it soon."""
-
-GROWTH_FLOOR_NS: Final = 10_000_000
-"""Below 10 ms at the end a doubling is jitter, not a queue."""
-
-GROWTH_MIN_WINDOWS: Final = 6
-"""Two windows a third: fewer show no trend."""
-
-OUTAGE_LIMIT_S: Final = 1.0
-"""A shorter pause is in the latencies, and no outage to anybody who waits."""
+from loadtest.result.unavailability import OUTAGE_LIMIT_S
+from loadtest.result.units import count_text, messages_text, number_text, share_text, span_text, time_text
 
 SHOWN: Final = 3
 """Queues named in one finding."""
@@ -30,46 +19,33 @@ SHOWN: Final = 3
 _REFUSED: Final = re.compile(r": 40[13] ")
 """What HTTP says of a user who is not known, or may not ask, in the words of `broker.http_client`."""
 
-_END_TO_END: Final = "end_to_end"
 _NS_PER_S: Final = 1_000_000_000
 
 
 def backlog_growing(evidence: Evidence) -> Iterator[FindingPart]:
     """Compare the end-to-end medians of the first and last thirds of the measured windows."""
-    for name, group in evidence.groups.items():
-        measured = [
-            point.groups[name] for point in evidence.timeline if point.phase == MEASURED and name in point.groups
-        ]
-        latencies = [part.latency[_END_TO_END].p50_ns for part in measured if _END_TO_END in part.latency]
-        medians = [p50_ns for p50_ns in latencies if p50_ns is not None]
-        third = len(medians) // 3
-        if group.kind == "publisher" or len(medians) < GROWTH_MIN_WINDOWS:
-            continue
-        first, last = median(medians[:third]), median(medians[-third:])
-        if last >= GROWTH_FLOOR_NS and last >= GROWTH_LIMIT * first:
-            growth = last / first if first else last
-            yield finding(
-                "backlog-growing",
-                f"end_to_end of {name} grew from {time_text(first)} to {time_text(last)}, "
-                f"{number_text(round(growth, 1))} times (limit {number_text(GROWTH_LIMIT)}; medians of the first and "
-                f"last third): it is queueing time{_ready(evidence)}",
-                "Lower the rate until it stays level, or add consumers",
-                value=growth,
-                limit=GROWTH_LIMIT,
-                unit="times",
-                group=name,
-            )
+    for growth in growths(evidence):
+        yield finding(
+            "backlog-growing",
+            f"end_to_end of {named(evidence, growth.group)} grew from {time_text(growth.first_ns)} to "
+            f"{time_text(growth.last_ns)}, {number_text(round(growth.times, 1))} times (limit "
+            f"{number_text(GROWTH_LIMIT)}; medians of the first and last third): {_where_it_waits(evidence)}",
+            "Lower the rate until it stays level, or add consumers",
+            value=growth.times,
+            limit=GROWTH_LIMIT,
+            unit="times",
+            group=growth.group,
+        )
 
 
-def _ready(evidence: Evidence) -> str:
-    """Return what the broker had ready in the first and last thirds of the measured part, where it told."""
-    told = [point.gauges.get("queue.depth") for point in evidence.timeline if point.phase == MEASURED]
-    depths = [depth for depth in told if depth is not None]
-    third = len(depths) // 3
-    if len(depths) < GROWTH_MIN_WINDOWS:
-        return ""
-    first, last = (count_text(int(median(part))) for part in (depths[:third], depths[-third:]))
-    return f", with {first} and then {last} messages ready in the run's queues"
+def _where_it_waits(evidence: Evidence) -> str:
+    """Return where messages wait, by what the broker had ready in the first and last thirds of the measured part."""
+    depths = ready_depths(evidence)
+    if depths is None:
+        return "it is queueing time"
+    first, last = depths
+    ready = f"{count_text(first)} and then {count_text(last)} messages were ready in the run's queues"
+    return f"it is queueing time: {ready}" if last > first else f"not in the queues, as {ready}"
 
 
 def messages_remaining(evidence: Evidence) -> Iterator[FindingPart]:
@@ -114,13 +90,13 @@ def outage(evidence: Evidence) -> Iterator[FindingPart]:
             continue
         longest = max(outages, key=lambda outage: outage.end_s - outage.start_s)
         long_s = longest.end_s - longest.start_s
-        what = "nothing was confirmed to" if group.kind == "publisher" else "nothing was delivered to"
+        what = "got no confirm" if group.kind == "publisher" else "got no delivery"
         times = "once" if len(outages) == 1 else f"{count_text(len(outages))} times, the longest"
         how = f"from {span_text(longest.start_s)} to {span_text(longest.end_s)} after the start"
         limit = f"(limit {span_text(OUTAGE_LIMIT_S)})"
         yield finding(
             "outage",
-            f"{what} {name} {times} for {span_text(long_s)} though something was due {limit}, "
+            f"{named(evidence, name)} {what} {times} for {span_text(long_s)} though something was due {limit}, "
             f"{how}{'' if longest.is_over else ', and then not any more'}",
             "See the events at that time, and the broker's log",
             value=long_s,
@@ -128,6 +104,40 @@ def outage(evidence: Evidence) -> Iterator[FindingPart]:
             unit="s",
             group=name,
         )
+
+
+def messages_nacked(evidence: Evidence) -> Iterator[FindingPart]:
+    """Tell of each group what share of its messages the broker refused by Basic.Nack."""
+    for name, group in evidence.groups.items():
+        nacked, published = group.totals.get("nacked", 0), group.totals.get("published", 0)
+        if nacked and published:
+            yield finding(
+                "messages-nacked",
+                f"the broker nacked {count_text(nacked)} of the {count_text(published)} messages of "
+                f"{named(evidence, name)}, {share_text(nacked / published)} (limit 0): it did not take them, as a full "
+                "queue with x-overflow reject-publish does not",
+                "Publish them again, lower the rate, add consumers, or raise the length limit of the queue",
+                value=nacked,
+                limit=0,
+                group=name,
+            )
+
+
+def messages_returned(evidence: Evidence) -> Iterator[FindingPart]:
+    """Tell of each group what share of its messages came back because no queue was bound for them."""
+    for name, group in evidence.groups.items():
+        returned, published = group.totals.get("returned", 0), group.totals.get("published", 0)
+        if returned and published:
+            yield finding(
+                "messages-returned",
+                f"the broker returned {count_text(returned)} of the {count_text(published)} messages of "
+                f"{named(evidence, name)} as unroutable, {share_text(returned / published)} (limit 0): no queue is "
+                "bound for their routing key, though the confirm of such a message is positive",
+                "Look into the bindings of the exchange, or give it an alternate exchange",
+                value=returned,
+                limit=0,
+                group=name,
+            )
 
 
 def connection_lost(evidence: Evidence) -> Iterator[FindingPart]:

@@ -41,7 +41,10 @@ def judged(*, codes: tuple[str, ...] = (), machine: float | None = None, broker:
         share_of_calibrated=None,
     )
     verdict = GOLDEN.verdict.model_copy(update={"findings": findings, "bound": bound})
-    return GOLDEN.model_copy(update={"verdict": verdict})
+    known = {"cpu": 0.5, "machine.cpu": machine, "broker.cpu": broker}
+    gauges = {name: cores for name, cores in known.items() if cores is not None}
+    timeline = tuple(point.model_copy(update={"gauges": gauges}) for point in GOLDEN.timeline)
+    return GOLDEN.model_copy(update={"verdict": verdict, "timeline": timeline})
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.compare.machine import MachineTimes, disturbances, read_times
+from loadtest.broker.machine_times import MachineTimes, read_times
+from loadtest.compare.machine import disturbances
 
 VERSION_1 = "4:cpu,cpuacct:/jobs/one\n3:memory:/elsewhere\n0::/\n"
 VERSION_2 = "0::/jobs/one\n"

@@ -149,7 +149,7 @@ def test_timeline_has_a_row_a_second() -> None:
     }
     assert set(row["groups"]["shop"]["latency"]) == {"lateness", "confirm"}
     assert row["groups"]["billing"]["latency"]["end_to_end"]["max_ns"] == 521 * MS
-    assert row["gauges"] == {"cpu": 0.6, "shop.outstanding": 0.0}
+    assert row["gauges"] == {"cpu": 0.6, "processes.cpu": 1.1, "shop.outstanding": 0.0}
 
 
 def test_latest_is_a_whole_second() -> None:

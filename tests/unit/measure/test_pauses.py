@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from loadtest.clock import NS_PER_MS
-from loadtest.measure.pauses import Pauses, common
+from loadtest.measure.pauses import Pauses, common, joined, without
 
 MS = NS_PER_MS
 
@@ -126,3 +126,27 @@ def test_a_group_pauses_where_all_its_workers_do(
 ) -> None:
     """As long as one of them is answered, the broker is there."""
     assert common(workers) == shared
+
+
+@pytest.mark.parametrize(
+    "others,left",
+    [
+        ([], [(0, 900), (2_000, 2_900)]),
+        ([(0, 900)], [(2_000, 2_900)]),
+        ([(850, 2_050)], [(0, 850), (2_050, 2_900)]),
+        ([(50, 2_850)], []),
+        ([(300, 500), (400, 600)], [(0, 300), (600, 900), (2_000, 2_900)]),
+        ([(900, 2_000)], [(0, 900), (2_000, 2_900)]),
+    ],
+    ids=["none", "one of them", "across", "what is left is short", "overlapping", "between"],
+)
+def test_what_is_left_outside_of_others(others: list[tuple[int, int]], left: list[tuple[int, int]]) -> None:
+    """A generator that stood still explains its part of a pause, and no more."""
+    found = without([(0, 900 * MS), (2_000 * MS, 2_900 * MS)], [(start * MS, end * MS) for start, end in others])
+
+    assert [(start // MS, end // MS) for start, end in found] == left
+
+
+def test_joined_stretches_are_in_order() -> None:
+    """What overlaps or touches is one."""
+    assert joined([(5, 9), (0, 3), (3, 4), (8, 12)]) == [(0, 4), (5, 12)]

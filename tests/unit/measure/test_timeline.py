@@ -90,7 +90,11 @@ def test_counts_of_added_gauges() -> None:
         gauges = {"cpu": cpu, "shop.outstanding": 10.0}
         timeline.take(replace(_window(0, S, worker=worker), gauges=gauges))
 
-    assert next(timeline.rows())["gauges"] == {"cpu": 0.75, "shop.outstanding": 20.0}
+    assert next(timeline.rows())["gauges"] == {
+        "cpu": 0.75,
+        "processes.cpu": 1.25,
+        "shop.outstanding": 20.0,
+    }
 
 
 def test_broker_gauges_stand_beside_those_of_the_worker() -> None:

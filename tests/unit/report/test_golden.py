@@ -40,11 +40,14 @@ def differences(then: Any, now: Any, path: str = "") -> Iterator[str]:
 
 
 def promised(document: dict[str, Any]) -> dict[str, Any]:
-    """Return what of a document is kept: sentences of its verdict may be put better, and further findings be made."""
+    """Return what of a document is kept: its verdict may be put better, and further findings be made."""
     verdict = copy.deepcopy(document["verdict"])
     for part in [verdict, verdict["bound"] or {}, *verdict["checks"], *verdict["findings"]]:
         for wording in WORDING & part.keys():
             del part[wording]
+    if verdict["bound"] is not None:
+        # Whose limit the rates are is a judgement: a better rule may come to another one from the same figures.
+        verdict["bound"].pop("by", None)
     verdict["findings"] = {f"{finding['code']} {finding['group']}": finding for finding in verdict["findings"]}
     return {**document, "verdict": verdict}
 

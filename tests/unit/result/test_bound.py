@@ -9,7 +9,8 @@ import pytest
 from loadtest.clock import NS_PER_MS, NS_PER_S
 from loadtest.result.build import build_result
 from loadtest.result.document import BoundPart
-from tests.unit.result.staged_run import START_NS, StagedRun
+from tests.unit.result.staged_run import START_NS, StagedRun, orders
+from tests.unit.result.test_findings import interrupted_by_the_broker, overworked
 
 CALIBRATION = {
     "measured_at": "2026-03-01T12:00:00+00:00",
@@ -58,7 +59,9 @@ def bound_of(
         ({"cpu": 0.2, "broker": 1.7, "machine": 1.95, "offered": 150}, "broker"),
         ({"cpu": 0.2, "broker": 0.5, "machine": 1.95}, "machine"),
         ({"cpu": 0.2, "broker": 0.5, "machine": 0.8, "offered": 100}, "schedule"),
-        ({"cpu": 0.2, "broker": 1.7, "machine": 1.95, "offered": 100}, "schedule"),
+        ({"cpu": 0.2, "broker": 1.7, "machine": 1.95, "offered": 100}, "machine"),
+        ({"cpu": 0.2, "machine": 1.95, "offered": 100}, "machine"),
+        ({"cpu": 0.2, "broker": 0.1, "machine": 1.9, "offered": 100}, "machine"),
         ({"cpu": 0.2, "broker": 1.0, "machine": 1.2}, "unknown"),
         ({"cpu": 0.2}, "unknown"),
         ({"cpu": 0.2, "machine": 1.95}, "unknown"),
@@ -74,6 +77,8 @@ def bound_of(
         "others took the machine",
         "as asked",
         "as asked on a full machine",
+        "as asked on a full machine, broker elsewhere",
+        "as asked on a machine that others fill",
         "time left",
         "broker elsewhere",
         "broker elsewhere, machine full",
@@ -117,3 +122,55 @@ def test_a_document_of_before_has_none() -> None:
         record.pop("gauges", None) if record["type"] != "window" else record["gauges"].clear()
 
     assert build_result(run.collector()).verdict.bound is None
+
+
+def judged(run: StagedRun) -> BoundPart:
+    """Return what bounded a run that measured enough to tell."""
+    bound = build_result(run.collector()).verdict.bound
+    assert bound is not None
+    return bound
+
+
+def test_consumers_that_could_do_no_more_are_the_limit() -> None:
+    """Their busy share and the arithmetic are in the sentence."""
+    bound = judged(overworked())
+
+    assert bound.by == "consumers"
+    assert "consumer `billing` was busy 91% of its time: 1 user × 10 ms of work = 100/s at most" in bound.text
+
+
+@pytest.mark.parametrize(
+    "taken, published, most, by",
+    [
+        (75, 125, 100.0, "consumers"),
+        (75, 75, 100.0, "schedule"),
+        (60, 125, 100.0, "unknown"),
+        (92, 92, 100.0, "consumers"),
+    ],
+    ids=[
+        "three quarters and a backlog",
+        "three quarters and none",
+        "idle beside a backlog",
+        "nearly all of their time",
+    ],
+)
+def test_when_consumers_are_busy(taken: int, published: int, most: float, by: str) -> None:
+    """Less than nine tenths of their time is enough where messages pile up at the same time."""
+    assert judged(overworked(taken, published, most)).by == by
+
+
+def test_an_outage_is_named() -> None:
+    """A run of which most was an outage was not on schedule all the time."""
+    bound = judged(interrupted_by_the_broker())
+
+    assert bound.by == "outage"
+    assert "publisher `shop` got no confirm for 3.00 s" in bound.text
+
+
+def test_a_failed_threshold_forbids_to_say_that_nobody_was_at_a_limit() -> None:
+    """Something was, even if no figure shows what."""
+    bound = judged(orders(thresholds=["shop.confirm.max < 1ms"]))
+
+    assert bound.by == "unknown"
+    assert "1 of 1 threshold failed" in bound.text
+    assert judged(orders()).by == "schedule"

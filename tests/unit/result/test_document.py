@@ -8,6 +8,7 @@ from typing import Any, get_args
 import pytest
 from pydantic import ValidationError
 
+from loadtest.result.backlog import GROWTH_FLOOR_NS, GROWTH_LIMIT
 from loadtest.result.bound import BUSY_PROCESS, OFFERED_TOLERANCE, Processor
 from loadtest.result.build import build_result
 from loadtest.result.capacity import Limiting, Stage, capacity_schema
@@ -15,7 +16,6 @@ from loadtest.result.comparison import Better, Word, compare_schema
 from loadtest.result.document import Outcome, RunResult, result_schema
 from loadtest.result.findings import CODES
 from loadtest.result.findings import figures as figure_findings
-from loadtest.result.findings import messages as message_findings
 from loadtest.result.sweep import FAILED, LOST, NOT_PASSED, AxisUnit, sweep_schema
 from loadtest.scenario.metric import LATENCIES, RATES, TOTALS
 from tests.unit.result.staged_run import broker_lost, cut_off, flood, orders
@@ -110,7 +110,7 @@ def test_documented_limits_of_findings_are_those_of_the_code() -> None:
     assert f"{BUSY_PROCESS} of a core" in page
     assert f"| {figure_findings.LATENESS_P99_LIMIT_NS // 1_000_000} ms |" in page
     assert f"| {OFFERED_TOLERANCE * 100:.0f} % |" in page
-    assert f"{message_findings.GROWTH_LIMIT:.0f} times, from {message_findings.GROWTH_FLOOR_NS // 1_000_000} ms" in page
+    assert f"{GROWTH_LIMIT:.0f} times, from {GROWTH_FLOOR_NS // 1_000_000} ms" in page
 
 
 @pytest.mark.parametrize("run", [flood(), orders(), cut_off(), broker_lost()], ids=["flood", "orders", "cut", "lost"])

@@ -233,23 +233,100 @@ def interrupted_by_the_broker() -> StagedRun:
     return run
 
 
+def with_gauges(**gauges: float) -> StagedRun:
+    """Return a run of a second in which these gauges were read."""
+    run = saturated()
+    run.records = [record for record in run.records if record["type"] != "broker"]
+    run.broker(NS_PER_S // 2, {name.replace("__", "."): value for name, value in gauges.items()})
+    run.records[-2:] = reversed(run.records[-2:])
+    return run
+
+
+def stopped(worker: str = "worker-1") -> StagedRun:
+    """Return a run whose process was stopped for three seconds, and caught up."""
+    run = StagedRun({"shop": ("publisher", "open"), "billing": ("consumer", "open")})
+    run.phase("measured", 0)
+    for group in ("shop", "billing"):
+        run.recorder().active(group, START_NS)
+    first = run.publish("shop", range(1_000), 0)
+    run.confirm("shop", range(1_000), first, NS_PER_MS)
+    run.deliver("billing", range(1_000), first, NS_PER_MS)
+    run.cut(NS_PER_S, "measured")
+    run.recorder(worker).stalled(START_NS + NS_PER_S, START_NS + 4 * NS_PER_S)
+    then = run.publish("shop", range(1_000, 2_000), NS_PER_S)
+    run.confirm("shop", range(1_000, 2_000), then, 3 * NS_PER_S + 5 * NS_PER_MS)
+    run.deliver("billing", range(1_000, 2_000), then, 3 * NS_PER_S + 5 * NS_PER_MS)
+    for each in {"worker-1", worker}:
+        run.cut(5 * NS_PER_S, "measured", worker=each)
+    run.end(5 * NS_PER_S)
+    return run
+
+
+def refused() -> StagedRun:
+    """Return a run of which 98 of 100 messages were nacked and 90 returned."""
+    run = StagedRun({"shop": ("publisher", "closed")}, routes=[[]])
+    run.phase("measured", 0)
+    intended = run.publish("shop", range(100), 0)
+    run.confirm("shop", range(2), intended[:2], NS_PER_MS)
+    publisher = run.recorder().publisher("shop", 0)
+    publisher.nacked(np.arange(2, 100), intended[2:], intended[2:], START_NS + NS_PER_S)
+    publisher.returned(np.arange(90))
+    run.cut(NS_PER_S, "measured")
+    run.end(NS_PER_S)
+    return run
+
+
+def overworked(taken: int = 91, published: int = 125, most_per_s: float = 100.0) -> StagedRun:
+    """Return an open run of 6 s whose consumers take less a second than is published."""
+    run = StagedRun({"shop": ("publisher", "open"), "billing": ("consumer", "open")})
+    run.records[0]["groups"]["billing"]["most"] = {
+        "per_s": most_per_s,
+        "text": f"1 user × 10 ms of work = {most_per_s:.0f}/s at most",
+    }
+    run.phase("measured", 0)
+    for group in ("shop", "billing"):
+        run.recorder().active(group, START_NS)
+    instants: list[int] = []
+    for second in range(6):
+        seqs = range(second * published, (second + 1) * published)
+        intended = run.publish("shop", seqs, second * NS_PER_S)
+        run.confirm("shop", seqs, intended, NS_PER_MS)
+        instants += intended.tolist()
+        first = second * taken
+        for seq in range(first, first + taken):
+            read_ns = START_NS + second * NS_PER_S + (seq - first) * 10 * NS_PER_MS + 5 * NS_PER_MS
+            delivery = run.recorder().delivery("billing", "orders")
+            one = np.array([instants[seq]])
+            delivery.delivered(0, np.array([seq]), one, np.array([0]), max(read_ns, instants[seq]), 1_000)
+        run.broker(second * NS_PER_S + NS_PER_S // 2, {"queue.depth": float((published - taken) * second)})
+        run.cut((second + 1) * NS_PER_S, "measured")
+    run.left("orders", 6 * (published - taken))
+    run.end(6 * NS_PER_S)
+    return run
+
+
 CASES: dict[str, Callable[[], StagedRun]] = {
+    "disturbed": lambda: with_gauges(broker__cpu=0.5, machine__cpu=1.5),
+    "generator-stalled": stopped,
     "generator-bound": busy,
+    "worker-lost": lambda: gone("worker-replaced"),
+    "connection-lost": lambda: with_event("connection-lost"),
+    "outage": interrupted_by_the_broker,
+    "broker-blocked-publishers": lambda: with_event("connection-blocked"),
+    "messages-nacked": refused,
+    "messages-returned": refused,
     "broker-bound": saturated,
+    "consumers-bound": overworked,
+    "backlog-growing": growing,
     "lateness-high": late,
     "offered-not-achieved": short_of_offered,
+    "unstable-over-time": slowing,
     "too-few-samples": flood,
     "beyond-histogram": lambda: odd_values(2 * 3_600 * NS_PER_S),
     "clock-offset": lambda: across(NS_PER_MS),
     "negative-latency": lambda: odd_values(-1),
-    "backlog-growing": growing,
-    "unstable-over-time": slowing,
     "messages-remaining": left_over,
-    "broker-blocked-publishers": lambda: with_event("connection-blocked"),
-    "outage": interrupted_by_the_broker,
-    "worker-lost": lambda: gone("worker-replaced"),
     "windows-missing": hole,
-    "connection-lost": lambda: with_event("connection-lost"),
     "in-doubt": in_doubt,
     "books-unbalanced": unbalanced,
     "undelivered": undelivered,
@@ -283,7 +360,7 @@ def test_finding_is_absent_where_there_is_nothing_to_find(code: str) -> None:
 
 
 def test_findings_come_in_the_order_of_their_codes() -> None:
-    """A report lists what concerns the figures before what concerns the messages."""
+    """A report lists what disturbed a run, and what failed in it, before what came of that."""
     found = codes(left_over())
 
     assert found == sorted(found, key=list[str](CODES).index)
@@ -314,8 +391,8 @@ def test_a_backlog_is_told_with_its_depth() -> None:
         for each in (run, growing())
     ]
 
-    assert "with 500 and then 4,500 messages ready in the run's queues" in texts[0]
-    assert "messages ready" not in texts[1]
+    assert "it is queueing time: 500 and then 4,500 messages were ready in the run's queues" in texts[0]
+    assert "were ready" not in texts[1]
 
 
 def test_blocked_time_is_added_up() -> None:
@@ -477,3 +554,92 @@ def test_what_is_published_after_a_loss_can_be_lost() -> None:
     run.records.append(end)
 
     assert build_result(run.collector()).totals.lost == 1
+
+
+def text_of(run: StagedRun, code: str) -> str:
+    """Return the text of a finding that a run has once."""
+    (found,) = [each.text for each in build_result(run.collector()).verdict.findings if each.code == code]
+    return found
+
+
+@pytest.mark.parametrize("depths", [[0.0] * 6, [9.0, 9.0, 5.0, 5.0, 2.0, 2.0]], ids=["empty", "shrinking"])
+def test_latency_that_grows_beside_queues_that_do_not_is_no_queueing_time(depths: list[float]) -> None:
+    """Where the broker has no more ready than before, messages wait elsewhere."""
+    run = growing()
+    end = run.records.pop()
+    for second, depth in enumerate(depths):
+        run.broker(second * NS_PER_S, {"queue.depth": depth})
+    run.records.append(end)
+
+    assert "not in the queues, as" in text_of(run, "backlog-growing")
+
+
+def test_a_generator_that_stood_still_is_no_outage_of_the_broker() -> None:
+    """What was due while the process was stopped could not be sent or read by anybody."""
+    result = build_result(stopped().collector())
+
+    assert [group.outages for group in result.groups.values()] == [(), ()]
+    assert "outage" not in codes(stopped())
+    assert text_of(stopped(), "generator-stalled").startswith("the generator stood still once for 3.00 s")
+    assert result.verdict.bound is not None
+    assert result.verdict.bound.by == "generator"
+
+
+def test_an_outage_beside_another_process_that_stood_still_is_one() -> None:
+    """The process that waited for the broker was at work all the time."""
+    found = codes(stopped("worker-2"))
+
+    assert "outage" in found
+    assert found.index("generator-stalled") < found.index("outage")
+    assert "1 of 2 processes of the generator" in text_of(stopped("worker-2"), "generator-stalled")
+
+
+def test_refused_messages_have_their_shares() -> None:
+    """How many of the group's messages, and what share."""
+    assert "nacked 98 of the 100 messages of publisher `shop`, 98%" in text_of(refused(), "messages-nacked")
+    assert "returned 90 of the 100 messages of publisher `shop`" in text_of(refused(), "messages-returned")
+
+
+@pytest.mark.parametrize(
+    "gauges, found",
+    [
+        ({"broker__cpu": 0.5, "machine__cpu": 1.45}, "other programs used 0.7 cores"),
+        ({"broker__cpu": 0.5, "machine__cpu": 1.0}, None),
+        ({"machine__cpu": 1.9}, None),
+        ({"machine__throttled": 0.1}, "stopped by a quota of processor time for 100 ms of 1.00 s"),
+        ({"machine__throttled": 0.001}, None),
+        ({"machine__stolen": 0.2}, "10% of the processors' time went to other guests of the host"),
+        ({"machine__stolen": 0.01}, None),
+    ],
+    ids=["others", "the kernel", "broker elsewhere", "quota", "quota hardly used", "steal", "hardly any steal"],
+)
+def test_a_run_says_what_disturbed_it(gauges: dict[str, float], found: str | None) -> None:
+    """By the same limits as a comparison does, and first of all findings."""
+    run = with_gauges(**gauges)
+
+    assert (codes(run)[:1] == ["disturbed"]) == (found is not None)
+    assert found is None or found in text_of(run, "disturbed").replace(" %", "%")
+
+
+def test_processes_of_the_generator_are_no_strangers() -> None:
+    """What all of them used is the generator's, not only what the busiest did."""
+    run = StagedRun({"shop": ("publisher", "closed")}, routes=[[]])
+    run.phase("measured", 0)
+    run.confirm("shop", range(10), run.publish("shop", range(10), 0), NS_PER_MS)
+    for worker in ("worker-1", "worker-2"):
+        run.cut(NS_PER_S, "measured", worker=worker, cpu=0.6)
+    run.broker(NS_PER_S // 2, {"broker.cpu": 0.5, "machine.cpu": 1.8})
+    run.end(NS_PER_S)
+
+    assert "disturbed" not in codes(run)
+
+
+def test_lateness_on_a_full_machine_says_so() -> None:
+    """Others and the machine are named where they are the reason."""
+    run = late()
+    end = run.records.pop()
+    run.broker(NS_PER_S // 2, {"broker.cpu": 0.5, "machine.cpu": 1.9})
+    run.records.append(end)
+
+    assert "the machine had no processor time left, and other programs used" in text_of(run, "lateness-high")
+    assert text_of(run, "lateness-high").startswith("publisher `shop` sent late")
