@@ -15,6 +15,8 @@ from typing import Final, NamedTuple
 import numpy as np
 
 STAMP_BYTES: Final = 24
+# The header field that it travels in, unless it travels in the body.
+STAMP_HEADER: Final = "lt"
 STAMP_STRUCT: Final = struct.Struct(">IIQq")
 STAMP_DTYPE: Final = np.dtype(
     [("run_publisher", ">u4"), ("lateness_us", ">u4"), ("seq", ">u8"), ("intended_ns", ">i8")]

@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
 import pika
 
+import loadtest.pika_codec  # noqa: F401  # whatever is connected to by these parameters can carry every AMQP value
 from loadtest.broker.tls import NO_VERIFICATION, VERIFICATION, Tls
 from loadtest.errors import UsageError
 

@@ -16,7 +16,7 @@ import pika
 import pika.exceptions
 
 from loadtest.clock import NS_PER_S, NS_PER_US, monotonic_ns
-from loadtest.stamp import MAX_LATENESS_US, STAMP_BYTES, STAMP_STRUCT, run_publisher_word
+from loadtest.stamp import MAX_LATENESS_US, STAMP_BYTES, STAMP_HEADER, STAMP_STRUCT, run_publisher_word
 from loadtest.traffic.getter import GetLoop
 from loadtest.traffic.intake import Intake
 from loadtest.traffic.member import END_TIMEOUT_S, Member, SeatT
@@ -24,7 +24,7 @@ from loadtest.traffic.offering import NEVER, Offering
 from loadtest.traffic.processing import ServiceTimes
 from loadtest.traffic.refusing import KEPT, Refusing
 from loadtest.wire.gets import GetOk
-from loadtest.wire.stamp import STAMP_HEADER, read_stamp
+from loadtest.wire.stamp import read_stamp
 
 if TYPE_CHECKING:
     from gevent.event import Event

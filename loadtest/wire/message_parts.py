@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pika import frame, spec
 
-from loadtest.stamp import STAMP_BYTES
+from loadtest.stamp import STAMP_BYTES, STAMP_HEADER
 from loadtest.wire.framing import (
     CONTENT_HEAD_BYTES,
     FRAME_BODY,
@@ -24,7 +24,7 @@ from loadtest.wire.framing import (
     FRAME_OVERHEAD_BYTES,
     HEAD,
 )
-from loadtest.wire.stamp import STAMP_HEADER, StampPlace, stamp_offset
+from loadtest.wire.stamp import StampPlace, stamp_offset
 
 if TYPE_CHECKING:
     import pika

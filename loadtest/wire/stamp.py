@@ -11,11 +11,9 @@ import struct
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from loadtest.stamp import STAMP_BYTES, STAMP_STRUCT, Stamp
+from loadtest.stamp import STAMP_BYTES, STAMP_HEADER, STAMP_STRUCT, Stamp
 
 StampPlace = Literal["headers", "body", "none"]
-
-STAMP_HEADER: Final = "lt"
 
 _FLAG_CONTENT_TYPE: Final = 1 << 15
 _FLAG_CONTENT_ENCODING: Final = 1 << 14

@@ -9,10 +9,9 @@ import pytest
 from loadtest.clock import monotonic_ns
 from loadtest.measure.window import Window
 from loadtest.scenario.plan import ConsumerPlan, GetterPlan
-from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT, STAMP_VOID, run_publisher_word
+from loadtest.stamp import STAMP_DTYPE, STAMP_HEADER, STAMP_STRUCT, STAMP_VOID, run_publisher_word
 from loadtest.traffic.intake import Intake
 from loadtest.wire.gets import GetOk
-from loadtest.wire.stamp import STAMP_HEADER
 from tests.unit.traffic.staged import RUN_TAG, StagedRun
 
 TEXT = """

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import struct
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -253,3 +256,35 @@ def test_a_whole_frame_is_decoded_with_its_length() -> None:
     consumed, value = frame.decode_frame(raw)
 
     assert (len(raw), bytes) == (consumed, type(value.properties.headers["lt"]))
+
+
+def test_every_way_in_and_out_goes_through_our_tables() -> None:
+    """Pika looks its table functions up in `pika.data` at each call, and a content class in `spec.props`."""
+    raw = frame.Header(1, 0, pika.BasicProperties(headers={"price": 9.9, "of": [{"x": 0.5}]})).marshal()
+    declare = frame.Method(1, spec.Queue.Declare(queue="q", arguments={"price": 9.9})).marshal()
+    late = raw[:-1].replace(b"d" + struct.pack(">d", 9.9), b"T" + b"\xff" * 8) + b"\xce"
+
+    assert frame.decode_frame(raw)[1].properties.headers == {"price": 9.9, "of": [{"x": 0.5}]}
+    assert frame.decode_frame(declare)[1].method.arguments == {"price": 9.9}
+    assert frame.decode_frame(late)[1].properties.headers["price"] == (1 << 64) - 1
+
+
+def test_a_reason_cut_within_a_character_is_text() -> None:
+    """The broker cuts a reply text at 255 bytes; pika's decoder would give bytes then, for which nobody is prepared."""
+    text = f"NOT_FOUND - no queue '{'ä' * 110}"[:-1].encode() + b"\xc3"
+    raw = frame.Method(1, spec.Channel.Close(404, text, 0, 0)).marshal()
+    method = frame.decode_frame(raw)[1].method
+
+    assert isinstance(method, spec.Channel.Close)
+    assert method.reply_text == text[:-1].decode() + "\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize(
+    "module", ["broker.conversation", "broker.topology", "wire.gets", "wire.channel", "traffic.blocking"]
+)
+def test_the_hooks_are_there_wherever_pika_is(module: str) -> None:
+    """Each way to a broker brings them, by whatever module a program begins with."""
+    code = f"import loadtest.{module}, pika.data; print(pika.data.decode_table.__module__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert done.stdout.split() == ["loadtest.fields"]
