@@ -11,10 +11,20 @@ import json
 import os
 import random
 import stat
+from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Final, Self
 
-from pydantic import Discriminator, Field, PlainValidator, Tag, ValidationInfo, WithJsonSchema, model_validator
+from pydantic import (
+    Discriminator,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    Tag,
+    ValidationInfo,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from loadtest.errors import ScenarioError
@@ -31,11 +41,20 @@ RANDOM_BYTES: Final = 8_000_000
 _FILLING: Final = b"abcdefghijklmnopqrstuvwxyz012345"
 
 
-def _json(value: object) -> object:
+@dataclass(frozen=True, slots=True)
+class Json:
+    """A value of JSON: `null` is one, and no body is none."""
+
+    value: object
+
+
+def _json(value: object) -> Json:
+    if isinstance(value, Json):
+        return value
     faults = _json_faults(value, ())
     if faults:
         raise faults_error(faults)
-    return value
+    return Json(value)
 
 
 def _json_faults(value: object, path: tuple[str | int, ...]) -> list[Fault]:
@@ -69,9 +88,12 @@ class Body(Part):
     """A body: exactly one of text, json, file, size (synthetic) and random."""
 
     text: Text | None = Field(None, description="as it stands, in UTF-8")
-    json_value: Annotated[object, PlainValidator(_json), WithJsonSchema({})] = Field(
-        None, alias="json", description="written compactly; a text goes out as it stands"
-    )
+    json_value: Annotated[
+        Json | None,
+        PlainValidator(_json),
+        PlainSerializer(lambda given: None if given is None else given.value),
+        WithJsonSchema({}),
+    ] = Field(None, alias="json", description="written compactly; a text goes out as it stands")
     file: Text | None = Field(
         None, description="a file's content; it is below the scenario's folder, and its path is relative to that"
     )
@@ -80,6 +102,16 @@ class Body(Part):
     random: (
         Annotated[Annotated[Bytes, Tag("<size>")] | Annotated[Sizes, Tag("<sizes>")], Discriminator(_tag)] | None
     ) = Field(None, description="synthetic: random bytes that do not compress; a size, or {min, max}")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, value: Any) -> Any:
+        """Take options without a value away, as every part does, but for the only one whose value may be null."""
+        if not isinstance(value, dict):
+            return value
+        given = {key: item for key, item in value.items() if item is not None}
+        is_null = "json" in value and not given.keys() & set(BODY_KINDS)
+        return {**given, "json": Json(None)} if is_null else given
 
     @model_validator(mode="before")
     @classmethod
@@ -183,9 +215,10 @@ def make_bodies(body: Body, seed: int, group: str, folder: FilePath) -> tuple[by
         return ((_FILLING * (body.size // len(_FILLING) + 1))[: body.size],)
     if body.random is not None:
         return _random_bodies(body.random, random.Random(f"{seed} {group} body"))  # noqa: S311 - repeatable, no secret
-    if isinstance(body.json_value, str):
-        return (body.json_value.encode(),)
-    return (json.dumps(body.json_value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(),)
+    value = body.json_value.value if body.json_value is not None else None
+    if isinstance(value, str):
+        return (value.encode(),)
+    return (json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode(),)
 
 
 def _file_content(body: Body, folder: FilePath) -> bytes:

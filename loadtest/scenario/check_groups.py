@@ -7,7 +7,8 @@ from typing import Final
 
 from loadtest.scenario.check_topology import exchange_faults, queue_faults
 from loadtest.scenario.fault import Fault, Path, listed, near_miss, shown
-from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Group, Paced, PublisherGroup
+from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Group, Paced, PublisherGroup, ZipfKeys
+from loadtest.scenario.leaf import numbered_fault
 from loadtest.scenario.limits import MAX_USERS, users_need
 from loadtest.scenario.model import Run, Scenario
 from loadtest.scenario.names import KINDS, Names
@@ -70,6 +71,24 @@ def _publisher_faults(group: PublisherGroup, path: Path, topology: Topology, nam
             f"the internal exchange {shown(group.exchange)}",
             "an exchange that clients may publish to",
         )
+    yield from _key_faults(group, (*path, "routing_key"), topology)
+
+
+def _key_faults(group: PublisherGroup, path: Path, topology: Topology) -> Iterator[Fault]:
+    """Yield the routing keys that are too long with their number."""
+    if isinstance(group.routing_key, ZipfKeys):
+        zipf = group.routing_key.zipf
+        numbered = [(zipf.key, zipf.keys, (*path, "zipf", "key"))]
+    else:
+        keys = [group.routing_key] if isinstance(group.routing_key, str) else group.routing_key
+        places = [path] if isinstance(group.routing_key, str) else [(*path, at) for at in range(len(keys))]
+        numbered = [
+            (key, topology.keys_with_number(group.exchange, key) or group.users, place)
+            for key, place in zip(keys, places, strict=True)
+        ]
+    for key, most, place in numbered:
+        if NUMBER in key and (fault := numbered_fault(key, most, place)):
+            yield fault
 
 
 def _consumer_faults(group: ConsumerGroup, path: Path, topology: Topology, names: Names) -> Iterator[Fault]:

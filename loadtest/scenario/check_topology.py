@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loadtest.scenario.fault import Fault, Path, near_miss, shown
+from loadtest.scenario.leaf import numbered_fault
 from loadtest.scenario.names import Names
 from loadtest.scenario.sequence import NUMBER, sequence
 from loadtest.scenario.topology import MAX_COUNT, Binding, Queue, Topology
@@ -33,6 +34,10 @@ def topology_faults(topology: Topology, names: Names) -> Iterator[Fault]:
         yield from _same_names(topology)
     for at, binding in enumerate(topology.bindings):
         yield from _binding_faults(binding, ("topology", "bindings", at), names)
+        count = names.queues.get(binding.queue or "")
+        key = binding.routing_key
+        if count is not None and (fault := numbered_fault(key, count, ("topology", "bindings", at, "routing_key"))):
+            yield fault
 
 
 def exchange_faults(name: str, path: Path, names: Names) -> Iterator[Fault]:
@@ -62,6 +67,8 @@ def _queue_faults(name: str, queue: Queue) -> Iterator[Fault]:
         yield Fault((*path, "count"), f"{queue.count} for a name without %d", f"%d in the name, such as {name}-%d")
     elif numbers > 1:
         yield Fault(path, "%d twice", "%d once")
+    elif queue.count is not None and (fault := numbered_fault(name, queue.count, path)):
+        yield fault
     if queue.type in ("quorum", "stream") and not queue.passive:
         yield from _type_faults(queue, path)
 

@@ -33,14 +33,17 @@ from loadtest.scenario.leaf import (
 )
 from loadtest.scenario.part import Part
 from loadtest.scenario.plan import Ack, Client, InDoubt, OnOutage, Refusal, Stamp
+from loadtest.scenario.routing import SENDER_SELECTED
 from loadtest.scenario.work import ProcessingTime, RefusedPart, refused
 from loadtest.scenario.zipf import Zipf
-from loadtest.stamp import STAMP_BYTES
+from loadtest.stamp import STAMP_BYTES, STAMP_HEADER
 
 DEFAULT_CONFIRM_WINDOW: Final = 256
 # pika's BlockingChannel waits for each confirm.
 BLOCKING_CONFIRM_WINDOW: Final = 1
 DEFAULT_BODY: Final = "1KB"
+# The largest of Erlang's timers (rabbit_misc.hrl, MAX_EXPIRY_TIMER); above it the broker refuses the message.
+MAX_EXPIRATION_NS: Final = ((1 << 32) - 1) * 1_000_000
 
 
 class Stage(Part):
@@ -127,17 +130,38 @@ class Paced(Group):
         return self
 
 
+def _lasting(value: int) -> int:
+    if value > MAX_EXPIRATION_NS:
+        raise fault_error("a longer time", f"at most {MAX_EXPIRATION_NS // 1_000_000}ms, as RabbitMQ has it")
+    return value
+
+
+def _header_table(value: dict[str, object]) -> dict[str, object]:
+    faults = [
+        Fault((name,), shown(value[name]), "a list of routing keys, as RabbitMQ has it")
+        for name in SENDER_SELECTED
+        if name in value and not isinstance(value[name], list)
+    ]
+    if faults:
+        raise faults_error(faults)
+    return value
+
+
+Expiration = Annotated[Milliseconds, AfterValidator(_lasting)]
+Headers = Annotated[Table, AfterValidator(_header_table)]
+
+
 class Properties(Part):
     """The properties of AMQP 0-9-1's class basic, by their names there."""
 
     content_type: ShortText | None = None
     content_encoding: ShortText | None = None
-    headers: Table | None = None
+    headers: Headers | None = None
     delivery_mode: Annotated[int, *whole(1, 2)] | None = Field(None, description="1 transient, 2 persistent")
     priority: Annotated[int, *whole(0, 255)] | None = None
     correlation_id: ShortText | None = None
     reply_to: ShortText | None = None
-    expiration_ns: Milliseconds | None = Field(None, alias="expiration", description="time to live of each message")
+    expiration_ns: Expiration | None = Field(None, alias="expiration", description="time to live of each message")
     message_id: ShortText | None = None
     timestamp: Annotated[int, *whole(0, (1 << 63) - 1, "seconds since 1970")] | None = None
     type: ShortText | None = None
@@ -200,6 +224,9 @@ class PublisherGroup(Paced):
         return None
 
     def _stamp_fault(self) -> Fault | None:
+        if self.stamp == "headers" and STAMP_HEADER in (self.properties.headers or {}):
+            allowed = "another name, as the stamp has this one, or stamp: body or none"
+            return Fault(("properties", "headers", STAMP_HEADER), "a header of the stamp's name", allowed)
         if self.stamp != "body":
             return None
         if not self.body.is_synthetic:

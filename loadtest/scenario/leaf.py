@@ -13,12 +13,17 @@ from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, WithJsonSchema
 
+from loadtest.fields import MAX_SHORT_STRING_BYTES, encode_table
 from loadtest.scenario import quantity
 from loadtest.scenario.fault import Fault, fault_error, faults_error, near_miss, shown
 from loadtest.scenario.plan import Ack
+from loadtest.scenario.sequence import NUMBER, numbered
 
 GROUP_NAME_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
-MAX_SHORT_TEXT_BYTES: Final = 255  # AMQP 0-9-1, 4.2.5.3: a short string has a length of one octet
+MAX_SHORT_TEXT_BYTES: Final = MAX_SHORT_STRING_BYTES  # AMQP 0-9-1, 4.2.5.3: its length is one octet
+# A table goes in one frame, which has 131,072 bytes by default; the rest is room for names, other properties and the
+# stamp.
+MAX_TABLE_BYTES: Final = 128_000
 MAX_ACK_EVERY: Final = 65_535
 _INT64: Final = 1 << 63
 
@@ -177,6 +182,9 @@ def _table(value: object) -> dict[str, object]:
     faults = list(_table_faults(value, ()))
     if faults:
         raise faults_error(faults)
+    size = len(encode_table(value))
+    if size > MAX_TABLE_BYTES:
+        raise fault_error(f"a table of {size} bytes", f"at most {MAX_TABLE_BYTES} bytes, as it has to fit in a frame")
     return value
 
 
@@ -193,9 +201,18 @@ def _table_faults(value: object, path: tuple[str | int, ...]) -> Sequence[Fault]
         return [fault for at, item in enumerate(value) for fault in _table_faults(item, (*path, at))]
     if isinstance(value, int) and not -_INT64 <= value < _INT64:
         return [Fault(path, shown(value), "a whole number of 64 bits")]
-    if isinstance(value, float) and value - value != 0:  # infinite, or not a number
+    if isinstance(value, float) and value - value != 0:  # infinite, or not a number: RabbitMQ ends the connection
         return [Fault(path, shown(value), "a finite number")]
     return []
+
+
+def numbered_fault(pattern: str, most: int, path: tuple[str | int, ...]) -> Fault | None:
+    """Return what is wrong with a name or routing key that is short enough only until `%d` is a number up to *most*."""
+    size = len(numbered(pattern, most).encode())
+    if size <= MAX_SHORT_TEXT_BYTES:
+        return None
+    allowed = f"at most {MAX_SHORT_TEXT_BYTES} bytes, as AMQP has it"
+    return Fault(path, f"a text of {size} bytes with {most} in the place of {NUMBER}", allowed)
 
 
 Table = Annotated[

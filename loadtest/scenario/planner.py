@@ -19,7 +19,9 @@ from loadtest.scenario.arrivals import Arrivals, arrivals_of_users
 from loadtest.scenario.body import make_bodies
 from loadtest.scenario.dead_letters import dead_letter_queues, drops_of
 from loadtest.scenario.declared import declared_topology
+from loadtest.scenario.fault import path_text
 from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Group, Paced, Properties, PublisherGroup, ZipfKeys
+from loadtest.scenario.leaf import numbered_fault
 from loadtest.scenario.limits import MAX_USERS, users_need
 from loadtest.scenario.model import Scenario
 from loadtest.scenario.plan import (
@@ -221,9 +223,7 @@ class _Planner:
         if isinstance(key, ZipfKeys):
             return self._zipf[name]
         keys = (key,) if isinstance(key, str) else key
-        return tuple(
-            text for each in keys for text in self._numbered_keys(group.exchange, each, user, self.users[name])
-        )
+        return tuple(text for each in keys for text in self._numbered_keys(name, group.exchange, each, user))
 
     @cached_property
     def _zipf(self) -> dict[str, tuple[str, ...]]:
@@ -234,22 +234,16 @@ class _Planner:
             if isinstance(group.routing_key, ZipfKeys)
         }
 
-    def _numbered_keys(self, exchange: str, key: str, user: int, users: int) -> Iterator[str]:
+    def _numbered_keys(self, group: str, exchange: str, key: str, user: int) -> Iterator[str]:
+        users = self.users[group]
         if NUMBER not in key:
             yield key
             return
-        count = self._key_count(exchange, key) or users
+        count = self.scenario.topology.keys_with_number(exchange, key) or users
+        fault = numbered_fault(key, count, ("publishers", group, "routing_key"))
+        if fault is not None:  # only with more users than the scenario has
+            raise ScenarioError(f"{path_text(fault.path)}: {fault.words}")
         yield from (numbered(key, number) for number in numbers_of_user(user, users, count))
-
-    def _key_count(self, exchange: str, key: str) -> int | None:
-        """Return how many keys a pattern stands for: as many as queues are bound by it; None where none is."""
-        queues = self.scenario.topology.queues
-        if exchange == "":
-            return queues[key].count if key in queues else None
-        for binding in self.scenario.topology.bindings:
-            if binding.exchange == exchange and binding.routing_key == key and binding.queue in queues:
-                return queues[binding.queue].count
-        return None
 
     def _routes(self, group: PublisherGroup, keys: tuple[str, ...]) -> tuple[tuple[str, ...], ...] | None:
         headers = group.properties.headers or {}

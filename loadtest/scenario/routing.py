@@ -23,7 +23,8 @@ _WILDCARDS: Final = {"*", "#"}
 # No sets: what a scenario gives as x-match may be a mapping or a list, which no set can be asked for.
 _X_MATCH_ANY: Final = ("any", "any-with-x")
 _WITH_X: Final = ("all-with-x", "any-with-x")
-_SENDER_SELECTED: Final = ("CC", "BCC")
+# Headers with further routing keys (docs/sender-selected.md); a broker refuses a message in which they are no list.
+SENDER_SELECTED: Final = ("CC", "BCC")
 # Bindings looked at for all keys of a scenario, and takers found: so many take 15 s and 100 MB at most.
 MAX_ROUTES: Final = 10_000_000
 
@@ -101,7 +102,7 @@ class Routes:
         Raises:
             ScenarioError: As `spend`.
         """
-        keys = [routing_key, *(key for name in _SENDER_SELECTED for key in _texts(headers.get(name)))]
+        keys = [routing_key, *(key for name in SENDER_SELECTED for key in _texts(headers.get(name)))]
         found: set[str] = set()
         seen, waiting = {exchange}, [exchange]
         while waiting:

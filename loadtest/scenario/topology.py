@@ -145,6 +145,15 @@ class Topology(Part):
     bindings: Annotated[tuple[Binding, ...], as_tuple] = ()
     policies: Policies = Field(default_factory=dict, exclude=True)
 
+    def keys_with_number(self, exchange: str, key: str) -> int | None:
+        """Return how many routing keys one with `%d` is: as many as queues are bound by it; None where none is."""
+        if exchange == "":
+            return self.queues[key].count if key in self.queues else None
+        for binding in self.bindings:
+            if binding.exchange == exchange and binding.routing_key == key and binding.queue in self.queues:
+                return self.queues[binding.queue].count
+        return None
+
     @model_validator(mode="before")
     @classmethod
     def _empty_vhost(cls, value: Any) -> Any:
