@@ -156,7 +156,7 @@ def test_dates_and_decimals_are_written_as_pika_does(value: Any) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [1 << 63, -(1 << 63) - 1, Decimal("1E+20"), Decimal("NaN"), object(), {"n" * 256: 1}, [{"a": {1, 2}}]],
+    [1 << 63, -(1 << 63) - 1, Decimal("1E+20"), Decimal("NaN"), 1j, {"n" * 256: 1}, [{"a": {1, 2}}]],
     ids=repr,
 )
 def test_what_amqp_does_not_have_is_an_error(value: Any) -> None:
