@@ -34,7 +34,7 @@ from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.errors import ResultsError, UsageError
 from loadtest.measure.collector import BEGINS, Collector
 from loadtest.measure.journal import Journal
-from loadtest.measure.records import broker_record, end_record, event_record, publisher_entry, run_record
+from loadtest.measure.records import broker_record, end_record, event_record, run_record
 from loadtest.measure.window import Window
 from loadtest.redaction import redacted
 from loadtest.report.folder import create_folder
@@ -45,7 +45,8 @@ from loadtest.result.evidence import MEASURED
 from loadtest.result.live import Watch
 from loadtest.scenario.arithmetic import warnings
 from loadtest.scenario.faults import NETWORK_FAULTS
-from loadtest.share import crew_here, groups_of, share_of
+from loadtest.scenario.policies import with_policies
+from loadtest.share import crew_here, entry_of, groups_of, share_of, sinks_of
 from loadtest.stamp import RUN_TAG_BITS
 from loadtest.traffic.aftermath import Aftermath
 from loadtest.traffic.conductor import Conductor
@@ -115,8 +116,10 @@ class Session:
         self.collector = Collector()
         self._sampler = self._make_sampler()
         self._run_tag = secrets.randbits(RUN_TAG_BITS)
-        self._aftermath = Aftermath(self.plan, self.private, self.endpoints, self._run_tag)
-        self._aftermath.begin()
+        self._aftermath = Aftermath(
+            self.plan, self.private, self.endpoints, self._run_tag, self._topology, self._sampler.most_consumers
+        )
+        self._aftermath.begin(self._declared)
 
     @cached_property
     def share(self) -> dict[str, Any]:
@@ -265,6 +268,8 @@ class Session:
             infos[0].cluster_name,
             usual_address(self.endpoints[0], request.environ),
         )
+        if management is not None:
+            self.plan = with_policies(self.plan, self.endpoints[0].vhost, *management.policy_levels())
         self.fingerprint = broker_fingerprint(infos[0], management, self.private) | {
             "endpoints": [endpoint.redacted for endpoint in self.endpoints]
         }
@@ -295,7 +300,7 @@ class Session:
     def _declare(self) -> None:
         self._topology = Topology(self.plan.topology, self.endpoints[0], self.endpoints[1:])
         self._opened.callback(self._topology.close)
-        declared = self._topology.declare()
+        declared = self._declared = self._topology.declare()
         for queue, messages in declared.found_messages.items():
             self._say(f"queue {queue} already held {messages:,} messages; what is taken of them counts as foreign")
 
@@ -329,12 +334,9 @@ class Session:
                 "thresholds": [threshold.text for threshold in scenario.thresholds],
             },
             groups=groups_of(self.plan),
-            publishers=[
-                publisher_entry(seat.publisher_id, seat.group, confirms=bool(seat.confirm_window), routes=seat.routes)
-                for seat in self.plan.publishers
-            ],
-            sinks=self.plan.consumed_sinks,
-            may_drop=self.plan.may_drop,
+            publishers=[entry_of(seat) for seat in self.plan.publishers],
+            **sinks_of(self.plan),
+            **self._aftermath.opening,
             broker=self.fingerprint,
             generator=self._generator(),
         )

@@ -20,6 +20,7 @@ from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.fingerprint import process_facts
 from loadtest.errors import UsageError
 from loadtest.measure.recorder import Recorder
+from loadtest.measure.records import publisher_entry
 from loadtest.scenario import build_plan, load_scenario
 from loadtest.scenario.arithmetic import most_of
 from loadtest.scenario.body import read_body_file
@@ -36,8 +37,9 @@ if TYPE_CHECKING:
 
     import pika
 
+    from loadtest.measure.records import Record
     from loadtest.request import Request
-    from loadtest.scenario import LoadedScenario, Plan
+    from loadtest.scenario import LoadedScenario, Plan, PublisherPlan
 
 VERSION: Final = metadata.version("loadtest")
 _NAME_ONE: Final = "name a broker (--broker) by an address that all hosts reach"
@@ -61,6 +63,36 @@ def groups_of(plan: Plan) -> dict[str, dict[str, Any]]:
             "stages": [list(stage) for stage in stages.get(name, ())],
         }
         for name, kind in plan.scenario.kinds.items()
+    }
+
+
+def entry_of(seat: PublisherPlan) -> Record:
+    """Return what the run record has of a publisher."""
+    return publisher_entry(
+        seat.publisher_id,
+        seat.group,
+        confirms=bool(seat.confirm_window),
+        routes=seat.routes,
+        is_stamped=seat.stamp != "none",
+    )
+
+
+def sinks_of(plan: Plan) -> dict[str, Any]:
+    """Return what the run record has of the sinks of a plan."""
+    return {
+        "sinks": plan.consumed_sinks,
+        "may_drop": plan.may_drop,
+        "untaken": list(plan.untaken),
+        "streams": {
+            sink: {
+                "queue": queue,
+                "first": seat.arguments.get("x-stream-offset") == "first",
+                "filtered": "x-stream-filter" in seat.arguments,
+            }
+            for seat in plan.consumers
+            for queue, sink in zip(seat.queues, seat.sinks, strict=True)
+            if sink in plan.streams
+        },
     }
 
 

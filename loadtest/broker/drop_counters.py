@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from loadtest.broker.http_client import HttpClient
@@ -24,21 +25,33 @@ if TYPE_CHECKING:
     from loadtest.broker.endpoint import Endpoint
     from loadtest.broker.private_cluster import PrivateCluster
 
-REASONS: Final = ("expired", "maxlen")
+REASONS: Final = ("expired", "maxlen", "delivery_limit")
+HANDED_ON: Final = "handed on"
 
 # Labels are a property list (3.10), or a map.
 _EXPRESSION: Final = (
     "Label = fun(K, L) when is_list(L) -> proplists:get_value(K, L); (K, M) -> maps:get(K, M, undefined) end, "
-    "lists:append([[{N, V} || {N, V} <- maps:to_list(C), is_integer(V)] || "
-    "{L, C} <- maps:to_list(rabbit_global_counters:overview()), Label(dead_letter_strategy, L) =:= disabled])."
+    "lists:append([[{N, Label(dead_letter_strategy, L), V} || {N, V} <- maps:to_list(C), is_integer(V)] || "
+    "{L, C} <- maps:to_list(rabbit_global_counters:overview()), Label(dead_letter_strategy, L) =/= undefined])."
 )
-_TERM: Final = re.compile(r"\{messages_dead_lettered_(expired|maxlen)_total,\s*([0-9]+)\}")
+_TERM: Final = re.compile(
+    r"\{messages_dead_lettered_(expired|maxlen|delivery_limit)_total,\s*([a-z_]+),\s*([0-9]+)\}", re.ASCII
+)
 _METRIC: Final = re.compile(
-    r"^rabbitmq_global_messages_dead_lettered_(expired|maxlen)_total\{([^}]*)\} ([0-9.e+]+)$", re.MULTILINE
+    r"^rabbitmq_global_messages_dead_lettered_(expired|maxlen|delivery_limit)_total\{([^}]*)\} ([0-9.e+]+)$",
+    re.MULTILINE,
 )
 
 Counts = dict[str, Counter[str]]
 """By node, and there by reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drops:
+    """Messages that the broker took out of its queues, by reason: without handing them on, and to an exchange."""
+
+    dropped: Mapping[str, int]
+    handed_on: Mapping[str, int]
 
 
 class DropCounters:
@@ -62,9 +75,9 @@ class DropCounters:
         """
         self._before = self._read()
 
-    def end(self) -> Mapping[str, int]:
+    def end(self) -> Drops:
         """
-        Return what was dropped since `begin`.
+        Return what was taken out of queues since `begin`.
 
         Raises:
             BrokerError: If nobody tells.
@@ -72,9 +85,12 @@ class DropCounters:
         dropped: Counter[str] = Counter()
         for node, counts in self._read().items():
             before = self._before.get(node, Counter())
-            for reason in REASONS:
-                dropped[reason] += counts[reason] - before[reason]
-        return {reason: dropped[reason] for reason in REASONS}
+            for reason in (*REASONS, *(f"{HANDED_ON} {reason}" for reason in REASONS)):
+                dropped[reason] += max(0, counts[reason] - before[reason])
+        return Drops(
+            dropped={reason: dropped[reason] for reason in REASONS},
+            handed_on={reason: dropped[f"{HANDED_ON} {reason}"] for reason in REASONS},
+        )
 
     def _read(self) -> Counts:
         if self._private is not None:
@@ -97,11 +113,12 @@ class DropCounters:
         found = _METRIC.findall(metrics)
         if not found:
             raise BrokerError(f"{client.called} does not tell what was dropped")
-        return _counted((reason, count) for reason, labels, count in found if '"disabled"' in labels)
+        return _counted(found)
 
 
-def _counted(found: object) -> Counter[str]:
+def _counted(found: Iterable[tuple[str, str, str]]) -> Counter[str]:
+    """Return the counts by reason; of what was handed on to a dead letter exchange, by `HANDED_ON` and the reason."""
     counts: Counter[str] = Counter()
-    for reason, count in found:  # type: ignore[attr-defined]
-        counts[reason] += int(float(count))
+    for reason, strategy, count in found:
+        counts[reason if "disabled" in strategy else f"{HANDED_ON} {reason}"] += int(float(count))
     return counts

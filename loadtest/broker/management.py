@@ -68,6 +68,20 @@ class ManagementApi:
         """Return the policies of all vhosts."""
         return self._list("policies")
 
+    def operator_policies(self) -> list[Json]:
+        """Return the operator policies of all vhosts."""
+        return self._list("operator-policies")
+
+    def policy_levels(self) -> list[list[Json]]:
+        """Return the policies of users, then those of operators; none where this user may not see them."""
+        levels: list[list[Json]] = []
+        for ask in (self.policies, self.operator_policies):
+            try:
+                levels.append(ask())
+            except BrokerError:
+                levels.append([])
+        return levels
+
     def close_connection(self, name: str, reason: str) -> None:
         """Have the broker close a connection by its name in `connections`, with reply 320 and *reason*."""
         self._send("DELETE", "connections", name, headers={"X-Reason": reason})

@@ -32,6 +32,7 @@ class DepthAsker:
 
     Attributes:
         refused: By queue, what the broker said of those that may not be asked for (exclusive ones of others).
+        most_consumers: By queue, the most consumers that it was seen to have.
     """
 
     def __init__(self, endpoints: Sequence[Endpoint], queues: list[str]) -> None:
@@ -40,6 +41,7 @@ class DepthAsker:
         self._queues = queues
         self._conversation: Conversation | None = None
         self.refused: dict[str, str] = {}
+        self.most_consumers: dict[str, int] = {}
 
     def read(self) -> dict[str, int]:
         """
@@ -64,6 +66,7 @@ class DepthAsker:
         for name, answer in zip(self._queues, answers, strict=True):
             if not isinstance(answer, Refusal):
                 depths[name] = int(answer.message_count)
+                self.most_consumers[name] = max(self.most_consumers.get(name, 0), int(answer.consumer_count))
             elif answer.code != declarations.NOT_FOUND:
                 self.refused[name] = str(answer)
         return depths

@@ -60,6 +60,9 @@ class Sampler:
         exclusive: Whether some of the queues are another connection's own, which AMQP does not tell of.
         emit: Takes gauges and the instant that they are of.
         event: Takes instant, code and text of what happened once.
+
+    Attributes:
+        most_consumers: By queue, the most consumers that it was seen to have, of anybody.
     """
 
     def __init__(
@@ -86,6 +89,7 @@ class Sampler:
         self._source: StateSource | None = None
         self._tells_depths: bool | None = None  # None: nobody knows yet
         self._said: set[str] = set()
+        self.most_consumers = self._depths.most_consumers
         self._greenlets: list[gevent.Greenlet] = []
 
     def start(self) -> None:

@@ -24,6 +24,8 @@ from loadtest.scenario.plan import BindingSpec, DeclaredTopology, ExchangeSpec, 
 
 CLIENT_NAME: Final = "loadtest topology"
 REMOVE_TIMEOUT_S: Final = 5.0
+# A queue whose node is down is refused by the same code, with other words.
+NO_QUEUE: Final = "NOT_FOUND - no queue"
 
 Declarable = TypeVar("Declarable", ExchangeSpec, QueueSpec)
 Thing = TypeVar("Thing", ExchangeSpec, QueueSpec, BindingSpec, str)
@@ -38,11 +40,31 @@ class Declared:
         created_exchanges: Names of those that were not there before.
         created_queues: As above.
         found_messages: Messages ready in queues that were there before, by queue, if any.
+        found_consumers: Consumers of queues that were there before, by queue, if any.
     """
 
     created_exchanges: tuple[str, ...]
     created_queues: tuple[str, ...]
     found_messages: Mapping[str, int]
+    found_consumers: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLook:
+    """
+    What a queue says when it is asked.
+
+    Attributes:
+        messages: Ready in it; None where that is not told.
+        consumers: Of anybody.
+        is_gone: Whether there is no such queue.
+        refusal: What the broker says instead: the queue is another's, or its node is down.
+    """
+
+    messages: int | None = None
+    consumers: int = 0
+    is_gone: bool = False
+    refusal: str | None = None
 
 
 class Topology:
@@ -77,7 +99,12 @@ class Topology:
             found = self._declare_queues(conversation, topology.queues)
             answers = _ask(conversation, topology.bindings, declarations.bind)
             _demand(_faults(topology.bindings, answers))
-        return Declared(tuple(self._created_exchanges), tuple(self._created_queues), found)
+        return Declared(
+            created_exchanges=tuple(self._created_exchanges),
+            created_queues=tuple(self._created_queues),
+            found_messages={name: look.messages for name, look in found.items() if look.messages},
+            found_consumers={name: look.consumers for name, look in found.items() if look.consumers},
+        )
 
     def verify(self) -> dict[str, int]:
         """
@@ -93,6 +120,23 @@ class Topology:
             queues = _ask(conversation, topology.queues, _queue_ask)
             _demand(_faults(topology.queues, queues))
         return _message_counts([queue.name for queue in topology.queues], queues)
+
+    def look(self, names: Sequence[str]) -> dict[str, QueueLook]:
+        """
+        Return what each of the queues says now, by name; a thousand take 0.1 s.
+
+        Raises:
+            BrokerError: If nobody answers.
+        """
+        kept, self._kept = self._kept, None
+        if kept is not None:  # exclusive queues answer this connection alone
+            with contextlib.suppress(BrokerError):
+                answers = _ask(kept, names, declarations.queue_ask)
+                self._kept = kept
+                return _looks(names, answers)
+            kept.close()
+        with _converse((self._endpoint, *self._others)) as conversation:
+            return _looks(names, _ask(conversation, names, declarations.queue_ask))
 
     def remove(self) -> list[str]:
         """
@@ -153,7 +197,7 @@ class Topology:
         answers = _ask(conversation, active, declarations.exchange_declare, lanes=1)
         _demand(_faults(active, answers))
 
-    def _declare_queues(self, conversation: Conversation, queues: Sequence[QueueSpec]) -> dict[str, int]:
+    def _declare_queues(self, conversation: Conversation, queues: Sequence[QueueSpec]) -> dict[str, QueueLook]:
         found = _ask(conversation, queues, _queue_ask)
         missing = _missing(queues, found)
         self._created_queues += missing
@@ -162,8 +206,7 @@ class Topology:
         kinds = {(q.durable, q.exclusive, q.auto_delete, repr(q.arguments)): q for q in reversed(active)}
         for some, lanes in ((list(kinds.values()), 1), (active, LANES)):
             _demand(_faults(some, _ask(conversation, some, declarations.queue_declare, lanes=lanes)))
-        counts = _message_counts([queue.name for queue in queues], found)
-        return {name: count for name, count in counts.items() if count}
+        return _looks([queue.name for queue in queues], found)
 
 
 def queue_depths(endpoint: Endpoint, names: Sequence[str], others: Sequence[Endpoint] = ()) -> dict[str, int]:
@@ -194,6 +237,18 @@ def _converse(endpoints: Sequence[Endpoint], **limit: float) -> Conversation:
         except BrokerError as error:
             faults.append(error)
     raise faults[0]
+
+
+def _looks(names: Sequence[str], answers: Sequence[Any | Refusal]) -> dict[str, QueueLook]:
+    looks = {}
+    for name, answer in zip(names, answers, strict=True):
+        if not isinstance(answer, Refusal):
+            looks[name] = QueueLook(answer.message_count, answer.consumer_count)
+        elif answer.code == declarations.NOT_FOUND and answer.text.startswith(NO_QUEUE):
+            looks[name] = QueueLook(is_gone=True)
+        else:
+            looks[name] = QueueLook(refusal=str(answer))
+    return looks
 
 
 def _message_counts(names: Sequence[str], answers: Sequence[Any | Refusal]) -> dict[str, int]:

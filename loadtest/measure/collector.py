@@ -14,13 +14,16 @@ from loadtest.errors import ResultsError
 from loadtest.measure.group_totals import GroupTotals
 from loadtest.measure.ledger import Ledger
 from loadtest.measure.ledger_delta import LedgerDelta
-from loadtest.measure.losses import Drops, Losses, find_losses
+from loadtest.measure.losses import Drops, Looks, Losses, find_losses
 from loadtest.measure.records import FORMAT, Record
+from loadtest.measure.stream_view import StreamView
 from loadtest.measure.timeline import Timeline
 from loadtest.measure.window import Window
 
 BEGINS: Final = ("warm_up", "measured")
 """Phases with which a run begins, once all its users are connected."""
+
+UNTOLD_DROPS: Final = "the broker may have dropped them as its queue says, and does not tell how many it dropped"
 
 
 class _Attendance:
@@ -58,6 +61,7 @@ class Collector:
         run: The run record; empty before it came.
         phases, events: Those records, in order.
         left: Messages left in a sink's queue after the drain.
+        depths: By queue, the newest `depth` record.
         dropped: Messages that the broker dropped, by reason; None where it did not tell.
         blocked_ns: How long each publisher was blocked by the broker, by id.
         publishers: As in the run record, and those that have taken the place of others since.
@@ -74,6 +78,7 @@ class Collector:
         self.phases: list[Record] = []
         self.events: list[Record] = []
         self.left: dict[str, int] = {}
+        self.depths: dict[str, Record] = {}
         self.dropped: dict[str, int] | None = None
         self.has_users = False
         self.blocked_ns: Counter[int] = Counter()
@@ -98,6 +103,7 @@ class Collector:
             "worker": self._take_worker,
             "lost_worker": self._take_lost_worker,
             "queue": self._take_queue,
+            "depth": self._take_depth,
             "dead_letters": self._take_dead_letters,
             "standing": self._take_standing,
             "dropped": self._take_dropped,
@@ -163,7 +169,39 @@ class Collector:
 
     def losses(self) -> Losses:
         """Return what is missing now; the last word on it only after the drain, with the `queue` records."""
-        return find_losses(self.ledger, self.left, Drops(self.dropped or {}, self.run.get("may_drop", {})))
+        drops = Drops(self.dropped or {}, self.run.get("may_drop", {}))
+        return find_losses(self.ledger, self.left, drops, self._looks())
+
+    def _looks(self) -> Looks:
+        """Return what was seen of the queues so far."""
+        run, before = self.run, self.run.get("before", {})
+        held = {queue: record["messages"] for queue, record in self.depths.items()}
+        queues = {sink: view["queue"] for sink, view in run.get("streams", {}).items()}
+        doubts: dict[str, str] = {}
+        if self.dropped is None:
+            may = run.get("may_drop", {})
+            doubts |= {sink: UNTOLD_DROPS for sink, reasons in may.items() if {"expired", "maxlen"} & set(reasons)}
+        doubts |= {queue: record["why"] for queue, record in self.depths.items() if record["why"] is not None}
+        doubts |= run.get("others", {})
+        doubts |= {sink: doubts[queue] for sink, queue in queues.items() if queue in doubts}
+        return Looks(
+            untaken={
+                queue: max(0, (held[queue] or 0) - before.get(queue, 0)) if queue in held else None
+                for queue in run.get("untaken", ())
+            },
+            before=before,
+            streams={
+                sink: StreamView(
+                    spans=self.ledger.offsets.get(sink, ()),
+                    before=before.get(view["queue"], 0),
+                    end=held.get(view["queue"]),
+                    is_first=view.get("first", False),
+                    is_filtered=view.get("filtered", False),
+                )
+                for sink, view in run.get("streams", {}).items()
+            },
+            doubts=doubts,
+        )
 
     def latest(self) -> dict[str, Any] | None:
         """Return the newest whole row of the timeline, for live views."""
@@ -186,6 +224,7 @@ class Collector:
                 for publisher in record["publishers"]
             }
         )
+        self.ledger.unstamped = {each["id"] for each in record["publishers"] if each.get("stamp") == "none"}
         self.timeline = Timeline(record["start_ns"])
         self.publishers = list(record["publishers"])
         self.run = record
@@ -232,12 +271,18 @@ class Collector:
             self.ledger.doubt_sink(str(sink))
         for entry in record["successors"]:
             routes = entry["routes"]
+            if entry.get("stamp") == "none":
+                self.ledger.unstamped.add(entry["id"])
             self.ledger.routes[entry["id"]] = None if routes is None else tuple(map(tuple, routes))
         self.publishers += record["successors"]
         self.lost_workers.append(record)
 
     def _take_queue(self, record: Record) -> None:
         self.left[record["sink"]] = record["left"]
+
+    def _take_depth(self, record: Record) -> None:
+        int(record["messages"] or 0)
+        self.depths[record["queue"]] = record
 
     def _take_dead_letters(self, record: Record) -> None:
         self.ledger.take(LedgerDelta.from_record(record["ledger"]))

@@ -8,7 +8,7 @@ lateness), `get` = answer to a Basic.Get read - Get written.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import numpy as np
@@ -56,6 +56,8 @@ class DeliveryGroup(GroupRecorder):
         self._unflagged = _Came()
         self._flagged = _Came()
         self._gets: list[int] = []
+        # By recorder of a stream: the offset from which on it has to tell, and the last that it was given.
+        self.offsets: dict[int, list[int]] = {}
 
     def add_recorder(self, sink: str, sink_place: int) -> int:
         """Return the number of a new recorder of what comes from *sink*, at *sink_place* in the worker's list."""
@@ -111,6 +113,13 @@ class DeliveryGroup(GroupRecorder):
         rows = of_values(keys, np.concatenate([seqs for _, seqs in self.corrupted]))
         self.corrupted.clear()
         return rows
+
+    def take_offsets(self) -> Iterator[tuple[str, tuple[int, int]]]:
+        """Yield the offsets that each recorder of a stream was given since the last cut, by sink, and begin anew."""
+        for number, (first, last) in self.offsets.items():
+            if last >= first:
+                yield self._names[number], (first, last)
+                self.offsets[number][0] = last + 1  # what lies between two windows of one subscription was its, too
 
     def forget_counts(self) -> None:
         """Begin the window's counts for the ledger anew."""
@@ -298,6 +307,11 @@ class DeliveryRecorder:
             group.message_counts.setdefault(self.sink, []).append(message_counts)
         if get_ns is not None:
             group.add_get(get_ns, None)
+
+    def at_offset(self, offset: int) -> None:
+        """Record the offset of a delivery of a stream; `delivered` or `foreign` records the message besides."""
+        span = self._group.offsets.setdefault(self._number, [offset, offset])
+        span[1] = max(span[1], offset)
 
     def dead_lettered(self, publisher_id: int, seq: int, deaths: Iterable[Death]) -> None:
         """Record that a message died of each of *deaths*; `delivered` or `got` records it besides."""

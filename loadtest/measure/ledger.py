@@ -28,6 +28,7 @@ from loadtest.measure.dead_letters import DeadLetters
 from loadtest.measure.ledger_delta import PUBLISHER_BITS, PUBLISHER_MASK, PUBLISHER_TABLES, LedgerDelta
 from loadtest.measure.progressions import Progressions, of_values, united
 from loadtest.measure.seq_sets import SeqSets
+from loadtest.measure.stream_view import joined
 from loadtest.measure.turns import Turns
 
 Int64s = NDArray[np.int64]
@@ -105,6 +106,9 @@ class Ledger:
         self.pairs_of: dict[int, list[int]] = {}
         self.foreign: Counter[str] = Counter()
         self.redelivered: Counter[str] = Counter()
+        # Publishers whose messages carry no stamp; and by sink of a stream the offsets that its consumers were given.
+        self.unstamped: set[int] = set()
+        self.offsets: dict[str, list[tuple[int, int]]] = {}
         # Publishers of processes that are gone, with whether they asked for confirms; and by sink that such a process
         # took from, how many messages of each publisher were known to be published by then.
         self.gone: dict[int, bool] = {}
@@ -144,6 +148,8 @@ class Ledger:
             self._out_of_order[self._place_of_key(key, delta.sinks)] += count
         self.foreign.update(delta.foreign)
         self.redelivered.update(delta.redelivered)
+        for sink, spans in delta.offsets.items():
+            self.offsets[sink] = joined([*self.offsets.get(sink, ()), *spans])
 
     def take_standing(self, sink: str, delta: LedgerDelta) -> None:
         """Take what stood in the queue of *sink* after the drain, all of it."""

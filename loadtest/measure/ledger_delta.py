@@ -13,6 +13,8 @@ without and with the flag; deliveries out of order.
 place in `deaths`.
 `standing`: a table of the seqs that stood in a sink's queue after the drain, by sink and publisher.
 `foreign`, `redelivered` {sink name: n}.
+`offsets` {sink name: [[first, last], …]}: of a stream's sink, the offsets that its consumers were given one after the
+other.
 
 A table is {`publisher`: […], (`sink`: […],) `first`: […], `count`: […], `step`: […]}: row i is the seqs first, first +
 step, … (count of them). Where a publisher's seqs are too irregular for that, `bitmaps` has [publisher, (sink,) base64
@@ -83,6 +85,7 @@ class LedgerDelta:
     out_of_order: dict[int, int] = field(default_factory=dict)
     foreign: dict[str, int] = field(default_factory=dict)
     redelivered: dict[str, int] = field(default_factory=dict)
+    offsets: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
 
     def to_record(self) -> dict[str, Any]:
         """Return the JSON form; its fields are in the module's docstring."""
@@ -91,6 +94,7 @@ class LedgerDelta:
         record |= {name: _counts(getattr(self, name)) for name in COUNT_LISTS}
         record["deaths"] = [list(death) for death in self.deaths]
         record |= {"sinks": list(self.sinks), "foreign": self.foreign, "redelivered": self.redelivered}
+        record["offsets"] = {sink: [list(span) for span in spans] for sink, spans in self.offsets.items()}
         record = {name: value for name, value in record.items() if value}
         rows = sum(len(getattr(self, name)) for name in PUBLISHER_TABLES + DELIVERY_TABLES)
         if rows <= _PACKED_ROWS:
@@ -120,6 +124,9 @@ class LedgerDelta:
             deaths=tuple((str(queue), str(reason)) for queue, reason in record.get("deaths", ())),
             foreign=dict(record.get("foreign", {})),
             redelivered=dict(record.get("redelivered", {})),
+            offsets={
+                sink: [(first, last) for first, last in spans] for sink, spans in record.get("offsets", {}).items()
+            },
         )
 
 

@@ -125,6 +125,9 @@ class LedgerModel(_Model):
     )
     foreign: dict[str, Count] = Field(default={}, description="By sink: messages that the run did not publish.")
     redelivered: dict[str, Count] = Field(default={}, description="By sink: messages with the redelivered flag.")
+    offsets: dict[str, list[tuple[Count, Count]]] = Field(
+        default={}, description="By sink of a stream: [first, last] offsets that its consumer was given on end."
+    )
     zlib: str | None = Field(default=None, description="All of the above as JSON, compressed, base64; then alone.")
 
 
@@ -167,7 +170,10 @@ class PublisherModel(_Model):
     group: str = Field(description="The group it is of.")
     confirms: bool = Field(description="Whether it asks for confirms.")
     routes: list[list[str]] | None = Field(
-        description="routes[seq % len(routes)] are the consumed sinks that message seq must reach; null if not known."
+        description="routes[seq % len(routes)] are the sinks that message seq must reach; null if not known."
+    )
+    stamp: Literal["none"] | None = Field(
+        default=None, description="none: its messages cannot be told from others' when they come."
     )
     successor_of: PublisherId | None = Field(
         default=None, description="The publisher in whose place it goes on; null: nobody's."
@@ -187,6 +193,14 @@ class ScenarioOfRunModel(BaseModel):
     thresholds: list[str] = Field(default=[], description="The thresholds, each as written.")
 
 
+class StreamModel(_Model):
+    """A consumer's view of a stream."""
+
+    queue: str = Field(description="The stream.")
+    first: bool = Field(default=False, description="Whether the consumer begins at the first message.")
+    filtered: bool = Field(default=False, description="Whether the broker filters for it.")
+
+
 class RunModel(BaseModel):
     """The first record. Further keys (broker, generator, ...) are kept as they are."""
 
@@ -201,7 +215,18 @@ class RunModel(BaseModel):
     publishers: list[PublisherModel] = Field(description="Every publisher of every group.")
     sinks: list[str] = Field(description="Those that are consumed.")
     may_drop: dict[str, list[str]] = Field(
-        default={}, description="By sink: why the broker may drop what is in that queue (expired, maxlen)."
+        default={},
+        description="By sink: why the broker may drop what is in that queue (expired, maxlen, delivery_limit).",
+    )
+    untaken: list[str] = Field(
+        default=[], description="Queues that messages are due at and nobody of the run takes from."
+    )
+    streams: dict[str, StreamModel] = Field(default={}, description="By sink that is a consumer's view of a stream.")
+    before: dict[str, Count] = Field(
+        default={}, description="By queue: messages that stood in it before the run; of a stream all that it ever had."
+    )
+    others: dict[str, str] = Field(
+        default={}, description="By queue: why others than this run may take from it, in a sentence."
     )
     broker: dict[str, Any] = Field(default={}, description="What is known of the broker: as in result.json.")
     generator: dict[str, Any] = Field(default={}, description="What is known of this machine: as in result.json.")
@@ -280,6 +305,17 @@ class QueueModel(_Model):
     left: Count = Field(description="Messages, as the broker said.")
 
 
+class DepthModel(_Model):
+    """What a queue holds after the drain from which the run does not take, or a stream; or why that is not known."""
+
+    type: Literal["depth"]
+    queue: str = Field(description="The queue; of several records of one the last holds.")
+    messages: Count | None = Field(
+        description="Ready in it; of a stream all that it ever had. Null where that is not known."
+    )
+    why: str | None = Field(description="Why it cannot be known what became of messages that are missing there.")
+
+
 class DeadLettersModel(_Model):
     """The dead letters that were found in a queue after the drain, which nobody consumes."""
 
@@ -300,7 +336,7 @@ class DroppedModel(_Model):
     """What the broker dropped during the run without handing it on, as its own counters have it."""
 
     type: Literal["dropped"]
-    counts: dict[str, Count] = Field(description="Messages by reason: expired, maxlen.")
+    counts: dict[str, Count] = Field(description="Messages by reason: expired, maxlen, delivery_limit.")
 
 
 class EndModel(_Model):
@@ -323,6 +359,7 @@ AnyRecord = Annotated[
     | WorkerModel
     | LostWorkerModel
     | QueueModel
+    | DepthModel
     | DeadLettersModel
     | StandingModel
     | DroppedModel

@@ -146,10 +146,13 @@ class Recorder:
         out_of_order: Counter[int] = Counter()
         foreign: Counter[str] = Counter()
         redelivered: Counter[str] = Counter()
+        offsets: dict[str, list[tuple[int, int]]] = {}
         for group in self._deliveries.values():
             out_of_order.update(group.out_of_order)
             foreign.update(group.foreign)
             redelivered.update(group.redelivered)
+            for sink, span in group.take_offsets():
+                offsets.setdefault(sink, []).append(span)
             group.forget_counts()
         names = list(self._sinks)
         used = np.unique(
@@ -176,6 +179,7 @@ class Recorder:
             out_of_order=_renamed_counts(out_of_order, used),
             foreign=dict(foreign),
             redelivered=dict(redelivered),
+            offsets=offsets,
         )
 
     def _take_delivered(self) -> tuple[Progressions, Progressions, Counter[int], Counter[int]]:

@@ -10,7 +10,11 @@ Every record has a `type`. In the order in which they usually come:
     `model`: open|closed,
     `users`: int, …}} · `publishers` [{`id`, `group`, `confirms`: bool, `routes`: [[sink, …], …] or null}] · `sinks`
     [consumed sinks].
-    `routes[seq % len(routes)]` are the consumed sinks that message *seq* must reach; null where that cannot be known.
+    `routes[seq % len(routes)]` are the sinks that message *seq* must reach; null where that cannot be known. `stamp` of
+    a publisher is "none" where its messages carry none ·
+    `untaken` [queue, …]: those sinks from which nobody of the run takes · `streams` {sink: {`queue`, `first`,
+    `filtered`}}: views of a stream, and whether they begin at its first message · `before` {queue: n}: messages that
+    stood there before the run, of a stream all that it ever had · `others` {queue: sentence}: who else takes there.
     `may_drop` {sink: [reason, …]}: why the broker may drop what is in that queue, by the scenario's own topology.
     Other keys (broker, generator, fingerprint …) are kept as they are.
 `phase`
@@ -39,6 +43,10 @@ Every record has a `type`. In the order in which they usually come:
     `successors`: publishers that go on in place of these, as in the `run` record, each with `successor_of`, an id.
 `queue`
     `sink` · `left`: messages still in that sink's queue after the drain, read from the broker.
+`depth`
+    `queue`, untaken, or a stream, or one at which messages are missing · `messages` that it holds after the drain, of
+    a stream all that it ever had; null if nobody tells · `why` it cannot be known what became of what is missing
+    there, or null. The last of a queue holds.
 `dead_letters`
     `queue`, of which nobody took · `ledger`: the dead letters found in it after the drain, as in a window.
 `standing`
@@ -46,7 +54,7 @@ Every record has a `type`. In the order in which they usually come:
     stood in it, all of them.
 `dropped`
     `counts` {reason: n}: messages that the broker dropped during the run without handing them on, as its own counters
-    have it; `expired` and `maxlen`.
+    have it; `expired`, `maxlen` and `delivery_limit`.
 `end` (last, once)
     `at_ns` · `ended_at` UTC, ISO 8601 · `complete`: false where the run was cut short · `reason`: a sentence, or null.
 
@@ -96,14 +104,17 @@ def run_record(
     }
 
 
-def publisher_entry(publisher_id: int, group: str, *, confirms: bool, routes: Sequence[Sequence[str]] | None) -> Record:
+def publisher_entry(
+    publisher_id: int, group: str, *, confirms: bool, routes: Sequence[Sequence[str]] | None, is_stamped: bool = True
+) -> Record:
     """Return one entry of the `publishers` of a run record."""
-    return {
+    entry = {
         "id": publisher_id,
         "group": group,
         "confirms": confirms,
         "routes": None if routes is None else [list(sinks) for sinks in routes],
     }
+    return entry if is_stamped else entry | {"stamp": "none"}
 
 
 def phase_record(phase: Phase, at_ns: int) -> Record:
@@ -183,6 +194,11 @@ def lost_worker_record(
 def queue_record(sink: str, left: int) -> Record:
     """Return the record of the messages left in a sink's queue after the drain."""
     return {"type": "queue", "sink": sink, "left": left}
+
+
+def depth_record(queue: str, messages: int | None, why: str | None = None) -> Record:
+    """Return the record of what a queue holds, or why that is not known; its fields are in the module's docstring."""
+    return {"type": "depth", "queue": queue, "messages": messages, "why": None if why is None else redacted(why)}
 
 
 def dead_letters_record(queue: str, ledger: Mapping[str, Any]) -> Record:

@@ -136,6 +136,7 @@ def _put_ledger(page: Page, totals: TotalsPart, ledger: LedgerPart) -> None:
         "dead_lettered",
         "expired",
         "overflowed",
+        "delivery_limit",
         "duplicates",
         "redelivered",
         "out_of_order",
@@ -143,6 +144,8 @@ def _put_ledger(page: Page, totals: TotalsPart, ledger: LedgerPart) -> None:
         "foreign",
         "undelivered",
         "remaining",
+        "unread",
+        "unknown",
     )
     shown += [f"{name.replace('_', ' ')} {count_text(getattr(totals, name))}" for name in odd if getattr(totals, name)]
     page.items(label, shown, separator=" · ", indent=_LABEL)

@@ -120,6 +120,11 @@ class TotalsPart(Part):
     dead_lettered: int = Field(default=0, description="Taken out of a queue by the broker, and handed on.")
     expired: int = Field(default=0, description="Dropped by the broker: their time to live was over.")
     overflowed: int = Field(default=0, description="Dropped by the broker: their queue was full (x-max-length).")
+    delivery_limit: int = Field(
+        default=0, description="Dropped by the broker at the delivery limit of a quorum queue, delivered before or not."
+    )
+    unread: int = Field(default=0, description="In a stream before the offset at which its consumer began.")
+    unknown: int = Field(default=0, description="Confirmed and missing where it cannot be known what became of them.")
     rejected: int = Field(default=0, description="Deliveries that consumers refused, not to come again.")
     requeued: int = Field(default=0, description="Deliveries that consumers refused, to come again.")
 
@@ -246,6 +251,15 @@ class PublisherPart(Part):
     blocked_s: float = Field(default=0.0, description="How long the broker had its connection blocked.")
 
 
+class UnknownPart(Part):
+    """Confirmed messages that are missing at a sink, and cannot be called lost."""
+
+    sink: str
+    messages: int
+    reason: str = Field(description="Why it cannot be known what became of them.")
+    is_taken: bool = Field(description="Whether the run takes from there.")
+
+
 class LedgerPart(Part):
     """The ledger closed: whether the books balance, by publisher, with examples of what was lost."""
 
@@ -253,6 +267,12 @@ class LedgerPart(Part):
     imbalances: tuple[str, ...] = Field(description="A sentence for each book that does not balance.")
     publishers: tuple[PublisherPart, ...]
     lost_examples: tuple[LostPart, ...] = Field(description="The first lost messages, by publisher and seq.")
+    unknown: tuple[UnknownPart, ...] = Field(
+        default=(), description="The sinks of which it cannot be known whether messages were lost."
+    )
+    held: dict[str, int] = Field(
+        default={}, description="Messages in queues that nobody of the run takes from, after it, as the broker said."
+    )
     left: dict[str, int] = Field(description="Messages in each sink's queue after the drain, as the broker said.")
     dead_letters: dict[str, dict[str, int]] = Field(
         default={}, description="Messages that the broker took out of a queue and handed on, by queue and reason."

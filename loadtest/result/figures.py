@@ -17,6 +17,7 @@ from loadtest.result.samples import histogram_of
 from loadtest.scenario.metric import Metric
 from loadtest.scenario.threshold import MEASURED, STAGE, WARM_UP, WHOLE_RUN
 
+LOST: Final = "lost"
 _HALF_S: Final = 0.5
 _IN_PART: Final = {MEASURED: "in the measured part", WARM_UP: "in the warm-up", WHOLE_RUN: "in the run"}
 
@@ -46,6 +47,9 @@ class Figures(Protocol):
     def run_total(self, name: str) -> int:
         """Return a total of the whole run."""
 
+    def unknown(self) -> str | None:
+        """Return where it cannot be known how many messages were lost, and why; None where that is known."""
+
     def gauge(self, source: str, part: str) -> list[float]:
         """Return what was read of a gauge in a part, in the order of time."""
 
@@ -73,6 +77,14 @@ class DocumentFigures:
         """Return a total of the whole run."""
         total: int = getattr(self._evidence.totals, name)
         return total
+
+    def unknown(self) -> str | None:
+        """Return where it cannot be known how many messages were lost, and why."""
+        unknown = self._evidence.ledger.unknown
+        if not unknown:
+            return None
+        more = f", and {len(unknown) - 1} more" if len(unknown) > 1 else ""
+        return f"not known for {unknown[0].sink}{more}: {unknown[0].reason}"
 
     def gauge(self, source: str, part: str) -> list[float]:
         """Return what was read of a gauge in the seconds of a part."""
@@ -140,6 +152,8 @@ def total_of(metric: Metric, figures: Figures, part: str) -> int:
     Raises:
         NoFigureError: If they are not known by group, or of a part.
     """
+    if metric.name == LOST and (unknown := figures.unknown()) is not None:
+        raise NoFigureError(unknown)
     if metric.group is None and part == WHOLE_RUN:
         return figures.run_total(metric.name)
     groups = figures.groups(part)

@@ -10,7 +10,8 @@ from loadtest.clock import NS_PER_S
 from loadtest.measure.collector import Collector
 from loadtest.measure.ledger import LedgerTotals
 from loadtest.measure.losses import Losses
-from loadtest.result.document import LedgerPart, LostPart, PublisherPart, TotalsPart
+from loadtest.redaction import redacted
+from loadtest.result.document import LedgerPart, LostPart, PublisherPart, TotalsPart, UnknownPart
 from loadtest.result.units import count_text, messages_text
 
 PUBLISHER_TOTALS: Final = ("published", "confirmed", "nacked", "returned", "returned_only", "in_doubt", "unconfirmed")
@@ -30,7 +31,7 @@ _FROM_LEDGER: Final = (
 )
 # What the ledger cannot know: whether a message was delivered or got, and what left no message.
 _FROM_COUNTERS: Final = ("offered", "dropped", "republished", "delivered", "got", "get_empty", "rejected", "requeued")
-_FROM_LOSSES: Final = ("lost", "remaining", "expired", "overflowed", "undelivered", "vanished")
+_FROM_LOSSES: Final = ("lost", "remaining", "unread", "expired", "overflowed", "undelivered", "vanished")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ def build_totals(collector: Collector, books: Books) -> TotalsPart:
         **{name: getattr(books.totals, name) for name in _FROM_LEDGER},
         **{name: sum(group.totals[name] for group in collector.groups.values()) for name in _FROM_COUNTERS},
         **{name: getattr(books.losses, name) for name in _FROM_LOSSES},
+        unknown=sum(unknown.messages for unknown in books.losses.unknown),
+        delivery_limit=(collector.dropped or {}).get("delivery_limit", 0),
     )
 
 
@@ -75,6 +78,20 @@ def build_ledger(collector: Collector, books: Books) -> LedgerPart:
             LostPart(publisher=lost.publisher, seq=lost.seq, sink=lost.sink, sent_from_s=None, sent_to_s=None)
             for lost in books.losses.examples
         ),
+        unknown=tuple(
+            UnknownPart(
+                sink=each.sink,
+                messages=each.messages,
+                reason=redacted(each.reason),
+                is_taken=each.sink not in collector.run.get("untaken", ()),
+            )
+            for each in books.losses.unknown
+        ),
+        held={
+            queue: depth["messages"]
+            for queue, depth in collector.depths.items()
+            if depth["messages"] is not None and queue in collector.run.get("untaken", ())
+        },
         left=dict(collector.left),
         dead_letters=collector.ledger.dead_letters.counts(),
     )

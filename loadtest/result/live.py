@@ -52,6 +52,10 @@ class LiveFigures:
         """Return a total so far."""
         return sum(group.totals[name] for group in self._collector.groups.values())
 
+    def unknown(self) -> str | None:
+        """Return nothing: what is lost is known when the run is over."""
+        return None
+
     def gauge(self, source: str, part: str) -> list[float]:
         """Return what was read of a gauge so far."""
         return self._collector.timeline.gauge(source, None if part == WHOLE_RUN else part)

@@ -10,9 +10,10 @@ Rules, the first that applies wins (exit codes: design section 7):
 5. the run lost the broker: 3.
 6. a threshold ended it early: 1. It was drained in full, so that 3 and 4 are known of it.
 7. the run did not do all that was asked, or its journal could not be written: 4.
-8. nothing was measured: 4. Thresholds that hold for want of messages prove nothing.
-9. a threshold failed: 1.
-10. otherwise it passed: 0.
+8. messages are missing where the run takes, and what became of them cannot be known: 4.
+9. nothing was measured: 4. Thresholds that hold for want of messages prove nothing.
+10. a threshold failed: 1.
+11. otherwise it passed: 0.
 
 Knows nothing of how checks and findings were made; findings never change the outcome.
 """
@@ -118,6 +119,17 @@ def _shortfall(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
     return None if evidence.is_whole else f"the run is incomplete: {evidence.end_reason or 'no reason was given'}"
 
 
+def _unknown(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
+    unknown = [each for each in evidence.ledger.unknown if each.is_taken]
+    if not unknown:
+        return None
+    first, count = unknown[0], sum(each.messages for each in unknown)
+    return (
+        f"what became of {count_text(count)} confirmed message{'' if count == 1 else 's'} cannot be known; "
+        f"{first.sink}: {first.reason}"
+    )
+
+
 def _nothing(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
     totals = evidence.totals
     if evidence.measured_messages:
@@ -145,7 +157,11 @@ def _success(evidence: Evidence, count: int) -> str:
         held = "no thresholds were set"
     else:
         held = f"{count} of {count} threshold{' holds' if count == 1 else 's hold'}"
-    return f"{held}; {messages or f'{count_text(totals.foreign)} foreign messages taken'}, 0 lost"
+    lost = "0 lost"
+    if evidence.ledger.unknown:
+        first, more = evidence.ledger.unknown[0], len(evidence.ledger.unknown) - 1
+        lost = f"lost: not known for {first.sink}" + (f" and {more} more" if more else "")
+    return f"{held}; {messages or f'{count_text(totals.foreign)} foreign messages taken'}, {lost}"
 
 
 _RULES: Final[tuple[tuple[Callable[[Evidence, Sequence[CheckPart]], str | None], Outcome, int], ...]] = (
@@ -156,6 +172,7 @@ _RULES: Final[tuple[tuple[Callable[[Evidence, Sequence[CheckPart]], str | None],
     (_broker_gone, "error", EXIT_BROKER),
     (_abortion, "fail", EXIT_FAILED),
     (_shortfall, "inconclusive", EXIT_INCOMPLETE),
+    (_unknown, "inconclusive", EXIT_INCOMPLETE),
     (_nothing, "nothing-measured", EXIT_INCOMPLETE),
     (_failures, "fail", EXIT_FAILED),
 )

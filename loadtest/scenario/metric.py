@@ -60,6 +60,9 @@ TOTALS: Final[dict[str, frozenset[GroupKind]]] = {
     "dead_lettered": frozenset(),
     "expired": frozenset(),
     "overflowed": frozenset(),
+    "delivery_limit": frozenset(),
+    "unread": frozenset(),
+    "unknown": frozenset(),
 }
 COUNTED: Final = frozenset(
     {"published", "confirmed", "nacked", "returned", "delivered", "got", "get_empty", "redelivered", "corrupted"}

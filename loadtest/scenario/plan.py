@@ -111,8 +111,8 @@ class PublisherPlan:
         confirm_window: Most messages published and not yet confirmed; 0 without confirms.
         messages: This user's share of the group's messages (may be 0); None without a limit.
         arrivals: None in the closed model.
-        routes: By routing key of the cycle, the sinks this run consumes that a message reaches; None where that
-            cannot be known (plugin exchange, exchange that the scenario does not declare).
+        routes: By routing key of the cycle, the sinks that a message reaches; None where that cannot be known (plugin
+            exchange, exchange that the scenario does not declare).
     """
 
     group: str
@@ -253,8 +253,9 @@ class Plan:
         users: By group, in the scenario's order.
         consumed_sinks: The sinks that some consumer or getter takes from, sorted.
         streams: The stream of each sink that is a consumer's view of one; all other sinks are queues, by their names.
+        untaken: The queues that messages are due at and nobody of the run takes from, sorted.
         dead_letter_queues: The declared queues that dead letters come to and nobody takes from, sorted.
-        may_drop: By sink, why the broker may drop what is in its queue, in its own words.
+        may_drop: By queue, why the broker may drop what is in its queue, in its own words.
     """
 
     scenario: Scenario
@@ -265,5 +266,6 @@ class Plan:
     users: Mapping[str, int]
     consumed_sinks: tuple[str, ...]
     streams: Mapping[str, str]
+    untaken: tuple[str, ...]
     dead_letter_queues: tuple[str, ...]
     may_drop: Mapping[str, tuple[str, ...]]

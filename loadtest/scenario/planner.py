@@ -17,7 +17,7 @@ from typing import Final
 from loadtest.errors import ScenarioError
 from loadtest.scenario.arrivals import Arrivals, arrivals_of_users
 from loadtest.scenario.body import make_bodies
-from loadtest.scenario.dead_letters import dead_letter_queues, drops_of
+from loadtest.scenario.dead_letters import fates
 from loadtest.scenario.declared import declared_topology
 from loadtest.scenario.fault import path_text
 from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Group, Paced, Properties, PublisherGroup, ZipfKeys
@@ -111,7 +111,8 @@ class _Planner:
         groups = self.scenario.publishers.items()
         publishers = tuple(plan for name, group in groups for plan in self._publishers(name, group))
         consumed = tuple(sorted(sink for sinks in self.sinks.values() for sink in sinks))
-        drops = drops_of(self.topology, publishers)
+        routed = {sink for plan in publishers for sinks in plan.routes or () for sink in sinks}
+        fate = fates(self.topology, publishers, self.routes, self.sinks)
         return Plan(
             scenario=self.scenario,
             topology=self.topology,
@@ -121,10 +122,9 @@ class _Planner:
             users=self.users,
             consumed_sinks=consumed,
             streams=self.streams,
-            dead_letter_queues=tuple(
-                queue for queue in dead_letter_queues(self.topology, publishers, self.routes) if queue not in self.sinks
-            ),
-            may_drop={sink: drops[sink] for sink in consumed if sink in drops},
+            untaken=tuple(sorted(routed.difference(consumed))),
+            dead_letter_queues=fate.dead_letter_queues,
+            may_drop=fate.may_drop,
         )
 
     def _publishers(self, name: str, group: PublisherGroup) -> Iterator[PublisherPlan]:
@@ -252,8 +252,8 @@ class _Planner:
             queues = self.routes.queues(group.exchange, key, headers)
             if queues is None:
                 return None
-            self.routes.spend(sum(len(self.sinks.get(queue, ())) for queue in queues))
-            by_key[key] = tuple(sink for queue in sorted(queues) for sink in self.sinks.get(queue, ()))
+            self.routes.spend(sum(len(self.sinks.get(queue, (queue,))) for queue in queues))
+            by_key[key] = tuple(sink for queue in sorted(queues) for sink in self.sinks.get(queue, (queue,)))
         return tuple(by_key[key] for key in keys)
 
 

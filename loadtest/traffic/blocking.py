@@ -214,8 +214,13 @@ class BlockingConsumer(BlockingMember["ConsumerPlan"]):
         self._refusing = Refusing(seat.refusals) if seat.refusals else None
         self._service_times = ServiceTimes(seat.service_time, run.plan.scenario.run.seed, self.name)
         self._accepted = 0
+        self._is_working = False
         self._unacked_tag: int | None = None
         self._intakes: dict[str, Intake] = {}
+
+    def unprocessed(self) -> int:
+        """Return 1 while a message has its processing time; those behind it pika holds back."""
+        return int(self._is_working)
 
     def work(self, start_ns: int) -> None:  # noqa: ARG002  # deliveries set the pace, not the clock
         """Consume until enough is taken, or the run has drained."""
@@ -266,7 +271,11 @@ class BlockingConsumer(BlockingMember["ConsumerPlan"]):
             return
         self._take(method.consumer_tag, method, properties, body)
         if seat.service_time and self._connection is not None and not self._run.over.is_set():
-            self._connection.sleep(int(self._service_times.draw(1)[0]) / NS_PER_S)
+            self._is_working = True
+            try:
+                self._connection.sleep(int(self._service_times.draw(1)[0]) / NS_PER_S)
+            finally:
+                self._is_working = False
         if seat.ack.mode == "every" and not self._refuse(channel, method.delivery_tag, properties, body):
             self._accepted += 1
             self._unacked_tag = method.delivery_tag

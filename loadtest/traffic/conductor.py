@@ -200,6 +200,10 @@ class Conductor:
         until_ns = self._crew.stop_ns
         self._wait_drained(until_ns)
         self._is_drained = until_ns is None or monotonic_ns() < until_ns
+        if self._is_drained and until_ns is not None and (missing := self._drain.unaccounted()):
+            left_s = (until_ns - monotonic_ns()) / NS_PER_S
+            text = f"{missing:,} messages have not come, and the queues are empty: the run ends {left_s:.1f} s early"
+            self._crew.record("ended-early", text)
         self._crew.rest()
 
     def _finish(self) -> None:
@@ -223,10 +227,10 @@ class Conductor:
     def _is_starved(self) -> bool:
         """Return whether what is still at work waits for messages that will not come, and say so."""
         crew = self._crew
-        if crew.stop_ns is not None or not self._drain.is_starved():
+        if crew.stop_ns is not None or (why := self._drain.starved()) is None:
             return False
         waiting = ", ".join(group for group in self._bounded if not crew.is_done(group))
-        crew.record("starved", f"{waiting or 'users'} would take more messages, but all are published and taken")
+        crew.record("starved", f"{waiting or 'users'} would take more messages, but {why}")
         return True
 
     def _wait_bounded(self, until_ns: int) -> None:
@@ -241,14 +245,13 @@ class Conductor:
             self._crew.wait_done(self._bounded, timeout_s)
 
     def _wait_drained(self, until_ns: int | None = None) -> None:
-        """Block until the run has drained, or its time for that is over, or *until_ns*."""
+        """Block until the run has drained, or its time for that is over; if *until_ns* is given, that is its time."""
         crew, began_ns = self._crew, monotonic_ns()
         drain_ns = self._plan.scenario.run.drain_ns
 
         def deadline_ns() -> int:
-            instants = [began_ns + drain_ns]
-            if until_ns is not None:
-                instants.append(until_ns)
+            # Within the measured part its own end counts: what users are at work on is not cut off before it.
+            instants = [began_ns + drain_ns if until_ns is None else until_ns]
             if self._interrupted_ns is not None:
                 instants.append(self._interrupted_ns + SHORT_DRAIN_NS)
             if crew.failure is not None:

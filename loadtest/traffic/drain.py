@@ -84,7 +84,8 @@ class Drain:
         if not self._takers:
             return 0
         losses = self._collector.losses()
-        return losses.lost + losses.remaining + losses.undelivered + losses.vanished
+        unknown = sum(each.messages for each in losses.unknown)
+        return losses.lost + losses.remaining + losses.undelivered + losses.vanished + unknown
 
     def _is_complete(self) -> bool:
         """
@@ -100,34 +101,51 @@ class Drain:
         come_again = self._collector.ledger.redelivered.total()
         return come_again >= sum(group.totals["requeued"] for group in groups)
 
-    def is_starved(self) -> bool:
+    def starved(self) -> str | None:
         """
-        Return whether users that want more messages than there are would wait for ever.
+        Return why users that want more messages would wait for ever; None if they may yet get some.
 
-        Only where the scenario publishes itself: all its publishers are done, all others have begun, and nothing has
-        come for a while though the queues are empty, or for the whole drain time.
+        Only where the scenario publishes itself: all its publishers are done, all others have begun, nobody is at work
+        on a message, and nothing has come for a while though the queues are empty; or for the whole drain time, where
+        nobody says what they hold, or who takes has no schedule by which it will take that.
         """
         crew = self._crew
         publishers = {seat.group for seat in self._plan.publishers}
         if not publishers or not all(crew.is_done(group) for group in publishers):
-            return False
+            return None
         if not all(crew.is_started(group) or crew.is_done(group) for group in self._takers):
-            return False
+            return None
         crew.refresh()
         since_ns = max(*(crew.done_ns(group) for group in publishers), *crew.last_taken_ns.values(), 0)
         quiet_ns = monotonic_ns() - since_ns
-        if crew.in_flight():
-            return False
-        return quiet_ns > self._plan.scenario.run.drain_ns or (quiet_ns > STILL_NS and self.queues_are_empty())
+        if crew.in_flight() or crew.users_away or quiet_ns <= STILL_NS or not self._may_ask():
+            return None
+        depths = self.depths()
+        if depths is not None and not any(depths.values()):
+            return "all are published, and the queues are empty"
+        if quiet_ns <= self._plan.scenario.run.drain_ns or self._has_schedule():
+            return None
+        held = "nobody says what the queues hold" if depths is None else f"{sum(depths.values()):,} are in the queues"
+        return f"nothing came for {quiet_ns / NS_PER_S:.1f} s, though {held}"
 
     def queues_are_empty(self) -> bool:
         """Return whether all consumed queues are known to be empty; asks once a second at most, in between it is no."""
+        if not self._may_ask():
+            return False
+        depths = self.depths()
+        return depths is not None and not any(depths.values())
+
+    def _may_ask(self) -> bool:
+        """Return whether it is time to ask for depths again, and note that they are asked for."""
         now_ns = monotonic_ns()
         if now_ns - self._asked_ns < ASK_AGAIN_NS:
             return False
         self._asked_ns = now_ns
-        depths = self.depths()
-        return depths is not None and not any(depths.values())
+        return True
+
+    def _has_schedule(self) -> bool:
+        """Return whether a getter that is not done gets by a schedule, whatever its pace."""
+        return any(seat.arrivals is not None and not self._crew.is_done(seat.group) for seat in self._plan.getters)
 
     def depths(self) -> Mapping[str, int] | None:
         """Return the messages ready in the consumed queues; None, and an event the first time, where nobody answers."""

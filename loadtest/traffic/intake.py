@@ -6,7 +6,7 @@ Knows the stamp and the bodies that this run publishes; not how messages are rea
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from loadtest.stamp import STAMP_BYTES, Stamp
 from loadtest.traffic.deaths import deaths_of
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from loadtest.scenario import ConsumerPlan, GetterPlan
     from loadtest.traffic.run import Run
     from loadtest.wire.gets import GetOk
+
+STREAM_OFFSET: Final = "x-stream-offset"
+"""Header in which a delivery of a stream has its offset."""
 
 
 class Intake:
@@ -64,6 +67,9 @@ class Intake:
         Returns whether it is whole and one that this run sends, so that messages shaped like it may be taken in runs.
         Dead letters may not: each tells of its own death.
         """
+        offset = (properties.headers or {}).get(STREAM_OFFSET)
+        if isinstance(offset, int):
+            self.recorder.at_offset(offset)
         stamp = self._ours(read_stamp(properties.headers, body))
         if stamp is None:
             self.take_unstamped(1, len(body), redelivered)

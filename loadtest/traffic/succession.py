@@ -115,7 +115,13 @@ class Succession:
     def _entry(self, seat: tuple[str, int], before: int) -> Record:
         plan = self._seats[seat[0]][seat[1]]
         assert isinstance(plan, PublisherPlan), "only publishers have a number"
-        entry = publisher_entry(self._next_id, plan.group, confirms=bool(plan.confirm_window), routes=plan.routes)
+        entry = publisher_entry(
+            self._next_id,
+            plan.group,
+            confirms=bool(plan.confirm_window),
+            routes=plan.routes,
+            is_stamped=plan.stamp != "none",
+        )
         return entry | {"successor_of": before}
 
     def _open(self, worker: str, held: Sequence[tuple[str, int]], ended: Counter[str]) -> list[tuple[str, int]]:

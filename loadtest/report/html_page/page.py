@@ -134,6 +134,7 @@ def _tiles(result: RunResult) -> Iterator[tuple[str, str, bool]]:
         if slowest is not None:
             yield name, time_text(slowest), False
     is_known = result.ledger.balanced is not None
+    is_known = is_known and (result.totals.lost > 0 or not result.ledger.unknown)
     yield "lost", count_text(result.totals.lost) if is_known else "not known", bool(result.totals.lost)
 
 

@@ -173,10 +173,12 @@ def in_doubt(evidence: Evidence) -> Iterator[FindingPart]:
     """Count what got no answer, and what of it never came."""
     totals = evidence.totals
     if totals.in_doubt:
+        is_taken = any(group.kind != "publisher" for group in evidence.groups.values())
+        never = f"{count_text(totals.vanished)} of them never arrived"
         yield finding(
             "in-doubt",
             f"{messages_text(totals.in_doubt)} in doubt: no answer came before the connection or the run ended (limit "
-            f"0); {count_text(totals.vanished)} of them never arrived",
+            f"0); {never if is_taken else 'nobody of the run takes from their queues, so who has them is not known'}",
             "An application has to publish them again; see the events for the reason",
             value=totals.in_doubt,
             limit=0,

@@ -16,10 +16,11 @@ from loadtest.broker.topology import Topology, queue_depths
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.measure.collector import Collector
 from loadtest.measure.recorder import Recorder
-from loadtest.measure.records import end_record, publisher_entry, run_record
+from loadtest.measure.records import end_record, run_record
 from loadtest.result.build import build_result
 from loadtest.result.document import RunResult
 from loadtest.scenario import build_plan, load_scenario
+from loadtest.share import entry_of, sinks_of
 from loadtest.stamp import run_words
 from loadtest.traffic.aftermath import Aftermath
 from loadtest.traffic.conductor import Conductor
@@ -71,7 +72,8 @@ class LoadRun:
         self.members: list[Member[Any]] = []
 
     def __enter__(self) -> Self:
-        self.topology.declare()
+        self.aftermath = Aftermath(self.plan, self.private, [self.endpoint], self.run_tag, self.topology)
+        self.aftermath.begin(self.topology.declare())
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -88,15 +90,13 @@ class LoadRun:
         self.members = [member_for(self.run, seat) for seat in seats_of(self.plan)]
         users = [gevent.spawn(member.live) for member in self.members]
         beside = None if meanwhile is None else gevent.spawn(self._beside, meanwhile)
-        aftermath = Aftermath(self.plan, self.private, [self.endpoint], self.run_tag)
-        aftermath.begin()
         with gevent.Timeout(timeout_s):
             self.conductor.conduct(self._run_record())
         left = len(users) - len(gevent.joinall(users, timeout=1))
         assert not left, f"{left} of {len(users)} users outlive the run"
         if beside is not None:
             beside.get(timeout=1)
-        for record in aftermath.records(self.collector):
+        for record in self.aftermath.records(self.collector):
             self._take(record)
         failure = self.run.failure
         self._take(end_record(monotonic_ns(), datetime.now(UTC).isoformat(), complete=failure is None, reason=failure))
@@ -124,12 +124,9 @@ class LoadRun:
             started_at=datetime.now(UTC).isoformat(),
             scenario={"name": "test", "hash": "", "text": self.text, "thresholds": self._thresholds},
             groups=self._groups,
-            publishers=[
-                publisher_entry(seat.publisher_id, seat.group, confirms=bool(seat.confirm_window), routes=seat.routes)
-                for seat in plan.publishers
-            ],
-            sinks=plan.consumed_sinks,
-            may_drop=plan.may_drop,
+            publishers=[entry_of(seat) for seat in plan.publishers],
+            **sinks_of(plan),
+            **self.aftermath.opening,
             broker={},
             generator={},
         )

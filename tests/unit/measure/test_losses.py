@@ -5,9 +5,10 @@ import pytest
 
 from loadtest.measure.ledger import Ledger
 from loadtest.measure.ledger_delta import LedgerDelta
-from loadtest.measure.losses import Drops, find_losses
+from loadtest.measure.losses import Drops, Looks, Unknown, find_losses
 from loadtest.measure.progressions import of_values
 from loadtest.measure.recorder import Recorder
+from loadtest.measure.stream_view import StreamView
 
 
 def _ordinary_ledger(messages: int, missing: list[int]) -> Ledger:
@@ -84,3 +85,84 @@ def test_what_is_left_is_taken_off_the_first_publishers() -> None:
     losses = find_losses(ledger, {"q": 5})
 
     assert (losses.lost, losses.remaining, losses.by_publisher) == (7, 5, {1: 3, 2: 4})
+
+
+def _sent(messages: int, routes: tuple[tuple[str, ...], ...], *, in_doubt: int = 0) -> Ledger:
+    """Return the ledger of publisher 7, whose messages were confirmed, all but the last *in_doubt*; nobody took any."""
+    recorder = Recorder("w", {"p": "publisher"}, closed_groups=("p",))
+    seqs = np.arange(messages, dtype=np.int64)
+    publisher = recorder.publisher("p", 7)
+    publisher.published(0, seqs, 0, 0)
+    sure = messages - in_doubt
+    publisher.confirmed(seqs[:sure], seqs[:sure], seqs[:sure], messages)
+    publisher.in_doubt(seqs[sure:], 0, 1)
+    ledger = Ledger({7: routes})
+    ledger.take(recorder.cut(0, 1, "measured", {}).ledger)
+    return ledger
+
+
+@pytest.mark.parametrize(
+    "held, lost",
+    [({"a": 10, "b": 10}, 0), ({"a": 10, "b": 4}, 6), ({"a": 0, "b": 0}, 20), ({"a": 10, "b": None}, 0)],
+    ids=["all there", "one short", "both gone", "not asked yet"],
+)
+def test_a_queue_that_nobody_takes_from_is_judged_by_what_it_holds(held: dict[str, int | None], lost: int) -> None:
+    """Each of two queues that get a copy of everything; none of it is remaining, since nobody was to take it."""
+    losses = find_losses(_sent(10, (("a", "b"),)), {}, looks=Looks(untaken=held))
+
+    assert (losses.lost, losses.remaining, losses.vanished, losses.undelivered) == (lost, 0, 0, 0)
+    assert losses.by_publisher == ({7: lost} if lost else {})
+
+
+def test_where_it_cannot_be_known_nothing_is_lost() -> None:
+    """What is missing from a queue from which others take is unknown, with the reason."""
+    looks = Looks(untaken={"a": 3}, doubts={"a": "others take from it"})
+    losses = find_losses(_sent(10, (("a",),)), {}, looks=looks)
+
+    assert (losses.lost, losses.unknown) == (0, (Unknown("a", 7, "others take from it"),))
+
+
+@pytest.mark.parametrize("held, blurred", [(12, False), (10, True), (5, True), (13, True)])
+def test_messages_in_doubt_blur_what_a_queue_holds(held: int, *, blurred: bool) -> None:
+    """Of 10 confirmed and 2 in doubt 12 are surely all; fewer or more do not say which they are."""
+    losses = find_losses(_sent(12, (("a",),), in_doubt=2), {}, looks=Looks(untaken={"a": held}))
+
+    assert (losses.blurred == ("a",)) is blurred
+    assert losses.vanished == 0
+
+
+def test_dropped_at_rule_from_a_queue_that_nobody_takes_from() -> None:
+    """What the broker dropped there is not lost either."""
+    drops = Drops({"maxlen": 6}, {"a": ["maxlen"]})
+    losses = find_losses(_sent(10, (("a",),)), {}, drops, Looks(untaken={"a": 4}))
+
+    assert (losses.lost, losses.overflowed) == (0, 6)
+
+
+@pytest.mark.parametrize(
+    "came, flagged, before, left, lost, unknown",
+    [(10, 0, 0, 0, 0, 0), (7, 0, 0, 0, 3, 0), (7, 0, 0, 3, 0, 0), (12, 2, 0, 0, 0, 0), (10, 2, 0, 0, 0, 2),
+     (10, 0, 4, 0, 0, 4), (6, 1, 0, 0, 4, 1)],
+    ids=["all", "three short", "three in the queue", "two twice", "two twice, perhaps two missing", "four of before",
+         "four missing, and perhaps one"],
+)  # fmt: skip
+def test_messages_without_a_stamp_are_compared_by_number(
+    came: int, flagged: int, before: int, left: int, lost: int, unknown: int
+) -> None:
+    """What numbers do not tell is not called lost."""
+    ledger = _sent(10, (("q",),))
+    ledger.unstamped = {7}
+    ledger.foreign["q"], ledger.redelivered["q"] = came, flagged
+    losses = find_losses(ledger, {"q": left}, looks=Looks(before={"q": before}))
+
+    assert (losses.lost, sum(each.messages for each in losses.unknown)) == (lost, unknown)
+    assert losses.undelivered == 0
+
+
+def test_what_lies_before_a_consumer_of_a_stream_is_unread() -> None:
+    """It began at offset 6 of 10, and 9 did not come; what the stream holds behind the last that came remains."""
+    looks = Looks(streams={"log#out/0": StreamView([(6, 7)], 0, 10)})
+    ledger = _sent(10, (("log#out/0",),))
+    losses = find_losses(ledger, {}, looks=looks)
+
+    assert (losses.unread, losses.remaining, losses.lost) == (6, 2, 2)

@@ -20,6 +20,7 @@ from loadtest.measure.progressions import of_values
 from loadtest.measure.record_models import FORMATS, RECORD, LedgerModel, windows_schema
 from loadtest.measure.records import (
     dead_letters_record,
+    depth_record,
     dropped_record,
     lost_worker_record,
     publisher_entry,
@@ -56,6 +57,7 @@ def staged() -> Iterator[dict[str, Any]]:
     for run in (orders(stages=[(0, NS_PER_S)]), flood(lose=2), broker_lost(), holes()):
         run.broker(5, {"queue.depth": 7.0})
         run.left("orders", 3)
+        run.records += [depth_record("copies", 7), depth_record("theirs", None, "others take from it")]
         run.records.append(users_record("worker-1", {"billing": {0: 5}}, {0: NS_PER_S}))
         run.records.append(
             worker_record("worker-1", 5, host="lab", cores=2, clock="c", offset_ns=-7, bound_ns=3, jumps=1)

@@ -175,7 +175,8 @@ consumers:
     plan = plan_of(text)
 
     assert [each.sinks for each in plan.consumers] == [("log#readers/0",), ("log#readers/1",)]
-    assert plan.publishers[0].routes == (("log#readers/0", "log#readers/1"), ())
+    assert plan.publishers[0].routes == (("log#readers/0", "log#readers/1"), ("q",))
+    assert plan.untaken == ("q",)
     assert plan.consumed_sinks == ("log#readers/0", "log#readers/1")
     assert plan.consumers[0].ack == Ack("every", 1)
 

@@ -10,8 +10,9 @@ import pika
 from loadtest.clock import monotonic_ns
 from loadtest.measure.collector import Collector
 from loadtest.measure.recorder import Recorder
-from loadtest.measure.records import publisher_entry, run_record
+from loadtest.measure.records import run_record
 from loadtest.scenario import build_plan, load_scenario
+from loadtest.share import entry_of, sinks_of
 from loadtest.stamp import run_words
 from loadtest.traffic.conductor import Conductor
 from loadtest.traffic.crew import OwnCrew
@@ -104,11 +105,8 @@ class StagedRun:
             started_at="",
             scenario={},
             groups={name: {"kind": kind, "model": "closed", "users": plan.users[name]} for name, kind in kinds.items()},
-            publishers=[
-                publisher_entry(seat.publisher_id, seat.group, confirms=bool(seat.confirm_window), routes=seat.routes)
-                for seat in plan.publishers
-            ],
-            sinks=plan.consumed_sinks,
+            publishers=[entry_of(seat) for seat in plan.publishers],
+            **sinks_of(plan),
         )
 
     def take(self, record: dict[str, Any]) -> None:
