@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
 from typing import Final
 
+from loadtest.broker.machine_times import read_times
 from loadtest.capacity.holding import Holding, scenario_rate_per_s
 from loadtest.capacity.request import REQUEST, CapacityRequest
 from loadtest.capacity.search import Search, Step
 from loadtest.compare.comparing import broker_text
+from loadtest.compare.kinds import RunLaps
 from loadtest.compare.laps import OVERHEAD_S, RUN, Brokers, LapRunner
+from loadtest.compare.machine import disturbances
 from loadtest.compare.request import shown_variant
 from loadtest.compare.schedule import Lap
 from loadtest.errors import EXIT_BROKER, BrokerError, UsageError
@@ -29,7 +31,7 @@ from loadtest.result.capacity import CapacityResult, ProbePart
 from loadtest.result.capacity_answer import judge, knees_of, limit_of, missed_probe, uncertainty_of
 from loadtest.result.capacity_probe import probe_part
 from loadtest.result.document import RunResult
-from loadtest.result.units import rate_text, share_text, span_text
+from loadtest.result.units import rate_text, rough_text, share_text
 from loadtest.scenario import load_scenario
 from loadtest.scenario.quantity import NS_PER_S
 
@@ -99,7 +101,10 @@ class CapacitySearch:
             f"from {rate_text(rate)}, each rate held for {full_s:g} s{short}; to "
             f"{share_text(request.precision)} of the answer, which has to be held {request.repeats} times"
         )
-        yield f"about {span_text(self._left_s() or self.usual_s())}, more where the capacity is far from that rate"
+        yield (
+            f"about {rough_text(self._left_s() or self.usual_s())}; more where the capacity is far from that rate, or "
+            "tries of the same rate do not agree"
+        )
 
     def run(self) -> CapacityResult:
         """
@@ -128,18 +133,21 @@ class CapacitySearch:
         is_quick = step.is_quick and self._holding.is_shorter(rate)
         hold_s = self._holding.hold_ns(rate, is_quick=step.is_quick) / NS_PER_S
         left_s = self._left_s()
-        left = "" if left_s is None else f"; about {span_text(left_s)} left"
+        left = "" if left_s is None else f"; about {rough_text(left_s)} left"
         self._say(f"{step.stage} {number}: {rate_text(rate)} for {hold_s:g} s{left}")
         name = f"{rate:g}-per-s"
         variant = replace(
             self._request.broker, name=name, overrides=tuple(self._holding.overrides(rate, is_quick=step.is_quick))
         )
-        began = monotonic()
+        before = read_times()
         exit_code, folder, result = runner.run(Lap(number, 0, name), variant)
+        after = read_times()
+        others = None if result is None else RunLaps().disturbance(result)
         words = "" if result is not None else runner.last_words(folder)
         probe = probe_part(
             rate, result, f"{PROBES}/{folder.name}", words,
-            stage=step.stage, is_quick=is_quick, hold_s=hold_s, took_s=round(monotonic() - began, 3),
+            stage=step.stage, is_quick=is_quick, hold_s=hold_s, took_s=round(after.at_s - before.at_s, 3),
+            disturbed=(*([others] if others else []), *disturbances(before, after)),
         )  # fmt: skip
         self._say(f"  {probe_text(probe)}")
         self._take(probe, exit_code, result)
@@ -165,7 +173,7 @@ class CapacitySearch:
         """Return how long the tries that are left take, by those that were made; None while nobody knows."""
         left = self._search.left()
         if left is None:
-            return None
+            return self._usual_left_s() if self._probes else None
         low = self._search.low or self._search.start_per_s
         return left.quick * self._one_s(low, is_quick=True) + left.full * self._one_s(low, is_quick=False)
 
@@ -173,11 +181,17 @@ class CapacitySearch:
         took = [probe.took_s for probe in self._probes if probe.is_quick == is_quick and probe.took_s is not None]
         if took:
             return sum(took) / len(took)
-        hold_ns = self._holding.hold_ns(rate, is_quick=is_quick)
-        return (hold_ns + self._scenario.run.warm_up_ns) / NS_PER_S + OVERHEAD_S
+        hold_s = self._holding.hold_ns(rate, is_quick=is_quick) / NS_PER_S
+        more = [max(0.0, probe.took_s - probe.hold_s) for probe in self._probes if probe.took_s and probe.hold_s]
+        # What a try takes besides its rate is learned from those of the other length.
+        return hold_s + (sum(more) / len(more) if more else self._scenario.run.warm_up_ns / NS_PER_S + OVERHEAD_S)
 
     def usual_s(self) -> float:
         """Return how long a search takes that finds the limit after a few doublings."""
+        return self._usual_left_s()
+
+    def _usual_left_s(self) -> float:
+        """Return what of that is left after the tries that were made."""
         request = self._request
         likely = Search(1.0, request.most_per_s, request.precision, request.repeats)
         likely.tell(1.0, is_held=True, is_quick=True)
@@ -185,7 +199,8 @@ class CapacitySearch:
         left = likely.left()
         full = 0 if left is None else left.full
         rate = self._search.start_per_s
-        return USUAL_RAMP * self._one_s(rate, is_quick=True) + full * self._one_s(rate, is_quick=False)
+        ramp = max(1, USUAL_RAMP - len(self._probes))
+        return ramp * self._one_s(rate, is_quick=True) + full * self._one_s(rate, is_quick=False)
 
     def document(self, *, complete: bool) -> CapacityResult:
         """Return what the tries so far say; *complete*: the search has come to its end."""

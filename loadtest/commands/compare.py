@@ -16,6 +16,7 @@ from loadtest.commands.compare_opening import opening_lines
 from loadtest.commands.interrupting import heed_interrupts, interrupted
 from loadtest.commands.results import tell_comparison
 from loadtest.commands.saying import say
+from loadtest.compare.asking import shared_brokers, with_brokers
 from loadtest.compare.checking import checked_variant, load_variant
 from loadtest.compare.comparing import Comparison
 from loadtest.compare.kinds import metric_part
@@ -23,6 +24,7 @@ from loadtest.compare.laps import brokers_of
 from loadtest.compare.reading_back import read_effects
 from loadtest.compare.request import REQUEST, CompareRequest, request_again, variant_hash
 from loadtest.compare.turns import marked_turns
+from loadtest.compare.variants import Asked
 from loadtest.errors import BrokerError, LoadTestError, ResultsError, UsageError
 from loadtest.report.comparison_files import DOCUMENT, read_comparison, write_comparison
 from loadtest.report.folder import create_folder
@@ -74,7 +76,10 @@ def resume(folder: Path | None, brokers: Sequence[str], repeat_marked: int | Non
         raise UsageError("name a scenario, or go on with a comparison by --resume FOLDER")
     try:
         before = CompareResult.model_validate_json((folder / DOCUMENT).read_text(encoding="utf-8"))
-        request = request_again((folder / REQUEST).read_text(encoding="utf-8"), brokers, dict(os.environ))
+        shared = shared_brokers(Asked(brokers=brokers))
+        environ = with_brokers(os.environ, shared) if shared else dict(os.environ)
+        named = [text for text in brokers if text not in shared]
+        request = request_again((folder / REQUEST).read_text(encoding="utf-8"), named, environ)
     except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
         raise ResultsError(f"{folder} holds no comparison that can be gone on with: {error}") from error
     if repeat_marked is not None:

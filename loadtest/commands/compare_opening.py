@@ -10,7 +10,7 @@ from loadtest.commands.compare_capacity import search_s
 from loadtest.compare.laps import run_s
 from loadtest.compare.request import shown_variant
 from loadtest.result.comparison import LAPS_A_ROUND
-from loadtest.result.units import span_text
+from loadtest.result.units import rough_text
 from loadtest.scenario import load_scenario
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def _how_long(request: CompareRequest) -> str:
     round_s = _each_once_s(request)
     if round_s is None:
         return text
-    text += f"; about {span_text(laps * round_s)} in all"
-    return f"{text}, at most {span_text(most * round_s)}" if request.until_decided else text
+    text += f"; about {rough_text(laps * round_s)} in all"
+    return f"{text}, at most {rough_text(most * round_s)}" if request.until_decided else text
 
 
 def _each_once_s(request: CompareRequest) -> float | None:

@@ -16,7 +16,8 @@ VariantOption = Annotated[
     list[str] | None, typer.Option(metavar="NAME=PATH=V,…", help="A variant, and its overrides; repeatable.")
 ]
 VariantBroker = Annotated[
-    list[str] | None, typer.Option(metavar="NAME=URL", help="The broker of a variant; repeatable.")
+    list[str] | None,
+    typer.Option(metavar="NAME=URL", help="The broker of a variant; without NAME= that of all; repeatable."),
 ]
 VariantConfig = Annotated[
     list[str] | None, typer.Option(metavar="NAME=FILE", help="rabbitmq.conf of a variant's private broker.")

@@ -27,7 +27,7 @@ from loadtest.report.folder import create_folder
 from loadtest.report.sweep import point_label
 from loadtest.report.sweep_files import DOCUMENT, read_sweep, write_sweep
 from loadtest.result.sweep import SweepResult, counts
-from loadtest.result.units import count_text, span_text
+from loadtest.result.units import count_text, rough_text
 from loadtest.scenario import Scenario, load_scenario
 from loadtest.scenario.model import CLUSTER_SIZES
 from loadtest.scenario.threshold import parse_figure
@@ -243,4 +243,4 @@ def how_long(points: int, repeats: int, takes_s: Sequence[float | None]) -> str:
     if any(each is None for each in takes_s):
         return f"{text}; how long its messages decide"
     known = [each for each in takes_s if each is not None]
-    return f"{text}; about {span_text(known[0] + repeats * sum(known))} in all"
+    return f"{text}; about {rough_text(known[0] + repeats * sum(known))} in all"

@@ -6,10 +6,12 @@ Runs nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
+from loadtest.broker.endpoint import ENVIRONMENT_NAMES
 from loadtest.compare.request import DEFAULT_MIN_EFFECT, CompareRequest, file_of
 from loadtest.compare.variants import Asked, parse_variants, variants_of
 from loadtest.errors import UsageError
@@ -19,6 +21,8 @@ from loadtest.scenario.compare_block import DEFAULT_MAX_ROUNDS, DEFAULT_ROUNDS, 
 if TYPE_CHECKING:
     from loadtest.compare.kinds import CapacityLaps
     from loadtest.compare.variants import Variant
+
+_URL: Final = re.compile(r"amqps?://", re.IGNORECASE)
 
 CAPACITY_ROUNDS: Final = 3
 """Six pairs: the fewest of which one figure of one variant can be decided, as 1 in 32 is less than 0.05."""
@@ -57,12 +61,19 @@ def asked_for(options: Options, environ: Mapping[str, str]) -> CompareRequest:
     """
     if options.fail_on not in {None, "worse", "slower"} or options.restart not in {None, "each"}:
         raise UsageError("--fail-on: allowed worse, or slower, which is the same; --restart: allowed each")
+    shared = shared_brokers(options.variants)
+    if shared:
+        urls = tuple(url for url in options.variants.brokers if url not in shared)
+        options = replace(options, variants=replace(options.variants, brokers=urls))
+        environ = with_brokers(environ, shared)
     searching = options.searching
     if searching is not None and options.metrics:
         raise UsageError("--metric is of runs: with --capacity the capacity is what is compared")
     from_file = options.variants.is_empty
     loaded = load_scenario(options.scenario, overrides=options.overrides, checks_variants=from_file)
     block = loaded.scenario.compare or CompareBlock()
+    if shared and (options.restart or block.restart) is not None:
+        raise UsageError("--restart each is for private brokers, and --broker names one")
     in_file = variants_of(block, loaded.folder) if from_file else ()
     variants = in_file or parse_variants(options.variants)
     return CompareRequest(
@@ -82,6 +93,16 @@ def asked_for(options: Options, environ: Mapping[str, str]) -> CompareRequest:
         repeat_marked=block.repeat_marked if options.repeat_marked is None else options.repeat_marked,
         environ=environ,
     )
+
+
+def shared_brokers(asked: Asked) -> tuple[str, ...]:
+    """Return the URLs of `--broker` without a name: those of the nodes of one broker, of all variants."""
+    return tuple(text for text in asked.brokers if _URL.match(text))
+
+
+def with_brokers(environ: Mapping[str, str], urls: Sequence[str]) -> dict[str, str]:
+    """Return an environment that names a broker, as `LOADTEST_BROKER` does, in the place of what it named."""
+    return {**environ, ENVIRONMENT_NAMES[0]: ",".join(urls)}
 
 
 def _baseline(options: Options, block: CompareBlock, variants: Sequence[Variant]) -> str:

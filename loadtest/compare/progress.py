@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from loadtest.compare.schedule import laps_of_round
 from loadtest.result.comparison import WARM_UP, LapPart
-from loadtest.result.units import span_text
+from loadtest.result.units import rough_text
 
 if TYPE_CHECKING:
     from loadtest.compare.schedule import Lap
@@ -73,6 +73,6 @@ def where_text(lap: Lap, laps: Sequence[LapPart], variants: Sequence[str], pace:
     left_s = pace.left_s(remaining(laps, lap, variants, until))
     if left_s is None:
         return text
-    text += f", about {span_text(left_s)} left"
+    text += f", about {rough_text(left_s)} left"
     most_s = pace.left_s(remaining(laps, lap, variants, most))
-    return f"{text}, at most {span_text(most_s)}" if until < most else text
+    return f"{text}, at most {rough_text(most_s)}" if until < most and most_s is not None else text

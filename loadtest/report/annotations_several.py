@@ -5,10 +5,10 @@ from __future__ import annotations
 from loadtest.errors import EXIT_FAILED, EXIT_PASSED
 from loadtest.report import sweep
 from loadtest.report.annotations import command, first
-from loadtest.report.capacity import found_text
+from loadtest.report.capacity import doubts, headline_text
 from loadtest.report.comparison import outcome_word, remarks
 from loadtest.report.plain import plain_line
-from loadtest.result.capacity import CapacityResult
+from loadtest.result.capacity import CapacityResult, is_precise
 from loadtest.result.comparison import CompareResult, change_text
 from loadtest.result.sweep import SweepResult
 
@@ -33,7 +33,9 @@ def capacity_annotations(result: CapacityResult) -> list[str]:
     """Return the line of a search for a capacity: what was found, or why nothing was."""
     name = result.scenario
     if result.exit_code == EXIT_PASSED:
-        return [command("notice", f"{name}: capacity {found_text(result)}", plain_line(result.reason))]
+        title, text = f"{name}: capacity {headline_text(result)}", plain_line(result.reason)
+        is_sure = not doubts(result) and (is_precise(result) or result.is_lower_bound)
+        return [command("notice", title, text) if is_sure else command("warning", title, text)]
     return [command("error", f"{name}: capacity (exit code {result.exit_code})", plain_line(result.reason))]
 
 

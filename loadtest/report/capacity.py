@@ -11,7 +11,8 @@ from loadtest.errors import EXIT_PASSED
 from loadtest.report.markdown_text import code, figure, sentence, table_head, table_row
 from loadtest.report.page import Cell, Column, Page, Row
 from loadtest.report.terminal import print_page
-from loadtest.result.capacity import CapacityResult, Limiting, ProbePart
+from loadtest.result.capacity import CapacityResult, Limiting, ProbePart, apart, is_precise
+from loadtest.result.capacity_answer import answers
 from loadtest.result.units import NOTHING, rate_text, share_text, time_text
 
 LIMITS: Final[dict[Limiting, str]] = {
@@ -57,8 +58,9 @@ def _page(result: CapacityResult, width: int) -> Text:
     for label, text in facts(result):
         page.sentence(text, mark=Cell(label.ljust(_LABEL - 1), "bold"), indent=_LABEL)
     page.blank()
-    style = "bold green" if result.exit_code == EXIT_PASSED else "bold red"
-    mark = Cell(found_text(result).upper() if result.capacity_per_s is None else found_text(result), style)
+    sure = "bold yellow" if doubts(result) else "bold green"
+    style = sure if result.exit_code == EXIT_PASSED else "bold red"
+    mark = Cell(headline_text(result).upper() if result.capacity_per_s is None else headline_text(result), style)
     page.sentence(f"(exit code {result.exit_code}): {result.reason}", mark=mark, indent=len(mark.text) + 1)
     return page.text()
 
@@ -80,10 +82,55 @@ def found_text(result: CapacityResult) -> str:
     return f"{'at least ' if result.is_lower_bound else ''}{rate_text(result.capacity_per_s)}"
 
 
+def headline_text(result: CapacityResult) -> str:
+    """
+    Return the capacity with what makes it doubtful, for the head of every report.
+
+    ``1,410/s``; ``841 to 1,410/s (asked precision 20 % missed: 67.7 %); machine disturbed``.
+    """
+    return "; ".join([_capacity_text(result), *doubts(result)])
+
+
+def _capacity_text(result: CapacityResult) -> str:
+    share = apart(result)
+    if result.capacity_per_s is None or is_precise(result):
+        return found_text(result)
+    part = result.uncertainty
+    low = 0.0 if part is None or part.low_per_s is None else part.low_per_s
+    if part is not None and part.high_per_s is not None:
+        if not result.complete:
+            return f"{rate_text(low).removesuffix('/s')} to {rate_text(part.high_per_s)}"
+        missed = f"asked precision {percent_text(result.precision)} missed"
+        missed += "" if share is None else f": {percent_text(share)}"
+        return f"{rate_text(low).removesuffix('/s')} to {rate_text(part.high_per_s)} ({missed})"
+    if low < result.capacity_per_s:
+        return f"at least {rate_text(low)} (held at {rate_text(result.capacity_per_s)}, too, but not each time)"
+    return found_text(result)
+
+
+def doubts(result: CapacityResult) -> list[str]:
+    """Return what makes a capacity doubtful besides a wide interval: tries beside which the machine did other work."""
+    full = answers(result.probes)
+    disturbed = [probe for probe in full if probe.disturbed]
+    if not disturbed or result.capacity_per_s is None:
+        return []
+    share = "" if len(disturbed) == len(full) else f" in {len(disturbed)} of {len(full)} tries"
+    return [f"machine disturbed{share}"]
+
+
+def percent_text(share: float) -> str:
+    """Return a share as a headline has it: ``20 %``, ``67.7 %``."""
+    return share_text(share).replace("%", " %")
+
+
 def facts(result: CapacityResult) -> Iterator[tuple[str, str]]:
     """Yield what is to be known of the capacity, each with its label: how surely, what the limit is, the knee."""
     if result.uncertainty is not None:
         yield "Capacity", f"{interval_text(result)}; {rests_on_text(result)}"
+    causes = dict.fromkeys(text for probe in answers(result.probes) for text in probe.disturbed)
+    if causes:
+        first, *others = causes
+        yield "Disturbed", f"{first}{f' (and {len(others)} more causes)' if others else ''}: search on a quiet machine"
     if result.limit is not None:
         yield "Limit", f"{LIMITS[result.limit.by]}: {result.limit.text}"
     for knee in result.knees:
@@ -92,10 +139,11 @@ def facts(result: CapacityResult) -> Iterator[tuple[str, str]]:
 
 def interval_text(result: CapacityResult) -> str:
     """Return between which rates the capacity lies, and how far they are apart."""
-    part = result.uncertainty
-    if part is None or not part.low_per_s or part.high_per_s is None:
+    share = apart(result)
+    if share is None:
         return range_text(result)
-    return f"{range_text(result)}, {share_text(part.high_per_s / part.low_per_s - 1)} apart"
+    asked = f", {share_text(result.precision)} asked" if not is_precise(result) else ""
+    return f"{range_text(result)}, {share_text(share)} apart{asked}"
 
 
 def range_text(result: CapacityResult) -> str:
@@ -116,8 +164,8 @@ def rests_on_text(result: CapacityResult) -> str:
     if high is not None:
         text += f", {rate_text(high)} missed {part.missed} of {part.missed_tries}"
     if part.contradictions:
-        tries = "a try was" if part.contradictions == 1 else f"{part.contradictions} tries were"
-        text += f"; {tries} missed at no higher a rate than was held another time, which makes the interval wider"
+        tries = "1 try" if part.contradictions == 1 else f"{part.contradictions} tries"
+        text += f"; {tries} at rates that were held another time failed, so the interval is wider than the last step"
     return text
 
 
@@ -166,7 +214,7 @@ def _row(probe: ProbePart) -> Row:
 def capacity_markdown(result: CapacityResult) -> str:
     """Return it as Markdown, for `summary.md` and the summaries of CI."""
     lines = [
-        f"# {sentence(result.scenario)}, capacity: {figure(found_text(result))}",
+        f"# {sentence(result.scenario)}, capacity: {figure(headline_text(result))}",
         "",
         f"Within {', '.join(map(code, result.slo))}, nothing lost, no backlog growing.",
         *(["", sentence(result.broker)] if result.broker else []),

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from loadtest.errors import EXIT_INCONCLUSIVE
-from loadtest.report.capacity import facts, found_text, interval_text, probe_text
+from loadtest.report.capacity import facts, headline_text, interval_text, probe_text
 from loadtest.report.junit_suite import Case, Mark, Suite, elapsed_s, suite_xml
 from loadtest.result.capacity import CapacityResult
 from loadtest.result.capacity_answer import answers
@@ -24,7 +24,7 @@ def capacity_junit(result: CapacityResult) -> str:
     properties = {
         "scenario": result.scenario,
         "broker": result.broker,
-        "capacity": found_text(result),
+        "capacity": headline_text(result),
         "interval": interval_text(result),
         "exit_code": str(result.exit_code),
         "reason": result.reason,

@@ -16,7 +16,7 @@ from loadtest.errors import EXIT_FAILED, EXIT_PASSED
 from loadtest.report.markdown_text import code, figure, sentence, table_head, table_row
 from loadtest.report.page import GAP, Cell, Column, Page, Row
 from loadtest.report.terminal import print_page
-from loadtest.result.sweep import FAILED, AxisPart, FigurePart, PointPart, SweepMetricPart, SweepResult, counts
+from loadtest.result.sweep import DOUBTS, FAILED, AxisPart, FigurePart, PointPart, SweepMetricPart, SweepResult, counts
 from loadtest.result.thresholds import quantity_text
 from loadtest.result.units import NOTHING, share_text
 
@@ -66,7 +66,7 @@ def _page(result: SweepResult, width: int) -> Text:
         page.sentence(text, mark=Cell(REMARK, "bold yellow"), indent=2)
     page.blank()
     word = outcome_word(result)
-    styles = {"Done": "bold green", "Messages lost": "bold red"}
+    styles = {"Done": "bold yellow" if is_doubtful(result) else "bold green", "Messages lost": "bold red"}
     mark = Cell(word.upper(), styles.get(word, "bold yellow"))
     page.sentence(f"(exit code {result.exit_code}): {result.reason}", mark=mark, indent=len(mark.text) + 1)
     return page.text()
@@ -77,6 +77,11 @@ def outcome_word(result: SweepResult) -> str:
     if not result.complete:
         return "Interrupted"
     return {EXIT_PASSED: "Done", EXIT_FAILED: "Messages lost"}.get(result.exit_code, "Done, with gaps")
+
+
+def is_doubtful(result: SweepResult) -> bool:
+    """Return whether a run that counts did not pass, or was disturbed or bound by the generator."""
+    return any(mark in DOUBTS for point in result.points for run in point.runs for mark in run.marks)
 
 
 def what_texts(result: SweepResult) -> Iterator[str]:

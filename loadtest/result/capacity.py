@@ -20,6 +20,9 @@ Version of the document. History:
 1: first version.
 """
 
+_ROUNDING: Final = 1e-6
+"""Rates of a search are products of its steps."""
+
 Bound: TypeAlias = Literal["slo", "backlog", "lost", "alarm", "broker", "generator", "failed"]
 Limiting: TypeAlias = Literal["slo", "backlog", "lost", "alarm", "broker", "generator", "failed", "most"]
 Stage: TypeAlias = Literal["ramp", "bisect", "confirm"]
@@ -53,6 +56,9 @@ class ProbePart(Part):
     hold_s: float | None = Field(default=None, description="How long it was to be held.")
     took_s: float | None = Field(default=None, description="How long the try took in all.")
     cores: CoresPart | None = Field(default=None, description="Null where too little was measured to tell.")
+    disturbed: tuple[str, ...] = Field(
+        default=(), description="What else had the machine's time meanwhile: other programs, a quota, other guests."
+    )
     flow: float | None = Field(
         default=None, description="Share of the seconds in which connections were in flow control; null if not known."
     )
@@ -114,6 +120,20 @@ class CapacityResult(Part):
     uncertainty: UncertaintyPart | None = Field(default=None, description="Null where no rate was held.")
     limit: LimitPart | None = Field(default=None, description="Null where no rate was held, or nothing was tried.")
     knees: tuple[KneePart, ...] = Field(default=(), description="Of the latencies that have one.")
+
+
+def apart(result: CapacityResult) -> float | None:
+    """Return how far the ends of the interval are apart, as a share of the lower one; None where one is not known."""
+    part = result.uncertainty
+    if part is None or not part.low_per_s or part.high_per_s is None:
+        return None
+    return part.high_per_s / part.low_per_s - 1
+
+
+def is_precise(result: CapacityResult) -> bool:
+    """Return whether the capacity is known within the precision that was asked for."""
+    share = apart(result)
+    return share is not None and share <= result.precision * (1 + _ROUNDING)
 
 
 def capacity_schema() -> dict[str, JsonValue]:

@@ -25,6 +25,15 @@ Version of the document. History:
 1: first version.
 """
 
+DOUBTS: Final = {
+    "generator-bound": "bound by the generator",
+    "not-settled": "without a repeated answer",
+    "disturbed": "disturbed by other programs",
+}
+"""Marks of runs that count, and that a reader of the headline has to know."""
+
+_MOST_NAMED: Final = 3
+
 Better: TypeAlias = Literal["more", "less"]
 Word: TypeAlias = Literal["better", "worse", "no-difference", "inconclusive"]
 LEAST_CHANGE: Final = 0.00005
@@ -237,19 +246,34 @@ def judge(findings: Sequence[FindingPart], laps: Sequence[LapPart], *, fails_on_
     worse = [finding for finding in findings if finding.verdict == "worse"]
     open_ones = [finding for finding in findings if finding.verdict == "inconclusive"]
     if fails_on_worse and worse:
-        return EXIT_FAILED, f"{_named(worse)} came out worse"
+        return EXIT_FAILED, "; ".join([f"{_named(worse)} came out worse", *_doubts(laps)])
     if open_ones or failed:
-        text = "; ".join(_why_open(open_ones, failed))
+        text = "; ".join([*_why_open(findings, open_ones, failed), *_doubts(laps)])
         return EXIT_INCONCLUSIVE, text
-    return EXIT_PASSED, f"all {len(findings)} figures are decided"
+    return EXIT_PASSED, "; ".join([f"all {len(findings)} figures are decided", *_doubts(laps)])
+
+
+def _doubts(laps: Sequence[LapPart]) -> Iterator[str]:
+    """Yield what is to be known of the runs that the figures rest on."""
+    counted = [lap for lap in laps if counts(lap)]
+    for mark, text in DOUBTS.items():
+        marked = sum(1 for lap in counted if mark in lap.marks)
+        if marked:
+            yield f"{'all' if marked == len(counted) > 1 else f'{marked} of'} {len(counted)} runs {text}"
 
 
 def _named(findings: Sequence[FindingPart]) -> str:
-    return ", ".join(f"{finding.metric} of {finding.variant}" for finding in findings)
+    named = ", ".join(f"{finding.metric} of {finding.variant}" for finding in findings[:_MOST_NAMED])
+    return named + (f" and {len(findings) - _MOST_NAMED} more" if len(findings) > _MOST_NAMED else "")
 
 
-def _why_open(open_ones: Sequence[FindingPart], failed: Sequence[LapPart]) -> Iterator[str]:
+def _why_open(
+    findings: Sequence[FindingPart], open_ones: Sequence[FindingPart], failed: Sequence[LapPart]
+) -> Iterator[str]:
     if open_ones:
+        decided = len(findings) - len(open_ones)
+        if decided:
+            yield f"{decided} of {len(findings)} figures {'is' if decided == 1 else 'are'} decided"
         needed = [finding.rounds_to_decide for finding in open_ones if finding.rounds_to_decide is not None]
         more = f" (about {max(needed)} rounds would decide)" if needed and len(needed) == len(open_ones) else ""
         yield f"not decided: {_named(open_ones)}{more}"

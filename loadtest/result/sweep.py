@@ -106,6 +106,14 @@ class SweepResult(Part):
     reason: str
 
 
+DOUBTS: Final = {
+    "not-passed": "did not pass",
+    "generator-bound": "bound by the generator",
+    "disturbed": "disturbed by other programs",
+}
+"""Marks of runs that count, and that a reader of the headline has to know."""
+
+
 def sweep_schema() -> dict[str, JsonValue]:
     """Return the JSON Schema of `sweep.json`, for `loadtest schema sweep`."""
     schema: dict[str, JsonValue] = SweepResult.model_json_schema(by_alias=True, mode="serialization")
@@ -172,4 +180,8 @@ def _what_came(
             named = ", ".join(empty[:5]) + (f" and {len(empty) - 5} more" if len(empty) > 5 else "")  # noqa: PLR2004
             yield f"no figures of {named}"
     if not losing and not failed:
-        yield f"{len(points)} points, {len(runs)} runs, and none of them failed"
+        yield f"{len(points)} points, {len(runs)} runs, all with figures"
+    for mark, text in DOUBTS.items():
+        marked = sum(1 for run in runs if mark in run.marks)
+        if marked:
+            yield f"{'all' if marked == len(runs) > 1 else f'{marked} of'} {len(runs)} {text}"

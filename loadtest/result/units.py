@@ -46,6 +46,11 @@ def time_text(time_ns: float | None) -> str:
     return NOTHING if time_ns is None else _scaled(time_ns, _TIME_UNITS)
 
 
+_ROUGH_S: Final = 20
+_ROUGH_STEP_S: Final = 5
+_FEW_MIN_S: Final = 600
+
+
 def span_text(span_s: float | None) -> str:
     """Return how long something went on, *span_s* in seconds: ``2.31 s``, ``2 min 05 s``, ``1 h 02 min``."""
     if span_s is None:
@@ -56,6 +61,18 @@ def span_text(span_s: float | None) -> str:
     if whole_s < 2 * _S_PER_HOUR:
         return f"{whole_s // _S_PER_MIN} min {whole_s % _S_PER_MIN:02} s"
     return f"{whole_s // _S_PER_HOUR} h {whole_s % _S_PER_HOUR // _S_PER_MIN:02} min"
+
+
+def rough_text(span_s: float) -> str:
+    """Return how long something will take, which nobody knows better: ``8 s``, ``65 s``, ``3 min``, ``1 h 10 min``."""
+    step = 1 if span_s < _ROUGH_S else _ROUGH_STEP_S if span_s < _FEW_MIN_S else _S_PER_MIN
+    whole_s = max(1, round(span_s / step) * step)
+    if whole_s < 2 * _S_PER_MIN:
+        return f"{whole_s} s"
+    hours, minutes, seconds = whole_s // _S_PER_HOUR, whole_s % _S_PER_HOUR // _S_PER_MIN, whole_s % _S_PER_MIN
+    if whole_s >= 2 * _S_PER_HOUR:
+        return f"{hours} h {minutes:02} min"
+    return f"{whole_s // _S_PER_MIN} min" + (f" {seconds:02} s" if seconds else "")
 
 
 def rate_text(rate_per_s: float | None) -> str:

@@ -42,7 +42,7 @@ from loadtest.result.sweep import (
     judge,
     point_part,
 )
-from loadtest.result.units import span_text
+from loadtest.result.units import rough_text
 from loadtest.scenario.fault import words_of
 from loadtest.scenario.threshold import parse_figure
 from loadtest.sweep.axes import Axis, Point, axis_parts, points_of
@@ -180,7 +180,10 @@ class Sweep:
         if self._warm_up is not None:
             return
         self._say(f"warm-up: {self._label(0)}")
+        began = monotonic()
         run = self._part(WARM_UP, 0, 0, runner)
+        self._took_s += monotonic() - began
+        self._expected_done_s += self._expected_s[0]
         if run.exit_code == EXIT_BROKER and not counts(run):
             raise BrokerError(f"{self._label(0)} cannot be run: {run.reason}")
         self._warm_up = run
@@ -254,7 +257,7 @@ class Sweep:
         missing = [each for each in range(len(self._points)) if (number, each) not in self._runs]
         left = sum(self._expected_s[each] for each in missing)
         left += (self._request.repeats - number) * sum(self._expected_s)
-        return f"{text}, about {span_text(left * self._took_s / self._expected_done_s)} left"
+        return f"{text}, about {rough_text(left * self._took_s / self._expected_done_s)} left"
 
     def _label(self, point: int) -> str:
         return point_label(self._axes, self._points[point].at)

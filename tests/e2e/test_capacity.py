@@ -54,7 +54,7 @@ def test_a_short_search_interrupted_and_gone_on_with(processes: Processes, vhost
     assert (found["capacity_per_s"], found["is_lower_bound"], found["complete"]) == (400, True, True)
     assert [probe["rate_per_s"] for probe in found["probes"]] == [200, 400, 400]
     assert found["probes"][:2] == before["probes"]
-    assert "at least 400/s (exit code 0)" in run.stderr
+    assert "at least 400/s" in run.stderr
     assert all((folder / probe["folder"]).is_dir() for probe in found["probes"])
     assert_files_again(folder)
 

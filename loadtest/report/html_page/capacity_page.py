@@ -15,8 +15,9 @@ from loadtest.report.capacity import (
     LIMITS,
     WORDS,
     by_rate,
+    doubts,
     facts,
-    found_text,
+    headline_text,
     held_for_text,
     range_text,
     what_text,
@@ -24,7 +25,7 @@ from loadtest.report.capacity import (
 from loadtest.report.html_page.capacity_charts import STATISTICS, capacity_data, shown_latencies
 from loadtest.report.html_page.page import render_page
 from loadtest.report.terminal import moment
-from loadtest.result.capacity import CapacityResult, ProbePart
+from loadtest.result.capacity import CapacityResult, ProbePart, is_precise
 from loadtest.result.units import NOTHING, count_text, rate_text, share_text, span_text, time_text
 
 FILE_NAME: Final = "capacity.html"
@@ -66,9 +67,9 @@ def _moments(result: CapacityResult) -> Iterator[str]:
 def _word(result: CapacityResult) -> str:
     if not result.complete:
         return "Inconclusive" if result.exit_code != EXIT_PASSED and result.capacity_per_s is None else (
-            f"So far {found_text(result)}"
+            f"So far {headline_text(result)}"
         )  # fmt: skip
-    return "No rate is held" if result.capacity_per_s is None else found_text(result)
+    return "No rate is held" if result.capacity_per_s is None else headline_text(result)
 
 
 def _outcome(result: CapacityResult) -> str:
@@ -79,6 +80,8 @@ def _outcome(result: CapacityResult) -> str:
         return "fail"
     cores = None if result.limit is None else result.limit.cores
     is_own = not result.is_lower_bound and (cores is None or cores.limit != "machine")
+    if doubts(result) or not (result.is_lower_bound or is_precise(result)):
+        return "open"
     return "pass" if is_own else "neutral"
 
 

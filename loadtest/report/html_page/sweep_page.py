@@ -14,6 +14,7 @@ from loadtest.report.html_page.page import render_page
 from loadtest.report.html_page.sweep_charts import sweep_data
 from loadtest.report.sweep import (
     figure_text,
+    is_doubtful,
     is_gap,
     outcome_word,
     own_marks,
@@ -44,7 +45,7 @@ def sweep_html(result: SweepResult, pages: Mapping[str, str] | None = None) -> s
         scripts=("sweep.js", "report.js"),
         result=result,
         word=outcome_word(result),
-        outcome={"Done": "pass", "Messages lost": "fail"}.get(outcome_word(result), "open"),
+        outcome=_outcome(result),
         what=list(what_texts(result))[-1],
         repeated=runs_text(result),
         facts=[f"started {moment(result.started_at)}", f"ended {moment(result.ended_at)}"],
@@ -53,6 +54,13 @@ def sweep_html(result: SweepResult, pages: Mapping[str, str] | None = None) -> s
         few_runs=_FEW_RUNS,
         run_rows=list(_runs(result, pages or {})),
     )
+
+
+def _outcome(result: SweepResult) -> str:
+    """Return the class of the page's head: green only where nothing is to be known of any run."""
+    if outcome_word(result) == "Done":
+        return "neutral" if is_doubtful(result) else "pass"
+    return "fail" if outcome_word(result) == "Messages lost" else "open"
 
 
 def _point(result: SweepResult, point: PointPart, pages: Mapping[str, str]) -> dict[str, Any]:

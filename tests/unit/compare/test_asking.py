@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 
 from loadtest.compare.asking import Options, asked_for
+from loadtest.compare.laps import brokers_of
 from loadtest.compare.request import CompareRequest
 from loadtest.compare.variants import Asked, Variant
 from loadtest.errors import LoadTestError
@@ -121,3 +122,32 @@ def test_variants_of_the_file_are_not_checked_where_others_are_compared(tmp_path
     path.write_text(SCENARIO + BLOCK.replace("quorum", "quorm"))
 
     assert len(asked_for(Options(str(path), Asked(variants=["a", "b"])), {}).variants) == 2
+
+
+def test_a_broker_without_a_name_is_that_of_all(tmp_path: Path) -> None:
+    """The variants are those of the file; the URL goes before what the environment names."""
+    path = tmp_path / "two.yaml"
+    path.write_text(SCENARIO + BLOCK.replace("  restart: each\n", ""))
+    urls = ("amqp://a.example/?heartbeat=5", "amqp://b.example")
+    request = asked_for(Options(str(path), Asked(brokers=urls)), {"LOADTEST_BROKER": "amqp://other.example"})
+
+    assert [variant.name for variant in request.variants] == ["plain", "other"]
+    assert brokers_of(request.environ) == urls
+    assert all(not variant.brokers for variant in request.variants)
+
+
+def test_a_broker_without_a_name_beside_one_with_a_name(tmp_path: Path) -> None:
+    """The named one is that of its variant."""
+    path = tmp_path / "two.yaml"
+    path.write_text(SCENARIO)
+    asked = Asked(variants=["a"], brokers=["b=amqp://b.example", "AMQPS://a.example"])
+    request = asked_for(Options(str(path), asked), {})
+
+    assert [variant.brokers for variant in request.variants] == [(), ("amqp://b.example",)]
+    assert brokers_of(request.environ) == ("AMQPS://a.example",)
+
+
+def test_a_broker_without_a_name_is_not_started_anew(scenario: str) -> None:
+    """The file says `restart: each`, which is for private brokers."""
+    with pytest.raises(LoadTestError, match="--restart each is for private brokers, and --broker names one"):
+        asked_for(Options(scenario, Asked(brokers=["amqp://a.example"])), {})

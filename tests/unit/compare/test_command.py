@@ -176,6 +176,6 @@ def test_what_is_said_before_it_begins(tmp_path: Path) -> None:
         "a and b are the same: what differs between them is noise, and nothing else",
         (
             "33 runs: a warm-up of each, then 5 rounds there and back; at most 123 runs in 20 rounds, until all is "
-            "decided; about 2 min 45 s in all, at most 10 min 15 s"
+            "decided; about 2 min 45 s in all, at most 10 min"
         ),
     ]

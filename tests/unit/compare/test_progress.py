@@ -50,29 +50,27 @@ PACE = Pace(seen_s={"a": [9.0, 11.0], "b": [20.0]})
             Lap(0, 0, "a"),
             [1, 2],
             PACE,
-            "warm-up: a, about 70.0 s left, at most 2 min 10 s",
+            "warm-up: a, about 70 s left, at most 2 min 10 s",
             id="the warm-up, until decided",
         ),
-        pytest.param(Lap(1, 0, "a"), [2], PACE, "round 1 of 2: a, about 2 min 00 s left", id="the first"),
-        pytest.param(Lap(2, 1, "b"), [2], PACE, "round 2 of 2: b, about 20.0 s left", id="the last"),
+        pytest.param(Lap(1, 0, "a"), [2], PACE, "round 1 of 2: a, about 2 min left", id="the first"),
+        pytest.param(Lap(2, 1, "b"), [2], PACE, "round 2 of 2: b, about 20 s left", id="the last"),
         pytest.param(
             Lap(2, 0, "b"),
             [2, 3, 4],
             PACE,
-            "round 2 of 2, at most 4: b, about 60.0 s left, at most 3 min 00 s",
+            "round 2 of 2, at most 4: b, about 60 s left, at most 3 min",
             id="look",
         ),
         pytest.param(
             Lap(3, 1, "a"),
             [2, 3, 4],
             PACE,
-            "round 3 of 3, at most 4: a, about 10.0 s left, at most 70.0 s",
+            "round 3 of 3, at most 4: a, about 10 s left, at most 70 s",
             id="second",
         ),
-        pytest.param(Lap(4, 1, "a"), [2, 3, 4], PACE, "round 4 of 4: a, about 30.0 s left", id="the last look"),
-        pytest.param(
-            Lap(2, 1, "b"), [2], Pace(known_s={"a": 7.0}), "round 2 of 2: b, about 7.00 s left", id="of before"
-        ),
+        pytest.param(Lap(4, 1, "a"), [2, 3, 4], PACE, "round 4 of 4: a, about 30 s left", id="the last look"),
+        pytest.param(Lap(2, 1, "b"), [2], Pace(known_s={"a": 7.0}), "round 2 of 2: b, about 7 s left", id="of before"),
     ],
 )
 def test_where(lap: Lap, looks: list[int], pace: Pace, told: str) -> None:
@@ -85,7 +83,7 @@ def test_a_turn_that_is_run_again() -> None:
     laps = done(*[each for number in range(2) for each in laps_of_round(number, BOTH)])
     again = Lap(1, 1, "a", attempt=2)
 
-    assert where_text(again, laps, BOTH, PACE, [1]) == "round 1 of 1: a, turn 2 again (1), about 30.0 s left"
+    assert where_text(again, laps, BOTH, PACE, [1]) == "round 1 of 1: a, turn 2 again (1), about 30 s left"
     assert sorted(remaining([*laps, *done(Lap(1, 1, "b", 2))], again, BOTH, 1)) == ["a"]
 
 

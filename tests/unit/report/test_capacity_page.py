@@ -6,6 +6,7 @@ import io
 import json
 import re
 from pathlib import Path
+from urllib.parse import unquote
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -20,7 +21,8 @@ from loadtest.report.capacity_junit import RUN_CASE, capacity_junit
 from loadtest.report.html_page.capacity_charts import capacity_data
 from loadtest.report.html_page.capacity_page import capacity_html
 from loadtest.report.write import regenerate
-from loadtest.result.capacity import CapacityResult, ProbePart
+from loadtest.result.capacity import CapacityResult, ProbePart, UncertaintyPart
+from loadtest.result.units import rate_text
 from tests.unit.report.staged_capacity import LIMIT_NS, SLO, capacity
 from tests.unit.report.test_html_page import HOSTILE, carried
 from tests.unit.report.test_junit import SCHEMA
@@ -31,6 +33,7 @@ GENERATOR = capacity(bound="generator")
 CUT = capacity(complete=False)
 NONE = capacity(holds=False)
 MOST = capacity(most_per_s=4_000)
+SO_FAR = f"So far 9,510 to {rate_text(CUT.missed_per_s)}"
 ALL = [WHOLE, GENERATOR, CUT, NONE, MOST]
 IDS = ["whole", "generator", "interrupted", "none", "most"]
 
@@ -48,6 +51,52 @@ def cases(result: CapacityResult) -> dict[str, list[str]]:
     return {case.attrib["name"]: [part.tag for part in case] for case in root.iter("testcase")}
 
 
+def doubtful(low: float | None, high: float | None, disturbed: int = 0) -> CapacityResult:
+    """Return the whole search with another interval, and with so many tries beside which something else ran."""
+    part = UncertaintyPart(low_per_s=low, high_per_s=high, held=2, tries=3, missed=1, missed_tries=1, contradictions=1)
+    probes = [
+        each.model_copy(update={"disturbed": ("other programs used 1.4 cores",)} if number < disturbed else {})
+        for number, each in enumerate(sorted(WHOLE.probes, key=lambda probe: probe.is_quick))
+    ]
+    return WHOLE.model_copy(update={"uncertainty": part, "probes": tuple(probes), "precision": 0.2})
+
+
+@pytest.mark.parametrize(
+    "result, headline",
+    [
+        pytest.param(doubtful(1_000.0, 1_200.0), "9,510/s", id="precise"),
+        pytest.param(
+            doubtful(841.0, 1_410.0, 100),
+            "841 to 1,410/s (asked precision 20 % missed: 67.7 %); machine disturbed",
+            id="wide, and disturbed",
+        ),
+        pytest.param(doubtful(None, 1_410.0), "0 to 1,410/s (asked precision 20 % missed)", id="nothing sure below"),
+        pytest.param(doubtful(1_000.0, 1_100.0, 1), "9,510/s; machine disturbed in 1 of", id="disturbed once"),
+        pytest.param(doubtful(841.0, None), "at least 841/s (held at 9,510/s, too, but not each time)", id="open"),
+    ],
+)
+def test_headlines_carry_their_doubt(result: CapacityResult, headline: str) -> None:
+    """The same words head the terminal, the page, the Markdown, the JUnit report and GitHub's annotation."""
+    page = capacity_html(result)
+    (property_,) = re.findall(r'name="capacity" value="([^"]+)"', capacity_junit(result))
+    (annotation,) = capacity_annotations(result)
+    is_sure = headline == "9,510/s"
+
+    assert headline in page[page.index('id="verdict"') : page.index('class="reason"')]
+    assert headline in capacity_markdown(result).replace("\\", "").splitlines()[0]
+    assert headline in property_
+    assert headline in unquote(annotation)
+    assert f"{headline} (exit code 0)" in printed(result) or "disturbed in" in headline
+    assert headline in printed(result)
+    assert ('class="verdict pass"' in page) is is_sure
+    assert annotation.startswith("::notice") is is_sure
+
+
+def test_what_disturbed_a_search_is_told() -> None:
+    """With what it was, and what to do."""
+    assert "Disturbed other programs used 1.4 cores: search on a quiet machine" in printed(doubtful(841, 1_410, 1))
+
+
 def test_staged_search_finds_what_the_formula_says() -> None:
     """Of an M/M/1 queue of 10,000 a second the p99 is 20 ms at 9,770."""
     assert WHOLE.capacity_per_s is not None
@@ -59,7 +108,7 @@ def test_staged_search_finds_what_the_formula_says() -> None:
     [
         (WHOLE, "pass", "9,510/s"),
         (GENERATOR, "neutral", "at least 9,510/s"),
-        (CUT, "open", "So far 9,510/s"),
+        (CUT, "open", SO_FAR),
         (NONE, "fail", "No rate is held"),
         (MOST, "neutral", "at least 4,000/s"),
     ],

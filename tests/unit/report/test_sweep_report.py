@@ -43,7 +43,8 @@ def test_two_axes_are_a_grid_for_each_metric(capsys: pytest.CaptureFixture[str])
     assert "! 2 of 18 runs failed and count for nothing (at size 1KB, users 2)" in lines
     assert "! 1 of 18 runs was bound by the generator" in text
     assert "! 7,445.9/s ±2.33%" in text
-    assert lines[-2].startswith("DONE, WITH GAPS (exit code 5): 2 of 18 runs failed, the first runs/01-5-p")
+    assert "DONE, WITH GAPS (exit code 5): 2 of 18 runs failed, the first runs/01-5-p" in text
+    assert "1 of 18 bound by the generator" in " ".join(text.split())
     assert all(len(line) <= 80 for line in lines)
 
 
@@ -69,10 +70,7 @@ def test_other_numbers_of_axes_are_a_row_a_point(vary: Sequence[str], capsys: py
     assert row[: len(vary)] == [axis.values[0].text for axis in result.axes]
     assert "38,095/s" in row
     assert len(lines[head + 1 :]) >= len(result.points)
-    assert (
-        lines[-1]
-        == f"DONE (exit code 0): {len(result.points)} points, {len(result.points)} runs, and none of them failed"
-    )
+    assert lines[-1] == f"DONE (exit code 0): {len(result.points)} points, {len(result.points)} runs, all with figures"
 
 
 @pytest.mark.parametrize(

@@ -47,8 +47,12 @@ def test_what_failed_counts_for_nothing() -> None:
 @pytest.mark.parametrize(
     "runs, exit_code, reason",
     [
-        ([[run(1.0)], [run(2.0)]], 0, "2 points, 2 runs, and none of them failed"),
-        ([[run(1.0, "not-passed", exit_code=1)], [run(2.0)]], 0, "2 points, 2 runs, and none of them failed"),
+        ([[run(1.0)], [run(2.0)]], 0, "2 points, 2 runs, all with figures"),
+        (
+            [[run(1.0, "not-passed", exit_code=1)], [run(2.0)]],
+            0,
+            "2 points, 2 runs, all with figures; 1 of 2 did not pass",
+        ),
         (
             [[run(1.0)], [run(None, "failed", exit_code=4)]],
             5,
