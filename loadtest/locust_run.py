@@ -254,7 +254,9 @@ class LocustRun:
 
         if self._master is not None and environment.web_ui is not None and not self._has_workers(environment):
             raise UsageError("no worker is connected; start some: locust -f loadtest/main.py --worker")
-        session = self._session = Session.prepare(request, self._progress.say)
+        asked: int | None = getattr(environment.parsed_options, "processes", None)
+        processes = asked if self._master is not None else 1
+        session = self._session = Session.prepare(request, self._progress.say, processes=processes)
         self._export.follow(session)
         if self._dashboard is not None:
             environment.host = broker_text(request)

@@ -80,6 +80,19 @@ class Request:
                 f"--prometheus-port: found {self.prometheus_port}; allowed a port, 1 to {MAX_PORT}, or 0: any free one"
             )
 
+    def refuse_private_options(self) -> None:
+        """
+        Refuse what is for a private broker only, where another is named.
+
+        Raises:
+            UsageError: If any of it is asked for.
+        """
+        if any((self.config, self.plugins, self.server, self.nodes is not None, self.tls)):
+            raise UsageError(
+                "--server, --config, --plugin, --nodes and --tls are for a private node, "
+                "but a broker is named by --broker, LOADTEST_BROKER or AMQP_URL"
+            )
+
     def load(self) -> tuple[LoadedScenario, Plan]:
         """
         Return the scenario as this request changes it, and its plan.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 
+from loadtest.broker.descriptors import allow_run
 from loadtest.broker.detached import find_cluster
 from loadtest.broker.endpoint import resolve_endpoints
 from loadtest.broker.faults import FaultDoer
@@ -31,7 +32,7 @@ from loadtest.broker.sampler import Sampler, state_sources
 from loadtest.broker.topology import Topology, queue_depths
 from loadtest.calibration.store import calibration_path, load_calibration
 from loadtest.clock import NS_PER_S, monotonic_ns
-from loadtest.errors import ResultsError, UsageError
+from loadtest.errors import ResultsError
 from loadtest.measure.collector import BEGINS, Collector
 from loadtest.measure.journal import Journal
 from loadtest.measure.records import broker_record, end_record, event_record, run_record
@@ -43,8 +44,8 @@ from loadtest.report.write import write_results
 from loadtest.result.build import build_result
 from loadtest.result.evidence import MEASURED
 from loadtest.result.live import Watch
-from loadtest.scenario.arithmetic import warnings
-from loadtest.scenario.faults import NETWORK_FAULTS
+from loadtest.scenario.arithmetic import warn
+from loadtest.scenario.faults import harms_network
 from loadtest.scenario.policies import with_policies
 from loadtest.share import crew_here, entry_of, groups_of, share_of, sinks_of
 from loadtest.stamp import RUN_TAG_BITS
@@ -77,9 +78,9 @@ class Session:
     fails half-way cleans up what it has made (topology, node); the files keep what was measured.
     """
 
-    def __init__(self, request: Request, say: Say) -> None:
+    def __init__(self, request: Request, say: Say, processes: int | None) -> None:
         """Prepare nothing yet; use `prepare`."""
-        self.request = request
+        self.request, self.processes = request, processes
         self._say = say
         self._opened = ExitStack()
         self.on_window: list[Callable[[Window], None]] = []
@@ -91,14 +92,16 @@ class Session:
         self._crew: Crew | None = None
 
     @classmethod
-    def prepare(cls, request: Request, say: Say) -> Session:
+    def prepare(cls, request: Request, say: Say, *, processes: int | None = 1) -> Session:
         """
         Return a session that is ready for its users: broker reached, topology declared, journal open.
+
+        *processes* is how many the users are spread over on this machine; None where that is not known.
 
         Raises:
             LoadTestError: In one line, whatever stands in the way; nothing is left behind.
         """
-        session = cls(request, say)
+        session = cls(request, say, processes)
         try:
             session._prepare()
         except BaseException:
@@ -108,8 +111,7 @@ class Session:
 
     def _prepare(self) -> None:
         self.loaded, self.plan = self.request.load()
-        for warning in warnings(self.plan):
-            self._say(f"warning: {warning}")
+        warn(self.plan, say=self._say)
         self._find_broker()
         self._declare()
         self._open_results()
@@ -129,6 +131,7 @@ class Session:
             self.loaded,
             [each.url for each in self.user_endpoints],
             self._run_tag,
+            processes=self.processes,
             is_private=self.private is not None,
             is_proxied=self.user_endpoints is not self.endpoints,
         )
@@ -226,9 +229,11 @@ class Session:
     def _find_broker(self) -> None:
         request = self.request
         endpoints = resolve_endpoints(request.brokers, request.environ)
+        nodes = request.nodes or self.plan.scenario.run.nodes or 1
+        allow_run(self.plan, self.processes, 0 if endpoints else nodes)
         if endpoints is None:
             private = self.private = PrivateCluster.start(
-                nodes=request.nodes or self.plan.scenario.run.nodes or 1,
+                nodes=nodes,
                 config=request.config,
                 plugins=request.plugins or DEFAULT_PLUGINS,
                 server=request.server,
@@ -238,12 +243,8 @@ class Session:
             )
             self._opened.callback(private.stop)
             endpoints = private.endpoints
-        elif any((request.config, request.plugins, request.server, request.nodes is not None, request.tls)):
-            raise UsageError(
-                "--server, --config, --plugin, --nodes and --tls are for a private node, "
-                "but a broker is named by --broker, LOADTEST_BROKER or AMQP_URL"
-            )
         else:
+            request.refuse_private_options()
             self.private = find_cluster(endpoints, request.environ)
             if self.private is not None:
                 self._opened.callback(self.private.stop)
@@ -276,7 +277,7 @@ class Session:
 
     def _links_for_users(self) -> Sequence[Endpoint]:
         """Return where users connect to: the broker, or, where the scenario harms the network, links that can be."""
-        if not any(fault.do in NETWORK_FAULTS for fault in self.plan.scenario.faults):
+        if not harms_network(self.plan.scenario.faults):
             return self.endpoints
         network = self._faults.network = Network.start(self.endpoints, self.request.environ)
         self._opened.callback(network.close)

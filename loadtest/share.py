@@ -16,6 +16,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
+from loadtest.broker.descriptors import allow_share
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.fingerprint import process_facts
 from loadtest.errors import UsageError
@@ -135,6 +136,7 @@ def share_of(
     urls: Sequence[str],
     run_tag: int,
     *,
+    processes: int | None = None,
     is_private: bool = False,
     is_proxied: bool = False,
 ) -> dict[str, Any]:
@@ -149,6 +151,7 @@ def share_of(
         loaded: Its scenario.
         urls: Where users connect to.
         run_tag: By which the run's messages are told from others.
+        processes: That the users are spread over; None where that is not known.
         is_private: Whether the broker is a private one, which nobody else can reach.
         is_proxied: Whether users connect through a proxy of the leading process.
     """
@@ -163,6 +166,7 @@ def share_of(
         "hash": loaded.hash,
         "nodes": list(urls),
         "run_tag": run_tag,
+        "processes": processes,
         "run": secrets.token_hex(8),
         "network": process_facts()["network"],
         "is_private": is_private,
@@ -189,6 +193,7 @@ def crew_there(share: Mapping[str, Any], worker: str, brokers: Sequence[str], op
     loaded, plan = _scenario_of(share)
     if loaded.hash != share["hash"]:
         raise UsageError(f"it makes another scenario of {share['source']} than the master: install the same loadtest")
+    allow_share(plan, share["processes"])
     nodes = _nodes(share, brokers, plan.topology.vhost)
     return crew_here(plan, [node.pika_parameters() for node in nodes], share["run_tag"], worker, opened)
 

@@ -83,8 +83,8 @@ class GroupTotals:
         pauses: By worker, when nothing was confirmed, or delivered, though something was due; only of workers that have
             users of the group at work.
         last_ns: When something was confirmed, or delivered, last; 0 if never.
-        due_from_ns: Begin of the last window in which something was published, or fell due by a schedule; 0 if there is
-            none.
+        published_from_ns: Begin of the last window in which something was published; 0 if nothing was.
+        due_ns: Begin and end of the last window in which something fell due by a schedule; zeros if there is none.
         by_user: Messages that each user published or took over the whole run, by its number from 0; those that are not
             told are not there.
         series: `message_counts` by sink, as runs [first, count, step] in order of arrival (of several workers: of
@@ -104,7 +104,8 @@ class GroupTotals:
     by_user: Counter[int] = field(default_factory=Counter)
     pauses: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     last_ns: int = 0
-    due_from_ns: int = 0
+    published_from_ns: int = 0
+    due_ns: tuple[int, int] = (0, 0)
     series: dict[str, dict[str, list[Run]]] = field(default_factory=dict)
     series_left_out: Counter[str] = field(default_factory=Counter)
     workers: Counter[str] = field(default_factory=Counter)
@@ -131,8 +132,10 @@ class GroupTotals:
         moved = sum(group.counters.get(name, 0) for name in _MOVED)
         if moved:
             self.workers[window.worker] += moved
-        if group.counters.get("published") or group.counters.get("offered"):
-            self.due_from_ns = max(self.due_from_ns, window.start_ns)
+        if group.counters.get("published"):
+            self.published_from_ns = max(self.published_from_ns, window.start_ns)
+        if group.counters.get("offered"):
+            self.due_ns = max(self.due_ns, (window.start_ns, window.end_ns))
         for start, end in group.active:
             self.active.add(start, end)
         part = {"measured": self.measured, "warm_up": self.warm_up}.get(window.phase)

@@ -9,7 +9,7 @@ from loadtest.clock import NS_PER_S
 from loadtest.measure.collector import Collector
 from loadtest.measure.group_totals import GroupTotals, SpanTotals
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.pauses import LEAST_NS, Stretch, common, joined, without
+from loadtest.measure.pauses import Stretch, common, joined, without
 from loadtest.measure.runs import Run
 from loadtest.result.document import (
     GroupKind,
@@ -136,17 +136,25 @@ def _outages(group: GroupTotals, collector: Collector) -> tuple[OutagePart, ...]
     silent = common(joined((*pauses, *stalls[worker])) for worker, pauses in group.pauses.items())
     excused = _excused(group, collector)
     found = [(start, end, True) for start, end in without(silent, excused)][:MAX_OUTAGES]
-    # A broker that went away for good, or a queue that takes no more: what was due is in doubt, or was never sent.
-    is_gone = any(event["code"] in {CONNECTION_LOST, RUN_FAILED} for event in collector.events)
-    is_unanswered = group.due_from_ns > group.last_ns
-    if (is_gone or is_unanswered) and collector.last_ns - group.last_ns > LEAST_NS:
-        rest = without([(group.last_ns, collector.last_ns)], excused)
-        found += [(start, end, end < collector.last_ns) for start, end in rest]
+    until_ns = _unanswered_until_ns(group, collector)
+    rest = without([(group.last_ns, until_ns)], excused)
+    found += [(start, end, end < until_ns) for start, end in rest]
     start_ns = collector.start_ns
     return tuple(
         OutagePart(start_s=(start - start_ns) / NS_PER_S, end_s=(end - start_ns) / NS_PER_S, is_over=is_over)
         for start, end, is_over in found
     )
+
+
+def _unanswered_until_ns(group: GroupTotals, collector: Collector) -> int:
+    """Return until when something was due to which no answer came any more; when the last came if nothing was."""
+    # A broker that went away for good, or a queue that takes no more: what was due is in doubt.
+    is_gone = any(event["code"] in {CONNECTION_LOST, RUN_FAILED} for event in collector.events)
+    if is_gone or group.published_from_ns > group.last_ns:
+        return max(group.last_ns, collector.last_ns)
+    # Publishers that did not come back: nothing was sent, and nothing falls due any more when publishing ends.
+    begin_ns, end_ns = group.due_ns
+    return end_ns if begin_ns > group.last_ns else group.last_ns
 
 
 def _excused(group: GroupTotals, collector: Collector) -> list[Stretch]:

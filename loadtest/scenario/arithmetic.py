@@ -8,7 +8,7 @@ messages pile up whatever the broker does. Publishers without a rate, and routes
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -71,6 +71,12 @@ def warnings(plan: Plan) -> Iterator[str]:
                 f"{kind} `{group}`: {most.text}, but {_rate(due_per_s)} will be published to {_queues(sinks)}: "
                 "messages will pile up"
             )
+
+
+def warn(plan: Plan, say: Callable[[str], None]) -> None:
+    """Say what `warnings` finds, a line each."""
+    for warning in warnings(plan):
+        say(f"warning: {warning}")
 
 
 def _times_delivered(user: Taker) -> float:

@@ -6,6 +6,7 @@ Knows names and times; not how anything is done (`broker.faults`).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Final, Literal, Self
 
 from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
@@ -133,3 +134,8 @@ class BrokerFault(Part):
             raise fault_error("a jitter above the latency", "at most the latency, of which it is more or less")
         if self.do == "cut-network" and self.how != RESET and self.every_ns is not None and self.for_ns is None:
             raise fault_error("a black hole again and again that never ends", "for beside it, or how: reset")
+
+
+def harms_network(faults: Iterable[BrokerFault]) -> bool:
+    """Return whether some of *faults* need users to reach the broker by way of a proxy."""
+    return any(fault.do in NETWORK_FAULTS for fault in faults)

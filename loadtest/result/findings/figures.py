@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from loadtest.result.backlog import is_growing
 from loadtest.result.bound import BUSY_PROCESS, OFFERED_TOLERANCE, is_machine_full, more_processes
 from loadtest.result.document import FindingPart, GroupPart, LatencyPart
 from loadtest.result.evidence import Evidence, named
 from loadtest.result.findings.finding import finding
 from loadtest.result.interference import interference_texts, others_cores, others_text
 from loadtest.result.samples import ONCE_A_CONNECTION, PERCENTILES, is_few, needed_values
-from loadtest.result.takers import BUSY_TAKERS, slowest_takers
+from loadtest.result.takers import BEHIND_TAKERS, BUSY_TAKERS, slowest_takers
 from loadtest.result.unavailability import long_stalls, outage_s
 from loadtest.result.units import count_text, rate_text, share_text, span_text, time_text, values_text
 
@@ -61,12 +62,13 @@ def consumers_bound(evidence: Evidence) -> Iterator[FindingPart]:
     bound = evidence.bound
     slow = slowest_takers(evidence) if bound is not None and bound.by == "consumers" else None
     if slow is not None:
+        limit = BEHIND_TAKERS if is_growing(evidence) else BUSY_TAKERS
         yield finding(
             "consumers-bound",
-            f"{slow.text} (limit {share_text(BUSY_TAKERS)})",
+            f"{slow.text} (limit {share_text(limit)})",
             "Add users to the group, shorten its work, or lower the rate",
             value=slow.busy,
-            limit=BUSY_TAKERS,
+            limit=limit,
             unit="share of the time",
             group=slow.group,
         )
@@ -82,7 +84,7 @@ def lateness_high(evidence: Evidence) -> Iterator[FindingPart]:
                 f"{named(evidence, name)} sent late: lateness p99 {time_text(late_ns)} (limit "
                 f"{time_text(LATENESS_P99_LIMIT_NS)}), which is part of every latency of its messages"
                 f"{_why_late(evidence, name)}",
-                "Compare with the uncorrected latency, which is that of the broker alone",
+                "Compare with the uncorrected latency, which leaves it out",
                 value=late_ns,
                 limit=LATENESS_P99_LIMIT_NS,
                 unit="ns",
