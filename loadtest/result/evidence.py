@@ -27,6 +27,8 @@ MEASURED: Final = "measured"
 CONNECTION_LOST: Final = "connection-lost"
 CONNECTION_BLOCKED: Final = "connection-blocked"
 RUN_FAILED: Final = "run-failed"
+OPERATION_REFUSED: Final = "operation-refused"
+NO_PROGRESS: Final = "no-progress"
 INTERRUPTED: Final = "interrupted"
 JOURNAL_FAILED: Final = "journal-failed"
 WORKER_LOST: Final = "worker-lost"
@@ -35,6 +37,33 @@ ABORTED: Final = "aborted"
 FAULT_FAILED: Final = "fault-failed"
 BROKER_UNSAMPLED: Final = "broker-unsampled"
 """Codes of events that change what a run means; others are only shown."""
+
+BROKER_FAILURES: Final[Mapping[str, str]] = {
+    RUN_FAILED: "the run lost the broker",
+    CONNECTION_LOST: "the run lost the broker",
+    OPERATION_REFUSED: "the broker refused what the run needs",
+    NO_PROGRESS: "the run got no further",
+}
+"""What it means that the run ended by an event of a code."""
+
+EXPLAINS_DOUBT: Final = (
+    *BROKER_FAILURES,
+    "connection-dropped",
+    CONNECTION_BLOCKED,
+    WORKER_LOST,
+    WORKER_REPLACED,
+    "fault",
+    "user-ended",
+    "internal-error",
+)
+"""Codes of events that may leave messages without an answer."""
+
+
+def got_no_confirm(group: GroupPart) -> bool:
+    """Return whether a group of publishers asked for confirms and got no answer at all."""
+    totals = group.totals
+    answered = sum(totals.get(name, 0) for name in ("confirmed", "nacked", "returned_only"))
+    return group.kind == "publisher" and bool(totals.get("in_doubt")) and not answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +117,8 @@ class Evidence:
 
     @property
     def broker_failure(self) -> EventPart | None:
-        """The event by which the broker went away for good; None if it did not."""
-        return self.first_event(RUN_FAILED, CONNECTION_LOST)
+        """The event by which the broker went away for good, or refused what the run needs; None if it did not."""
+        return self.first_event(*BROKER_FAILURES)
 
 
 def named(evidence: Evidence, group: str) -> str:

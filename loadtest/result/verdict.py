@@ -12,8 +12,10 @@ Rules, the first that applies wins (exit codes: design section 7):
 7. the run did not do all that was asked, or its journal could not be written: 4.
 8. messages are missing where the run takes, and what became of them cannot be known: 4.
 9. nothing was measured: 4. Thresholds that hold for want of messages prove nothing.
-10. a threshold failed: 1.
-11. otherwise it passed: 0.
+10. a group of publishers got no confirm at all, or was blocked throughout: 4. What it published measured nothing.
+11. messages are in doubt and nothing that happened explains it: 1.
+12. a threshold failed: 1.
+13. otherwise it passed: 0.
 
 Knows nothing of how checks and findings were made; findings never change the outcome.
 """
@@ -25,8 +27,22 @@ from typing import Final
 
 from loadtest.errors import EXIT_BROKER, EXIT_FAILED, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_PASSED
 from loadtest.result.document import CheckPart, FindingPart, Outcome, RunResult, VerdictPart
-from loadtest.result.evidence import ABORTED, FAULT_FAILED, JOURNAL_FAILED, WORKER_LOST, Evidence, evidence_of
+from loadtest.result.evidence import (
+    ABORTED,
+    BROKER_FAILURES,
+    CONNECTION_BLOCKED,
+    EXPLAINS_DOUBT,
+    FAULT_FAILED,
+    JOURNAL_FAILED,
+    WORKER_LOST,
+    Evidence,
+    evidence_of,
+    got_no_confirm,
+)
 from loadtest.result.units import count_text, messages_text, span_text
+
+BLOCKED_SHARE: Final = 0.9
+"""Of the time in which publishers were active: what they wrote in the rest went into the sockets' buffers."""
 
 CUT_OFF: Final = "the run was cut off: its journal has no end record, and what was in flight cannot be accounted for"
 
@@ -90,7 +106,7 @@ def _loss(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
     if totals.corrupted:
         parts.append(f"{messages_text(totals.corrupted)} delivered with another body than was sent")
     failure = evidence.broker_failure
-    after = f", and the run lost the broker: {failure.text}" if failure else ""
+    after = f", and {BROKER_FAILURES[failure.code]}: {failure.text}" if failure else ""
     return " and ".join(parts) + after if parts else None
 
 
@@ -101,7 +117,7 @@ def _imbalance(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
 
 def _broker_gone(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
     failure = evidence.broker_failure
-    return f"the run lost the broker: {failure.text}" if failure else None
+    return f"{BROKER_FAILURES[failure.code]}: {failure.text}" if failure else None
 
 
 def _abortion(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
@@ -140,6 +156,41 @@ def _nothing(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
     return f"no message was published, delivered or got{empties}"
 
 
+def _unanswered(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
+    for name, group in evidence.groups.items():
+        if got_no_confirm(group):
+            return (
+                f"publisher {name}: 0 of {count_text(group.totals['published'])} messages confirmed{_blocked(evidence)}"
+            )
+    totals = evidence.totals
+    is_unseen = totals.published and not (totals.confirmed or totals.nacked or totals.delivered or totals.got)
+    if is_unseen and _is_blocked_throughout(evidence):
+        return f"nothing that was published is known to have reached the broker{_blocked(evidence)}"
+    return None
+
+
+def _is_blocked_throughout(evidence: Evidence) -> bool:
+    """Return whether the broker had all publishers blocked for nearly all of the time in which they were active."""
+    active_s = sum(
+        (group.rates.active_s or 0.0) * (group.users or 1)
+        for group in evidence.groups.values()
+        if group.kind == "publisher"
+    )
+    return sum(publisher.blocked_s for publisher in evidence.ledger.publishers) > BLOCKED_SHARE * active_s > 0
+
+
+def _blocked(evidence: Evidence) -> str:
+    event = evidence.first_event(CONNECTION_BLOCKED)
+    return f"; the broker blocked connections: {event.text}" if event is not None else ""
+
+
+def _doubt(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
+    totals = evidence.totals
+    if not totals.in_doubt or evidence.first_event(*EXPLAINS_DOUBT) is not None:
+        return None
+    return f"{messages_text(totals.in_doubt)} in doubt: no confirm came, though no connection was lost or blocked"
+
+
 def _failures(_: Evidence, checks: Sequence[CheckPart]) -> str | None:
     failed = [check for check in checks if not check.ok]
     if not failed:
@@ -174,5 +225,7 @@ _RULES: Final[tuple[tuple[Callable[[Evidence, Sequence[CheckPart]], str | None],
     (_shortfall, "inconclusive", EXIT_INCOMPLETE),
     (_unknown, "inconclusive", EXIT_INCOMPLETE),
     (_nothing, "nothing-measured", EXIT_INCOMPLETE),
+    (_unanswered, "nothing-measured", EXIT_INCOMPLETE),
+    (_doubt, "fail", EXIT_FAILED),
     (_failures, "fail", EXIT_FAILED),
 )

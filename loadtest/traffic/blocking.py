@@ -22,7 +22,9 @@ from loadtest.traffic.intake import Intake
 from loadtest.traffic.member import END_TIMEOUT_S, Member, SeatT
 from loadtest.traffic.offering import NEVER, Offering
 from loadtest.traffic.processing import ServiceTimes
+from loadtest.traffic.publishes import lives_on, publishing
 from loadtest.traffic.refusing import KEPT, Refusing
+from loadtest.wire.closing import failed_method
 from loadtest.wire.gets import GetOk
 from loadtest.wire.stamp import read_stamp
 
@@ -44,6 +46,7 @@ class BlockingMember(Member[SeatT]):
         super().__init__(run, seat)
         self._connection: pika.BlockingConnection | None = None
         self._channel: BlockingChannel | None = None
+        self._failed_method: str | None = None
 
     def connect(self) -> None:
         """Open connection and channel."""
@@ -53,7 +56,17 @@ class BlockingMember(Member[SeatT]):
         connection = self._connection = pika.BlockingConnection(parameters)
         connection.add_on_connection_blocked_callback(lambda _, frame: self._blocked(str(frame.method.reason)))
         connection.add_on_connection_unblocked_callback(lambda *_: self._unblocked())
+        # pika drops what a Close says failed; its own objects, on which these are called, are there only in private.
+        connection._impl.callbacks.add(0, pika.spec.Connection.Close, self._note_close)  # noqa: SLF001
         self._channel = connection.channel()
+        self._channel._impl.add_callback(self._note_close, [pika.spec.Channel.Close])  # noqa: SLF001
+
+    def failed_method(self) -> str | None:
+        """Return the method for which the broker closed connection or channel; None if it named none."""
+        return self._failed_method
+
+    def _note_close(self, method_frame: Any) -> None:
+        self._failed_method = failed_method(method_frame.method)
 
     def finish(self) -> None:
         """Wait until the user has ended by itself."""
@@ -75,9 +88,11 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
     """A publisher that calls `basic_publish` for each message."""
 
     role = "publisher"
+    method = "Basic.Publish"
 
     def __init__(self, run: Run, seat: PublisherPlan) -> None:
         super().__init__(run, seat)
+        self._first_sent_ns = 0  # on this channel
         self._recorder = run.recorder.publisher(seat.group, seat.publisher_id)
         self._offering = Offering(run, self._recorder, seat.arrivals, seat.messages)
         self._seq = 0
@@ -87,6 +102,7 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
     def connect(self) -> None:
         """Open connection and channel, and ask for confirms where the scenario wants them."""
         super().connect()
+        self._first_sent_ns = 0
         if self._seat.confirm_window:
             self._opened().confirm_delivery()
         else:
@@ -96,6 +112,20 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
     def needed_until(self) -> Event:
         """Return the event from which on there is nothing more to publish."""
         return self._run.stopping
+
+    def operation(self) -> str:
+        """Return what a publish asks for."""
+        return publishing(self._seat)
+
+    def is_waiting(self) -> bool:
+        """Return whether something was published on this channel."""
+        return bool(self._first_sent_ns)
+
+    def useful_ns(self, now_ns: int) -> int:
+        """Return when the last confirm came; without confirms, now if the channel lives on after a publish."""
+        if not self._seat.confirm_window and lives_on(self, self._first_sent_ns, now_ns):
+            self._did(now_ns)
+        return self._useful_ns
 
     def wants_more(self) -> bool:
         """Return whether anything is left to publish."""
@@ -159,6 +189,7 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
         intended, sent = np.array([intended_ns]), np.array([sent_ns])
         self._recorder.published(seq, intended, sent_ns, len(body))
         self._unsettled = (seq, intended_ns) if seat.confirm_window else None
+        self._first_sent_ns = self._first_sent_ns or sent_ns
         confirm = self._recorder.confirmed
         try:
             self._opened().basic_publish(
@@ -174,7 +205,8 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
             confirm = self._recorder.nacked
         if self._unsettled is not None:
             self._unsettled = None
-            confirm((seq,), intended, sent, monotonic_ns())
+            self._did(monotonic_ns())
+            confirm((seq,), intended, sent, self._useful_ns)
 
     def _message(self, seq: int, intended_ns: int, sent_ns: int) -> tuple[bytes, dict[str, Any]]:
         """Return body and properties of message *seq*, stamped."""
@@ -207,6 +239,7 @@ class BlockingConsumer(BlockingMember["ConsumerPlan"]):
     """A consumer whose callback pika calls for each message."""
 
     role = "consumer"
+    method = "Basic.Consume"
 
     def __init__(self, run: Run, seat: ConsumerPlan) -> None:
         super().__init__(run, seat)
@@ -217,6 +250,25 @@ class BlockingConsumer(BlockingMember["ConsumerPlan"]):
         self._is_working = False
         self._unacked_tag: int | None = None
         self._intakes: dict[str, Intake] = {}
+        self._queue = seat.queues[0]  # that it subscribes to, or did last
+        self._is_subscribed = False
+
+    def connect(self) -> None:
+        """Open connection and channel."""
+        self._is_subscribed = False
+        super().connect()
+
+    def operation(self) -> str:
+        """Return what a subscription asks for."""
+        return f"{self.method} of queue {self._queue}"
+
+    def is_waiting(self) -> bool:
+        """Return whether the broker has not answered all subscriptions."""
+        return not self._is_subscribed
+
+    def useful_ns(self, now_ns: int) -> int:  # noqa: ARG002
+        """Return when the last message was taken, on a channel with all its subscriptions."""
+        return self._useful_ns if self._is_subscribed else 0
 
     def unprocessed(self) -> int:
         """Return 1 while a message has its processing time; those behind it pika holds back."""
@@ -232,6 +284,7 @@ class BlockingConsumer(BlockingMember["ConsumerPlan"]):
         if seat.prefetch and seat.ack.mode != "auto":
             channel.basic_qos(prefetch_count=seat.prefetch)
         for queue, sink in zip(seat.queues, seat.sinks, strict=True):
+            self._queue = queue
             tag = channel.basic_consume(
                 queue,
                 self._on_message,
@@ -240,11 +293,15 @@ class BlockingConsumer(BlockingMember["ConsumerPlan"]):
                 arguments=dict(seat.arguments),
             )
             self._intakes[tag] = Intake(self._run, seat, sink)
+            self._run.operations.accept(self._operation_key())
+        self._is_subscribed = True
         assert self._connection is not None, "work follows connect"
         while not self._has_enough():
             self._connection.process_data_events(time_limit=POLL_S)
             if not channel.is_open:
                 raise channel._closing_reason  # noqa: SLF001  # pika tells it in no other way
+            if self.is_lost:  # the subscription was cancelled
+                return
         self._unsubscribe(channel)
 
     def _has_enough(self) -> bool:
@@ -301,7 +358,7 @@ class BlockingConsumer(BlockingMember["ConsumerPlan"]):
         return True
 
     def _take(self, tag: str, method: pika.spec.Basic.Deliver, properties: pika.BasicProperties, body: bytes) -> None:
-        read_ns = monotonic_ns()
+        read_ns = self._useful_ns = monotonic_ns()
         self._taken += 1
         self._run.last_taken_ns[self._seat.group] = read_ns
         self._intakes[tag].take_message(properties, body, read_ns, bool(method.redelivered))

@@ -18,6 +18,7 @@ from loadtest.scenario.stages import stages_of_groups
 from loadtest.traffic.collecting import heap_frozen
 from loadtest.traffic.cutter import WINDOW_NS, Cutter
 from loadtest.traffic.drain import Drain
+from loadtest.traffic.oversight import Oversight
 from loadtest.traffic.run import seats_of
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Conductor:
         self._interrupted_ns: int | None = None
         self.aborted: str | None = None
         self._is_drained = False
+        self._oversight = Oversight(plan, crew)
         seats = seats_of(plan)
         consumers = {consumer.group for consumer in plan.consumers}
         self._bounded = sorted({seat.group for seat in seats if is_bounded(seat)})
@@ -165,6 +167,7 @@ class Conductor:
         while not crew.stopping.is_set():
             edge_ns = self._edge(measured_ns)
             self._wait_bounded(edge_ns)
+            self._oversight.look(self._begin_ns)
             if self._is_all_done() or self._is_starved():
                 self._settle()
                 break
@@ -250,6 +253,7 @@ class Conductor:
         drain_ns = self._plan.scenario.run.drain_ns
 
         def deadline_ns() -> int:
+            self._oversight.look(self._begin_ns)
             # Within the measured part its own end counts: what users are at work on is not cut off before it.
             instants = [began_ns + drain_ns if until_ns is None else until_ns]
             if self._interrupted_ns is not None:

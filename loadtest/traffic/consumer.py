@@ -42,6 +42,7 @@ class Consumer(WireMember["ConsumerPlan"]):
     """
 
     role = "consumer"
+    method = "Basic.Consume"
 
     def __init__(self, run: Run, seat: ConsumerPlan) -> None:
         super().__init__(run, seat)
@@ -59,6 +60,8 @@ class Consumer(WireMember["ConsumerPlan"]):
         # Nothing waits for a consumer that neither acknowledges nor leaves off.
         self._gathers = seat.ack.mode == "auto" and seat.messages is None
         self._looked_ns = 0
+        self._queue = seat.queues[0]  # that it subscribes to, or did last
+        self._is_subscribed = False
 
     def prepare(self, connection: Connection, channel: Channel) -> None:  # noqa: ARG002
         """Set the prefetch; deliveries begin only at the group's start, or when the user comes back to its work."""
@@ -74,6 +77,7 @@ class Consumer(WireMember["ConsumerPlan"]):
     def _forget(self) -> None:
         """Begin a channel: what was taken on the one before and not acknowledged will come again."""
         self._consumer_tags.clear()
+        self._is_subscribed = False
         self._beyond.clear()
         self._unprocessed.clear()
         self._processing = 0
@@ -95,6 +99,18 @@ class Consumer(WireMember["ConsumerPlan"]):
     def unprocessed(self) -> int:
         """Return the messages taken whose processing time is not over."""
         return self._processing + sum(len(tags) for tags, _ in self._unprocessed)
+
+    def operation(self) -> str:
+        """Return what a subscription asks for."""
+        return f"{self.method} of queue {self._queue}"
+
+    def is_waiting(self) -> bool:
+        """Return whether the broker has not answered all subscriptions."""
+        return not self._is_subscribed
+
+    def useful_ns(self, now_ns: int) -> int:  # noqa: ARG002
+        """Return when the last message was taken, on a channel with all its subscriptions."""
+        return self._useful_ns if self._is_subscribed else 0
 
     def finish(self) -> None:
         """
@@ -144,7 +160,7 @@ class Consumer(WireMember["ConsumerPlan"]):
             tags: Ascending.
             stamps: Theirs; None if they have none.
         """
-        self._run.last_taken_ns[self._seat.group] = self.read_ns
+        self._run.last_taken_ns[self._seat.group] = self._useful_ns = self.read_ns
         if self._left is not None:
             self._left = max(0, self._left - len(tags))
         places = self._refused(len(tags), stamps) if self._refusing is not None else None
@@ -162,7 +178,7 @@ class Consumer(WireMember["ConsumerPlan"]):
             stamps = None if stamp is None else np.frombuffer(stamp, STAMP_DTYPE)
             self.taken(np.array([tag], np.uint64), stamps)
             return
-        self._run.last_taken_ns[self._seat.group] = self.read_ns
+        self._run.last_taken_ns[self._seat.group] = self._useful_ns = self.read_ns
         if self._settler is not None:
             self._settler.settle_one(tag)
 
@@ -178,6 +194,7 @@ class Consumer(WireMember["ConsumerPlan"]):
         channel = self._channel
         assert channel is not None, "work follows prepare"
         for queue, sink in zip(self._seat.queues, self._seat.sinks, strict=True):
+            self._queue = queue
             intake = Intake(self._run, self._seat, sink)
             tag = channel.basic_consume(
                 queue,
@@ -187,6 +204,8 @@ class Consumer(WireMember["ConsumerPlan"]):
                 arguments=dict(self._seat.arguments),
             )
             self._consumer_tags.append(tag)
+            self._run.operations.accept(self._operation_key())
+        self._is_subscribed = True
 
     def _unsubscribe(self) -> None:
         """End the subscriptions, acknowledge what is taken and give back what is not."""

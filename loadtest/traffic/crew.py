@@ -15,6 +15,7 @@ import gevent
 
 from loadtest.clock import NS_PER_MS, NS_PER_US, monotonic_ns
 from loadtest.measure.records import event_record, users_record
+from loadtest.traffic.progress import standing_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
     from loadtest.measure.records import Phase, Record
     from loadtest.traffic.gauges import Gauges
+    from loadtest.traffic.progress import Standing, Trouble
+    from loadtest.traffic.refusal import Refusal
     from loadtest.traffic.run import Run, RunningTask
 
 # From the moment that all are up to the first message: every greenlet gets to its start line, in about 15 µs each.
@@ -80,6 +83,12 @@ class Crew(Protocol):
 
     def in_flight(self) -> int:
         """Return the messages not confirmed yet, or taken and still in work, as of `refresh`."""
+
+    def refusals(self) -> Sequence[Refusal]:
+        """Return the operations that the broker refused and has never accepted from the group, as of `refresh`."""
+
+    def troubles(self) -> Mapping[str, Trouble]:
+        """Return the groups for all of whose users nothing is done, as of `refresh`."""
 
     def is_started(self, group: str) -> bool:
         """Return whether a user of *group* has begun its work."""
@@ -191,6 +200,18 @@ class OwnCrew:
     def in_flight(self) -> int:
         """Return the messages not confirmed yet, or taken and still in work."""
         return sum(task.outstanding() + task.unprocessed() for task in self.run.tasks)
+
+    def refusals(self) -> Sequence[Refusal]:
+        """Return the operations that the broker refused and has never accepted from the group."""
+        return self.run.operations.refused
+
+    def standing(self) -> Standing:
+        """Return how the groups do whose users are here."""
+        return standing_of(self.run.tasks, monotonic_ns())
+
+    def troubles(self) -> Mapping[str, Trouble]:
+        """Return the groups for all of whose users nothing is done."""
+        return self.standing().troubles
 
     def refresh(self) -> None:
         """Nothing: all is known here."""

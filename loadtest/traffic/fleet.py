@@ -20,6 +20,8 @@ from loadtest.measure.records import event_record
 from loadtest.traffic.completion import Completion
 from loadtest.traffic.crew import LEAD_NS, USER_LEAD_NS
 from loadtest.traffic.links import LostWorkerError
+from loadtest.traffic.progress import Standing, Trouble
+from loadtest.traffic.refusal import Refusal
 from loadtest.traffic.succession import adopt, expect
 from loadtest.traffic.time_base import to_own_time, to_run_time
 from loadtest.traffic.timekeeping import FIRST_READINGS, READINGS
@@ -60,11 +62,16 @@ class Status:
     in_flight: int = 0
     is_lost: bool = True
     failure: str | None = None
+    accepted: list[str] = field(default_factory=list)
+    refused: list[tuple[int, str, str]] = field(default_factory=list)
+    well: list[str] = field(default_factory=list)
+    troubles: dict[str, tuple[int, bool, str]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, crew: OwnCrew) -> Status:
         """Return how the users of *crew* are now."""
         run, ahead_ns = crew.run, crew.run.recorder.ahead_ns
+        standing = crew.standing()
         return cls(
             told_ns=monotonic_ns(),
             users_up=run.users_up,
@@ -76,6 +83,13 @@ class Status:
             in_flight=crew.in_flight(),
             is_lost=crew.is_lost,
             failure=run.failure,
+            accepted=sorted(run.operations.accepted),
+            refused=[(each.at_ns - ahead_ns, each.operation, each.text) for each in run.operations.refused],
+            well=sorted(standing.well),
+            troubles={
+                group: (trouble.since_ns - ahead_ns, trouble.is_waiting, trouble.reason)
+                for group, trouble in standing.troubles.items()
+            },
         )
 
 
@@ -194,6 +208,22 @@ class Fleet:
     def is_started(self, group: str) -> bool:
         """Return whether a user of *group* has begun its work."""
         return any(group in status.started for status in self._status.values())
+
+    def refusals(self) -> list[Refusal]:
+        """Return the operations that the broker refused and has never accepted from the group in any process."""
+        accepted = {operation for status in self._status.values() for operation in status.accepted}
+        refused = [Refusal(*each) for status in self._status.values() for each in status.refused]
+        return [refusal for refusal in refused if refusal.operation not in accepted]
+
+    def troubles(self) -> dict[str, Trouble]:
+        """Return the groups for all of whose users nothing is done, in all processes together."""
+        standing = Standing()
+        for status in self._status.values():
+            for group in status.well:
+                standing.add(group, None)
+            for group, trouble in status.troubles.items():
+                standing.add(group, Trouble(*trouble))
+        return standing.troubles
 
     def take_status(self, name: str, status: dict[str, Any]) -> None:
         """Take how the users of one process are, asked for or not; what later news has overtaken changes nothing."""
@@ -334,6 +364,7 @@ class Fleet:
         status = self._status[name]
         status.is_lost = True
         status.in_flight = status.users_away = status.users_up = 0
+        status.refused, status.well, status.troubles = [], [], {}
         goes_on = self._goes_on and self._has_begun and bool(self._links) and self.failure is None
         heirs = list(self._links) if goes_on and not self.stopping.is_set() else []
         loss = self._succession.lose(name, monotonic_ns(), status.ended, heirs)

@@ -29,6 +29,7 @@ class GetLoop(Member["GetterPlan"]):
     """A getter of any client: asks its queues in turn, waits for each answer, acknowledges as the scenario says."""
 
     role = "getter"
+    method = "Basic.Get"
 
     def __init__(self, run: Run, seat: GetterPlan) -> None:
         super().__init__(run, seat)
@@ -39,6 +40,8 @@ class GetLoop(Member["GetterPlan"]):
         self._since_ack = 0
         self._answered = Event()  # clear while a Get is under way
         self._answered.set()
+        self._queue = seat.queues[0]  # that it asks, or did last
+        self._keys = {queue: f"{seat.group}: {self.method} of queue {queue}" for queue in seat.queues}
 
     @abstractmethod
     def ask(self, queue: str) -> GetOk | None:
@@ -69,6 +72,14 @@ class GetLoop(Member["GetterPlan"]):
                 del self._intakes[queue]
         self._ack_rest()
 
+    def operation(self) -> str:
+        """Return what a Get asks for."""
+        return f"{self.method} of queue {self._queue}"
+
+    def is_waiting(self) -> bool:
+        """Return whether a Get is under way."""
+        return not self._answered.is_set()
+
     def finish(self) -> None:
         """Wait for the answer to a Get under way, and acknowledge: what it takes from the queue must not go unseen."""
         if self._answered.wait(END_TIMEOUT_S) and not self.is_lost:
@@ -84,13 +95,15 @@ class GetLoop(Member["GetterPlan"]):
         return not self._run.over.is_set()
 
     def _get(self, queue: str, intake: Intake) -> bool:
+        self._queue = queue
         asked_ns = monotonic_ns()
         self._answered.clear()
         try:
             answer = self.ask(queue)
         finally:
             self._answered.set()
-        read_ns = monotonic_ns()
+        read_ns = self._useful_ns = monotonic_ns()
+        self._run.operations.accept(self._keys[queue])
         if answer is None:
             intake.recorder.get_empty(read_ns - asked_ns, read_ns)
             return False

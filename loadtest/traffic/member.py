@@ -18,7 +18,10 @@ from gevent.event import Event
 
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.traffic.outages import STABLE_NS, pauses_s
+from loadtest.traffic.oversight import REFUSED
+from loadtest.traffic.progress import Trouble
 from loadtest.traffic.reasons import describe, span_text
+from loadtest.traffic.refusal import Refusal, reply
 from loadtest.traffic.run import Run, StoppedError
 from loadtest.wire.connection import Connection
 
@@ -59,6 +62,7 @@ class Member(ABC, Generic[SeatT]):
     """
 
     role: ClassVar[str]
+    method: ClassVar[str]
 
     def __init__(self, run: Run, seat: SeatT) -> None:
         self._run = run
@@ -70,7 +74,10 @@ class Member(ABC, Generic[SeatT]):
         self._is_at_work = False
         self._connections = 0  # opened so far: tells one from the next
         self._attempts = 0
-        self._opened_ns = self._lost_ns = self._trying_since_ns = 0
+        self._opened_ns = self._lost_ns = self._start_ns = 0
+        self._useful_ns = 0  # when the broker has last done what this user is for
+        self._troubled_ns = 0  # since when it had not, as of the last loss
+        self._loss = ""  # the reason of the last loss
         self._pauses = pauses_s(run.plan.scenario.run.seed, self.name)
         self.is_lost = True
         self.ended = Event()
@@ -79,6 +86,11 @@ class Member(ABC, Generic[SeatT]):
     def name(self) -> str:
         """Return the group and the number of this user, from 1, as errors and the broker's connection list show it."""
         return f"{self._seat.group}/{self._seat.user + 1}"
+
+    @property
+    def group(self) -> str:
+        """Return the group of this user."""
+        return self._seat.group
 
     @property
     def needed_until(self) -> Event:
@@ -98,7 +110,8 @@ class Member(ABC, Generic[SeatT]):
             run.wait_connect_turn()
             self._open()
             run.wait_begin()
-            self._work(run.wait_start(self._seat))
+            self._start_ns = run.wait_start(self._seat)
+            self._work(self._start_ns)
         except StoppedError:
             pass
         except gevent.GreenletExit:
@@ -150,8 +163,9 @@ class Member(ABC, Generic[SeatT]):
                 self._open()
             except CONNECTION_ERRORS as error:
                 self._attempts += 1
-                if monotonic_ns() - self._trying_since_ns > run.outages.longest_ns:
-                    tried = span_text((monotonic_ns() - self._trying_since_ns) / NS_PER_S)
+                tried_ns = monotonic_ns() - max(self._troubled_ns, self._start_ns)
+                if tried_ns > run.outages.longest_ns:
+                    tried = span_text(tried_ns / NS_PER_S)
                     self._fail(error, f"not back after {tried}: ")
                     return False
             else:
@@ -186,6 +200,11 @@ class Member(ABC, Generic[SeatT]):
     def publisher_id(self) -> int | None:
         """The number of a publisher in the run; None of others."""
         return getattr(self._seat, "publisher_id", None)
+
+    @property
+    def is_blocked(self) -> bool:
+        """Whether the broker has the connection blocked."""
+        return self._blocked_since_ns is not None
 
     def blocked_ns(self) -> int:
         """Return how long the broker has had the connection blocked, so far."""
@@ -227,14 +246,19 @@ class Member(ABC, Generic[SeatT]):
         if not isinstance(error, CONNECTION_ERRORS) or not outages.is_survived:
             self._fail(error)
             return
-        self.is_lost = True
         self._lost_ns = monotonic_ns()
-        if self._lost_ns - self._opened_ns > STABLE_NS or not self._trying_since_ns:
-            self._trying_since_ns = self._lost_ns
+        if self.trouble(self._lost_ns) is None:
+            self._troubled_ns = self._lost_ns
+        if self._lost_ns - self._opened_ns > STABLE_NS:
             self._pauses = pauses_s(self._run.plan.scenario.run.seed, f"{self.name} {self._connections}")
+        self.is_lost = True
+        refusal = self._refusal(error)
+        if refusal is not None and self._run.operations.refuse(refusal):
+            self._run.record("refused", refusal.text)
+        self._loss = describe(error) if refusal is None else refusal.text.removeprefix(f"{self.role} {self.group}: ")
         self._unblocked()
         self.give_up()
-        outages.lost(self.name, f"{self.role} {self.name}: {describe(error)}")
+        outages.lost(self.name, f"{self.role} {self.name}: {describe(error, self.failed_method())}")
         if self._greenlet is None:
             outages.gone(self.name)
         elif self._greenlet is not gevent.getcurrent():
@@ -252,13 +276,82 @@ class Member(ABC, Generic[SeatT]):
             return
         self._closing = self.is_lost = True
         self.give_up()
-        reason = f"{self.role} {self.name}: {what}{describe(error)}"
-        if isinstance(error, CONNECTION_ERRORS):
+        refusal = self._refusal(error)
+        reason = f"{self.role} {self.name}: {what}{describe(error, self.failed_method())}"
+        if refusal is not None and refusal.operation not in self._run.operations.accepted:
+            self._run.fail(refusal.text, code=REFUSED)
+        elif isinstance(error, CONNECTION_ERRORS):
             is_cancelled = isinstance(error, pika.exceptions.ConsumerCancelled)
             self._run.fail(reason, code="consumer-cancelled" if is_cancelled else "connection-lost")
         else:
             _logger.error("%s", reason, exc_info=error)
             self._run.fail(reason, code="internal-error")
+
+    # --- what the broker does for it -----------------------------------------------------------------------------
+
+    @abstractmethod
+    def operation(self) -> str:
+        """Return what this user asks the broker for, or asked last: its method, and of what."""
+
+    @abstractmethod
+    def failed_method(self) -> str | None:
+        """Return the method for which the broker closed connection or channel; None if it named none."""
+
+    @abstractmethod
+    def is_waiting(self) -> bool:
+        """Return whether the user has asked the broker for something on this connection, and it has not done it."""
+
+    def useful_ns(self, now_ns: int) -> int:  # noqa: ARG002  # others look at the clock
+        """Return when the broker last did what this user is for; 0 if it never did."""
+        return self._useful_ns
+
+    def trouble(self, now_ns: int) -> Trouble | None:
+        """
+        Return since when the broker has done nothing for this user, from the loss of a connection on; None if it does.
+
+        Another connection is no end of that by itself: it is the same trouble until the broker has done something, or
+        the connection has lasted though there was nothing to ask for.
+        """
+        useful_ns = self.useful_ns(now_ns)
+        if not self._start_ns:
+            return None
+        if self._is_blocked_for_good():
+            since_ns = max(self._blocked_since_ns or 0, useful_ns)
+            reason = "the broker blocks its connection, and the run has no duration"
+            return Trouble(since_ns, is_waiting=True, reason=reason)
+        if not self._troubled_ns:
+            return None
+        is_waiting = self.is_lost or self.is_waiting()
+        if not self.is_lost:
+            lasted_ns = now_ns - self._opened_ns
+            is_stable = lasted_ns > min(STABLE_NS, self._run.outages.longest_ns // 2)
+            if useful_ns > self._opened_ns or (is_stable and not is_waiting):
+                return None
+        return Trouble(max(self._troubled_ns, self._start_ns), is_waiting, self._loss)
+
+    def _is_blocked_for_good(self) -> bool:
+        """Return whether the run waits for a broker that blocks this connection, and nothing else would end it."""
+        return self._blocked_since_ns is not None and self._run.stop_ns is None and self.is_waiting()
+
+    def _did(self, at_ns: int) -> None:
+        """Take note that the broker has done what was asked."""
+        if not self._useful_ns:
+            self._run.operations.accept(self._operation_key())
+        self._useful_ns = at_ns
+
+    def _operation_key(self) -> str:
+        return f"{self.group}: {self.operation()}"
+
+    def _refusal(self, error: BaseException) -> Refusal | None:
+        said = reply(error)
+        if said is None:
+            return None
+        method = self.failed_method()
+        # A Close that names none is about what the user waits for, if it does: an ack that timed out is none of that.
+        is_asked = method == self.method or (method is None and self.is_waiting())
+        what = self.operation() if is_asked else method
+        text = f"{self.role} {self.group}: {f'{what}: ' if what else ''}{said}"
+        return Refusal(monotonic_ns(), self._operation_key(), text)
 
     def _blocked(self, reason: str) -> None:
         if self._blocked_since_ns is None:
@@ -297,6 +390,10 @@ class WireMember(Member[SeatT]):
     @abstractmethod
     def prepare(self, connection: Connection, channel: Channel) -> None:
         """Set the fresh channel up, before the start."""
+
+    def failed_method(self) -> str | None:
+        """Return the method for which the broker closed connection or channel; None if it named none."""
+        return self._connection.failed_method if self._connection is not None else None
 
     def disconnect(self) -> None:
         """Close the connection if there is one."""

@@ -19,6 +19,7 @@ from loadtest.stamp import run_publisher_word
 from loadtest.traffic.member import WireMember
 from loadtest.traffic.offering import NEVER, Offering
 from loadtest.traffic.outstanding import Outstanding
+from loadtest.traffic.publishes import lives_on, publishing
 from loadtest.wire.publishing import PublishCycle
 from loadtest.wire.waiting import Bell
 
@@ -77,6 +78,7 @@ class Publisher(WireMember["PublisherPlan"]):
     """
 
     role = "publisher"
+    method = "Basic.Publish"
 
     def __init__(self, run: Run, seat: PublisherPlan) -> None:
         super().__init__(run, seat)
@@ -91,6 +93,7 @@ class Publisher(WireMember["PublisherPlan"]):
         self._next_write_ns = 0  # in the open model, at the pace of WRITE_INTERVAL_NS
         self._window_full_ns = 0
         self._full_since_ns: int | None = None
+        self._first_sent_ns = 0  # on this channel
         self._returned_unstamped = 0
         self._body_bytes = BodyBytes([len(body) for body in seat.bodies])
         self._cycle: PublishCycle | None = None
@@ -108,6 +111,20 @@ class Publisher(WireMember["PublisherPlan"]):
     def outstanding(self) -> int:
         """Return the messages published and not yet confirmed."""
         return self._in_flight.count if self._in_flight is not None else 0
+
+    def operation(self) -> str:
+        """Return what a publish asks for."""
+        return publishing(self._seat)
+
+    def is_waiting(self) -> bool:
+        """Return whether something was published on this channel."""
+        return bool(self._first_sent_ns)
+
+    def useful_ns(self, now_ns: int) -> int:
+        """Return when the last confirm came; without confirms, now if the channel lives on after a publish."""
+        if self._in_flight is None and lives_on(self, self._first_sent_ns, now_ns):
+            self._did(now_ns)
+        return self._useful_ns
 
     def finish(self) -> None:
         """Give up what is unconfirmed, and say what came back that nobody can name."""
@@ -150,6 +167,7 @@ class Publisher(WireMember["PublisherPlan"]):
             max_block_bytes=BLOCK_BYTES,
         )
         self._channel = channel
+        self._first_sent_ns = 0
         unsent = self._again[self._in_flight.next_tag - 1 :] if self._in_flight is not None else self._again
         self._again = np.concatenate([*self._doubtful, unsent])
         self._doubtful.clear()
@@ -206,6 +224,7 @@ class Publisher(WireMember["PublisherPlan"]):
         intended_ns = sent_ns if arrivals is None else arrivals.intended_ns_run(first, count) + start_ns
         ahead_ns = self._run.recorder.ahead_ns
         block = cycle.encode(first, count, intended_ns - ahead_ns, sent_ns - ahead_ns)
+        self._first_sent_ns = self._first_sent_ns or sent_ns
         in_flight.add(count, intended_ns, sent_ns)
         self._recorder.republished(count, self._body_bytes.of(first, count))
         channel.write(block, borrowed=True)
@@ -260,6 +279,7 @@ class Publisher(WireMember["PublisherPlan"]):
             block = cycle.encode(seq, n, intended_ns - ahead_ns, sent_ns - ahead_ns)
         else:
             block = cycle.encode(seq, n, intended_ns, sent_ns)
+        self._first_sent_ns = self._first_sent_ns or sent_ns
         # Recorded before the write: the confirm may be read while the rest of the block waits for the socket.
         if in_flight is not None:
             in_flight.add(n, intended_ns, sent_ns)
@@ -316,6 +336,7 @@ class Publisher(WireMember["PublisherPlan"]):
         if not settled.count:
             return
         recorder, read_ns = self._recorder, self._read_ns()
+        self._did(read_ns)
         if nack:
             recorder.nacked(self._seqs_of(settled.all_tags()), settled.intended_ns, settled.sent_ns, read_ns)
         elif isinstance(settled.tags, int) and settled.tags > len(self._again):

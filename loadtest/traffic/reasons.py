@@ -15,12 +15,13 @@ import pika.exceptions
 _WRAPPED: Final = re.compile(r"""^Stream connection lost: (?:\w+\(\d+, ['"](?P<said>.*)['"]\)$)?""")
 
 
-def describe(error: BaseException) -> str:
-    """Return the reason in one line: the broker's reply code and text where it gave them."""
+def describe(error: BaseException, method: str | None = None) -> str:
+    """Return the reason in one line: the broker's reply code and text, and *method* where it gave them."""
+    at = f" ({method})" if method else ""
     if isinstance(error, pika.exceptions.ConnectionClosedByBroker):
-        return f"the broker closed the connection: {error.reply_code} {_line(error.reply_text)}"
+        return f"the broker closed the connection: {error.reply_code} {_line(error.reply_text)}{at}"
     if isinstance(error, pika.exceptions.ChannelClosedByBroker):
-        return f"the broker closed the channel: {error.reply_code} {_line(error.reply_text)}"
+        return f"the broker closed the channel: {error.reply_code} {_line(error.reply_text)}{at}"
     if isinstance(error, pika.exceptions.AMQPHeartbeatTimeout):
         return "the broker sent no heartbeat in time"
     if isinstance(error, pika.exceptions.StreamLostError):

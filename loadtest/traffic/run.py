@@ -17,6 +17,7 @@ from gevent.event import Event
 from loadtest.clock import NS_PER_MS, NS_PER_S, monotonic_ns
 from loadtest.traffic.completion import Completion
 from loadtest.traffic.outages import Outages
+from loadtest.traffic.progress import Operations
 from loadtest.traffic.restoring import Restorer
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from loadtest.measure.recorder import Recorder
     from loadtest.scenario import ConsumerPlan, GetterPlan, Plan, PublisherPlan
     from loadtest.traffic.intake import Intake
+    from loadtest.traffic.progress import Trouble
     from loadtest.wire.pacing import Pacer
 
     Seat = PublisherPlan | ConsumerPlan | GetterPlan
@@ -67,6 +69,17 @@ class RunningTask(Protocol):
     @property
     def publisher_id(self) -> int | None:
         """The number of a publisher in the run; None of others."""
+
+    @property
+    def group(self) -> str:
+        """The group that it belongs to."""
+
+    @property
+    def ended(self) -> Event:
+        """Set when it has nothing more to do."""
+
+    def trouble(self, now_ns: int) -> Trouble | None:
+        """Return since when the broker has done nothing for it, after the loss of a connection; None if it does."""
 
     def catch_up(self, now_ns: int) -> None:
         """Count what the clock alone decides, up to *now_ns*: the arrivals that have fallen due."""
@@ -120,6 +133,7 @@ class Run:
         last_ended_ns: By group, since when the last of them.
         completion: Which groups are done.
         outages: Which users have no connection at the moment.
+        operations: What the broker has accepted and refused.
         restorer: Declares what a broker forgot.
         on_change: Called when a user is up, has begun or ended, or the run has failed.
         seat_of: Hands out the seats of this process; set it before users come, where they are not all of the plan's.
@@ -155,7 +169,7 @@ class Run:
         self._all = len(seats_of(plan))
         self.completion = Completion(self._seats, self.stopping)
         self._started: set[str] = set()
-        self.outages = Outages(plan, self.record)
+        self.outages, self.operations = Outages(plan, self.record), Operations()
         self.restorer = Restorer(plan.topology)
         self._next_connect_ns = monotonic_ns()
 

@@ -15,6 +15,7 @@ import gevent
 import pika.connection
 from pika import exceptions, frame, spec
 
+from loadtest.wire.closing import CLOSES, failed_method
 from loadtest.wire.reader import DEFAULT_FRAME_MAX, FrameReader
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class PikaAdapter(pika.connection.Connection):
     Attributes:
         channels: Our channels by number, for the events that do not pass through pika.
         drained: Called when fewer bytes are unsent than before.
+        failed_method: The method that the last Close from the broker names; None if there was none, or it names none.
         verified_sink: Set by a channel while pika hands it the last frame of a delivery that the sink verified.
     """
 
@@ -68,6 +70,7 @@ class PikaAdapter(pika.connection.Connection):
         self._stream: Stream | None = None
         self.drained: Callable[[], None] = lambda: None
         self.channels: dict[int, Channel] = {}
+        self.failed_method: str | None = None
         self.verified_sink: DeliverySink | None = None
         self.reader = FrameReader(self, frame_max=DEFAULT_FRAME_MAX)
         super().__init__(parameters, on_open, on_open_error, on_close, internal_connection_workflow=False)
@@ -129,6 +132,8 @@ class PikaAdapter(pika.connection.Connection):
         if not channel_number and not _belongs_to_connection(frame_value):
             raise exceptions.UnexpectedFrameError(frame_value)
         self.verified_sink = None
+        if isinstance(frame_value, frame.Method) and isinstance(frame_value.method, CLOSES):
+            self.failed_method = failed_method(frame_value.method)
         self._process_frame(frame_value)
         return self.verified_sink
 

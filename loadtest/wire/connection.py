@@ -116,6 +116,11 @@ class Connection:
         """When the bytes now being handed out were read (CLOCK_MONOTONIC)."""
         return self._stream.read_ns if self._stream is not None else 0
 
+    @property
+    def failed_method(self) -> str | None:
+        """The method for which the broker closed the connection or a channel of it, last; None if it named none."""
+        return self._adapter.failed_method
+
     def gather(self, waited_ns: int) -> None:
         """
         Let reads wait for more bytes, if the messages just read have waited *waited_ns*, and that is long.

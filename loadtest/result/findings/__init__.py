@@ -41,6 +41,7 @@ _FINDERS: Final[tuple[Callable[[Evidence], Iterator[FindingPart]], ...]] = (
     messages.messages_remaining,
     processes.windows_missing,
     messages.in_doubt,
+    messages.nothing_done,
     messages.books_unbalanced,
     messages.undelivered,
     messages.unexpected_deliveries,

@@ -8,7 +8,7 @@ from typing import Final
 from loadtest.result.backlog import is_growing
 from loadtest.result.bound import BUSY_PROCESS, OFFERED_TOLERANCE, is_machine_full, more_processes
 from loadtest.result.document import FindingPart, GroupPart, LatencyPart
-from loadtest.result.evidence import Evidence, named
+from loadtest.result.evidence import Evidence, got_no_confirm, named
 from loadtest.result.findings.finding import finding
 from loadtest.result.interference import interference_texts, others_cores, others_text
 from loadtest.result.samples import ONCE_A_CONNECTION, PERCENTILES, is_few, needed_values
@@ -131,6 +131,8 @@ def offered_not_achieved(evidence: Evidence) -> Iterator[FindingPart]:
 
 def _how_to_achieve(evidence: Evidence, group: str) -> str:
     """Return what to do about a rate that was not reached; a lower one would not have helped where nothing went."""
+    if evidence.broker_failure is not None or got_no_confirm(evidence.groups[group]):
+        return "See the events for the reason, and the broker's log"
     if outage := outage_s(evidence, group):
         return f"Nothing could be published in outages of {span_text(outage)}: see the events at that time"
     if long_stalls(evidence):

@@ -33,6 +33,7 @@ Code: TypeAlias = Literal[
     "messages-remaining",
     "windows-missing",
     "in-doubt",
+    "nothing-done",
     "books-unbalanced",
     "undelivered",
     "unexpected-deliveries",

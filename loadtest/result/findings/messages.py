@@ -8,7 +8,14 @@ from typing import Final
 
 from loadtest.result.backlog import GROWTH_LIMIT, growths, ready_depths
 from loadtest.result.document import FindingPart
-from loadtest.result.evidence import BROKER_UNSAMPLED, CONNECTION_BLOCKED, CONNECTION_LOST, Evidence, named
+from loadtest.result.evidence import (
+    BROKER_UNSAMPLED,
+    CONNECTION_BLOCKED,
+    CONNECTION_LOST,
+    Evidence,
+    got_no_confirm,
+    named,
+)
 from loadtest.result.findings.finding import finding
 from loadtest.result.unavailability import OUTAGE_LIMIT_S
 from loadtest.result.units import count_text, messages_text, number_text, share_text, span_text, time_text
@@ -30,7 +37,9 @@ def backlog_growing(evidence: Evidence) -> Iterator[FindingPart]:
             f"end_to_end of {named(evidence, growth.group)} grew from {time_text(growth.first_ns)} to "
             f"{time_text(growth.last_ns)}, {number_text(round(growth.times, 1))} times (limit "
             f"{number_text(GROWTH_LIMIT)}; medians of the first and last third): {_where_it_waits(evidence)}",
-            "Lower the rate until it stays level, or add consumers",
+            "See the events for the reason"
+            if evidence.broker_failure is not None
+            else "Lower the rate until it stays level, or add consumers",
             value=growth.times,
             limit=GROWTH_LIMIT,
             unit="times",
@@ -182,6 +191,27 @@ def in_doubt(evidence: Evidence) -> Iterator[FindingPart]:
             "An application has to publish them again; see the events for the reason",
             value=totals.in_doubt,
             limit=0,
+        )
+
+
+def nothing_done(evidence: Evidence) -> Iterator[FindingPart]:
+    """Name the publishers that got no confirm, and, where nothing was taken at all, all who were to take."""
+    totals = evidence.totals
+    is_taken = totals.delivered or totals.got
+    for name, group in evidence.groups.items():
+        if got_no_confirm(group):
+            text = f"publisher {name}: 0 of {count_text(group.totals['published'])} messages confirmed"
+        elif group.kind != "publisher" and totals.published and not is_taken:
+            text = f"{group.kind} {name}: no message was {'delivered to it' if group.kind == 'consumer' else 'got'}"
+        else:
+            continue
+        yield finding(
+            "nothing-done",
+            f"{text} (limit 1)",
+            "See the events for the reason, and the broker's log",
+            value=0,
+            limit=1,
+            group=name,
         )
 
 

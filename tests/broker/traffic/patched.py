@@ -12,6 +12,7 @@ monkey.patch_all()
 
 # What follows must find the patched library.
 import json  # noqa: E402
+import os  # noqa: E402
 import sys  # noqa: E402
 
 import gevent  # noqa: E402
@@ -33,6 +34,7 @@ def main() -> None:
     """Run, and print what came of it as JSON; arguments: URL, and what is deleted meanwhile (method, name)."""
     url, *delete = sys.argv[1:]
     with LoadRun(Endpoint.parse(url), sys.stdin.read()) as load_run:
+        load_run.run.nodes = [Endpoint.parse(os.environ["USERS_URL"]).pika_parameters()]
         result = load_run.perform(meanwhile=(lambda run: delete_later(run, *delete)) if delete else None)
     report = {
         "totals": result.totals.model_dump(),

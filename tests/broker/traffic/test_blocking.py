@@ -19,8 +19,8 @@ pytestmark = pytest.mark.broker
 ROOT = Path(__file__).parents[3]
 
 
-def perform(endpoint: Endpoint, text: str, *delete: str) -> dict[str, Any]:
-    """Run a scenario in a patched process and return what it reports."""
+def perform(endpoint: Endpoint, text: str, *delete: str, users: Endpoint | None = None) -> dict[str, Any]:
+    """Run a scenario in a patched process, its users at *users* where that is given, and return what it reports."""
     done = subprocess.run(
         [sys.executable, "-m", "tests.broker.traffic.patched", endpoint.url, *delete],
         input=text,
@@ -29,7 +29,7 @@ def perform(endpoint: Endpoint, text: str, *delete: str) -> dict[str, Any]:
         check=False,
         timeout=60,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "USERS_URL": (users or endpoint).url},
     )
     assert done.returncode == 0, done.stderr
     report: dict[str, Any] = json.loads(done.stdout)

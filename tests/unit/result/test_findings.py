@@ -328,6 +328,7 @@ CASES: dict[str, Callable[[], StagedRun]] = {
     "messages-remaining": left_over,
     "windows-missing": hole,
     "in-doubt": in_doubt,
+    "nothing-done": in_doubt,
     "books-unbalanced": unbalanced,
     "undelivered": undelivered,
     "unexpected-deliveries": unexpected,

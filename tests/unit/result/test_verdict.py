@@ -67,6 +67,34 @@ def corrupted() -> StagedRun:
     return run
 
 
+def unanswered(confirmed: int = 0) -> StagedRun:
+    """Return a run of 1,000 publishes of which so many were confirmed, and the rest is in doubt."""
+    run = StagedRun({"shop": ("publisher", "closed"), "billing": ("consumer", "closed")})
+    run.phase("measured", 0)
+    intended = run.publish("shop", range(1_000), 0)
+    if confirmed:
+        run.confirm("shop", range(confirmed), intended[:confirmed], 1_000)
+        run.deliver("billing", range(confirmed), intended[:confirmed], 1_000)
+    run.recorder().publisher("shop", 0).in_doubt(range(confirmed, 1_000), START_NS, START_NS)
+    run.cut(NS_PER_S, "measured")
+    run.end(NS_PER_S)
+    return run
+
+
+def blocked_throughout(blocked_s: float) -> StagedRun:
+    """Return a run without confirms whose publisher was blocked for so long, of one second, and nothing was taken."""
+    run = StagedRun({"shop": ("publisher", "closed"), "billing": ("consumer", "closed")}, confirms=False)
+    run.phase("measured", 0)
+    run.recorder().active("shop", START_NS)
+    run.publish("shop", range(1_000), 0)
+    run.recorder().inactive("shop", START_NS + NS_PER_S)
+    run.cut(NS_PER_S, "measured")
+    blocked_ns = int(blocked_s * NS_PER_S)
+    run.records.append({"type": "users", "worker": "worker-1", "taken": {}, "blocked": [[0, blocked_ns]]})
+    run.end(NS_PER_S)
+    return with_event(run, "connection-blocked", "low on memory")
+
+
 CASES: dict[str, tuple[Callable[[], StagedRun], str, int, str]] = {
     "passed": (
         lambda: flood(thresholds=["lost == 0"]),
@@ -88,6 +116,54 @@ CASES: dict[str, tuple[Callable[[], StagedRun], str, int, str]] = {
         "error",
         3,
         "the run lost the broker: it said so",
+    ),
+    "refused": (
+        lambda: with_event(flood(), "operation-refused", "publisher in: 403"),
+        "error",
+        3,
+        "the broker refused what the run needs: publisher in: 403",
+    ),
+    "no progress": (
+        lambda: with_event(flood(), "no-progress", "publisher in: nothing done"),
+        "error",
+        3,
+        "the run got no further: publisher in: nothing done",
+    ),
+    "no confirm": (
+        lambda: with_event(unanswered(), "connection-dropped"),
+        "nothing-measured",
+        4,
+        "publisher shop: 0 of 1,000 messages confirmed",
+    ),
+    "no confirm, blocked": (
+        lambda: with_event(unanswered(), "connection-blocked", "low on memory"),
+        "nothing-measured",
+        4,
+        "publisher shop: 0 of 1,000 messages confirmed; the broker blocked connections: low on memory",
+    ),
+    "blocked throughout": (
+        lambda: blocked_throughout(0.95),
+        "nothing-measured",
+        4,
+        "nothing that was published is known to have reached the broker; the broker blocked connections: low on memory",
+    ),
+    "blocked for a while": (
+        lambda: blocked_throughout(0.5),
+        "pass",
+        0,
+        "no thresholds were set; 1,000 published, 0 lost",
+    ),
+    "in doubt and no outage": (
+        lambda: unanswered(900),
+        "fail",
+        1,
+        "100 messages were in doubt: no confirm came, though no connection was lost or blocked",
+    ),
+    "in doubt by an outage": (
+        lambda: with_event(unanswered(900), "connection-dropped"),
+        "pass",
+        0,
+        "no thresholds were set; 1,000 published, 900 delivered, 0 lost",
     ),
     "lost wins over broker gone": (
         lambda: with_event(flood(lose=2), "connection-lost"),

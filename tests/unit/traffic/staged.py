@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pika
+from gevent.event import Event
 
 from loadtest.clock import monotonic_ns
 from loadtest.measure.collector import Collector
@@ -16,6 +17,7 @@ from loadtest.share import entry_of, sinks_of
 from loadtest.stamp import run_words
 from loadtest.traffic.conductor import Conductor
 from loadtest.traffic.crew import OwnCrew
+from loadtest.traffic.progress import Trouble
 from loadtest.traffic.run import Run
 from loadtest.wire.pacing import Pacer
 
@@ -31,6 +33,9 @@ class StagedTask:
     """A user that does what the test says; it is connected and has nothing outstanding unless told otherwise."""
 
     def __init__(self) -> None:
+        self.group = ""
+        self.ended = Event()
+        self.troubled: Trouble | None = None
         self.is_lost = False
         self.publisher_id: int | None = None
         self.calls: list[str] = []
@@ -41,6 +46,10 @@ class StagedTask:
     def catch_up(self, now_ns: int) -> None:
         """Note the instant."""
         self.caught_up.append(now_ns)
+
+    def trouble(self, now_ns: int) -> Trouble | None:
+        """Return what the test says."""
+        return self.troubled
 
     def outstanding(self) -> int:
         """Return what the test says."""

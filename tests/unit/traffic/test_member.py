@@ -38,6 +38,7 @@ class StagedConnection:
         self.channel_number = 1
         self.read_ns = 5
         self.closed_by: Exception | None = None
+        self.failed_method = "Basic.Publish"
         self.on_closed: Callable[[Exception], None] | None = None
         self.written: list[bytes] = []
         self.calls: list[str] = []
@@ -120,7 +121,11 @@ def totals(staged: StagedRun, group: str) -> dict[str, int]:
     "error, code, text",
     [
         (LOST, "connection-lost", "publisher in/1: the connection was lost: Connection reset by peer"),
-        (REFUSED, "connection-lost", "publisher in/1: the broker closed the channel: 404 NOT_FOUND - no exchange 'x'"),
+        (
+            REFUSED,
+            "operation-refused",
+            "publisher in: Basic.Publish to the default exchange: 404 NOT_FOUND - no exchange",
+        ),
         (ZeroDivisionError("ours"), "internal-error", "publisher in/1: ZeroDivisionError: ours"),
     ],
     ids=["connection", "channel", "a fault of ours"],
