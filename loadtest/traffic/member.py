@@ -17,11 +17,11 @@ import pika.exceptions
 from gevent.event import Event
 
 from loadtest.clock import NS_PER_S, monotonic_ns
-from loadtest.traffic.outages import STABLE_NS, pauses_s
+from loadtest.traffic.outages import FIRST_PAUSE_S, STABLE_NS, pauses_s
 from loadtest.traffic.oversight import REFUSED
 from loadtest.traffic.progress import Trouble
 from loadtest.traffic.reasons import describe, span_text
-from loadtest.traffic.refusal import Refusal, reply
+from loadtest.traffic.refusal import Refusal, is_cut, reply
 from loadtest.traffic.run import Run, StoppedError
 from loadtest.wire.connection import Connection
 
@@ -247,7 +247,7 @@ class Member(ABC, Generic[SeatT]):
             self._fail(error)
             return
         self._lost_ns = monotonic_ns()
-        if self.trouble(self._lost_ns) is None:
+        if self.trouble(self._lost_ns) is None or self._is_another_cut(error):
             self._troubled_ns = self._lost_ns
         if self._lost_ns - self._opened_ns > STABLE_NS:
             self._pauses = pauses_s(self._run.plan.scenario.run.seed, f"{self.name} {self._connections}")
@@ -328,6 +328,11 @@ class Member(ABC, Generic[SeatT]):
             if useful_ns > self._opened_ns or (is_stable and not is_waiting):
                 return None
         return Trouble(max(self._troubled_ns, self._start_ns), is_waiting, self._loss)
+
+    def _is_another_cut(self, error: BaseException) -> bool:
+        """Return whether a connection that was of use, though there was nothing to do, was cut from outside."""
+        lasted_ns = self._lost_ns - self._opened_ns
+        return is_cut(error) and not self.is_waiting() and lasted_ns > FIRST_PAUSE_S * NS_PER_S
 
     def _is_blocked_for_good(self) -> bool:
         """Return whether the run waits for a broker that blocks this connection, and nothing else would end it."""

@@ -47,6 +47,13 @@ class Refusal(NamedTuple):
     text: str
 
 
+def is_cut(error: BaseException) -> bool:
+    """Return whether a connection was ended by the network, an operator or a node that stops, whoever it was of."""
+    if isinstance(error, pika.exceptions.ConnectionClosedByBroker):
+        return error.reply_code not in REFUSALS
+    return isinstance(error, (pika.exceptions.StreamLostError, pika.exceptions.AMQPHeartbeatTimeout))
+
+
 def reply(error: BaseException) -> str | None:
     """Return the broker's code and text where *error* says that it refused an operation; None otherwise."""
     closed = (pika.exceptions.ChannelClosedByBroker, pika.exceptions.ConnectionClosedByBroker)
