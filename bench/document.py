@@ -11,6 +11,7 @@ from typing import Any, Final
 from bench.cells import columns_of
 from bench.summary import Row
 from bench.trial import Pace, Trial
+from bench.works import Work
 
 # Of the JSON; 1: the first.
 FORMAT_VERSION: Final = 1
@@ -30,8 +31,11 @@ other's, worked out within each round, so that what the machine did meanwhile is
   published and delivered in it; **µs ÷** is ours divided by the generator's. **Cores** are processor seconds a second
   of the generator, **broker** those of the broker; **peak MB** is the generator's resident memory.
 - **Latencies** are what each tool says itself, and they are not all the same thing: ours are from the intended time,
-  PerfTest's from when it had made the message (medians of the lines it prints each second, after the warm-up), those of
+  PerfTest's from when it had made the message, after rate limiter and confirm window (medians of the lines it prints
+  each second, after the warm-up), those of
   the Locust user on pika are the wall clock around a call, in whole ms.
+- All generators do the same: messages are transient, and consumers ack as the work says with `multiple`, unless it says
+  otherwise. omq always publishes persistent messages and acks each of them, so it does only what asks for that.
 - The null broker swallows, confirms and replays without routing or queueing: what the generator could do at most.
 """
 
@@ -52,6 +56,16 @@ class Bench:
         """The least and the largest load average before a trial."""
         loads = [trial.load for trial in self.trials] or [0.0]
         return min(loads), max(loads)
+
+    def measured(self) -> str:
+        """Return when and how."""
+        low, high = self.load
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
+        return (
+            f"Measured on {self.date} ({versions}): {self.rounds} rounds, {self.pace.warm_up_s:g} s of warm-up and a "
+            f"window of {self.pace.window_s:g} s each. The machine's load average before a trial was {low:.1f} to "
+            f"{high:.1f}; the trials themselves make about 2."
+        )
 
     def to_json(self) -> str:
         """Return the JSON document."""
@@ -80,25 +94,23 @@ def markdown(bench: Bench, rows: Iterable[Row]) -> str:
         "# Benchmarks",
         "",
         _METHOD,
-        _measured(bench),
+        bench.measured(),
         "",
         "| machine | |",
         "|---|---|",
         *(f"| {name} | {value} |" for name, value in {**bench.machine, **bench.versions}.items()),
     ]
     for work, found in groupby(rows, key=lambda row: row.work):
-        lines += ["", f"## {work.title[0].upper()}{work.title[1:]}", ""]
-        lines += [f"`{work.name}`" + (f" · goal: {work.goal}" if work.goal else ""), "", *_table(list(found))]
+        lines += ["", *section(work, list(found))]
     return "\n".join(lines) + "\n"
 
 
-def _measured(bench: Bench) -> str:
-    low, high = bench.load
-    return (
-        f"Measured on {bench.date}: {bench.rounds} rounds, {bench.pace.warm_up_s:g} s of warm-up and a window of "
-        f"{bench.pace.window_s:g} s each. The machine's load average before a trial was {low:.1f} to {high:.1f}; the "
-        "trials themselves make about 2."
-    )
+def section(work: Work, rows: Sequence[Row], measured: str | None = None) -> list[str]:
+    """Return the lines of a work; *measured* is when and how, where that is not as at the top of the document."""
+    lines = [f"## {work.title[0].upper()}{work.title[1:]}", ""]
+    lines += [f"`{work.name}`" + (f" · goal: {work.goal}" if work.goal else ""), ""]
+    lines += [measured, ""] if measured else []
+    return [*lines, *_table(rows)]
 
 
 def _table(rows: Sequence[Row]) -> list[str]:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -101,8 +103,9 @@ def _is_plain(work: Work) -> bool:
 
 
 def _suits_omq(work: Work) -> bool:
-    # It always asks for confirms, and declares queues over AMQP 1.0, which 3.10 has not: it can use predeclared ones.
-    return bool(work.confirm_window) and not work.on_null and work.pairs == 1 and work.messages is None
+    # It always asks for confirms, publishes persistent messages (publisher.go, DeliveryMode) and acks each of them
+    # (consumer.go, Ack(tag, false)); it declares queues over AMQP 1.0, which 3.10 has not: so they are predeclared.
+    return work.persistent and work.ack_every == 1 and bool(work.confirm_window)
 
 
 def _write_scenario(order: Order) -> Path:
@@ -159,6 +162,14 @@ def _pika_environment(order: Order) -> dict[str, str]:
     return {"BENCH_PIKA": json.dumps(asked)}
 
 
+def perf_test_version(command: str) -> str:
+    """Return the version that PerfTest says it has; empty if it says none."""
+    words = [*shlex.split(command), "--version"]
+    said = subprocess.run(words, capture_output=True, text=True, check=False)
+    found = re.search(r"Perf Test (\S+)", said.stdout)
+    return found[1] if found else ""
+
+
 def perf_test_command(words: Sequence[str], order: Order) -> list[str]:
     """Return PerfTest's command line; *words* start it."""
     work = order.work
@@ -168,9 +179,12 @@ def perf_test_command(words: Sequence[str], order: Order) -> list[str]:
         command += ["--predeclared", "--exchange", EXCHANGE, "--queue", QUEUE, "--routing-key", QUEUE]
     else:
         command += ["--queue-pattern", f"{QUEUE}-%d", "--queue-pattern-from", "1"]
-        command += ["--queue-pattern-to", str(work.pairs), "--auto-delete", "false", "--flag", "persistent"]
-        # As its manual advises for many connections ("Working with many clients").
-        command += ["--nio-threads", "10", "--producer-scheduler-threads", "10", "--consumers-thread-pools", "10"]
+        command += ["--queue-pattern-to", str(work.pairs), "--auto-delete", "false"]
+        # As its manual advises for many connections ("Simulating a Large Number of Clients"): Netty's threads are in
+        # the place of --nio-threads, which is deprecated.
+        command += ["--netty-threads", "10", "--producer-scheduler-threads", "10", "--consumers-thread-pools", "10"]
+    if work.persistent:
+        command += ["--flag", "persistent"]
     if work.confirm_window:
         command += ["--confirm", str(work.confirm_window)]
     if work.ack_every:

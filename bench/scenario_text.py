@@ -44,6 +44,8 @@ def _publisher(work: Work, queue: str) -> dict[str, Any]:
         # In the body where there is room, as PerfTest has it: then sizes on the wire compare.
         "stamp": "body" if work.body_bytes >= STAMP_BYTES else "headers",
     }
+    if work.persistent:
+        publisher["properties"] = {"delivery_mode": 2}
     if work.rate_per_s is not None:
         publisher["rate"] = f"{work.rate_per_s}/s"
     if not work.publishes:

@@ -90,7 +90,7 @@ def _steady(order: Order, window_s: float, broker: BenchBroker, group: ProcessGr
     grown = group.memory_bytes() - rss
     if not group.is_alive:
         raise TrialError(f"it ended before the window did: {group.output()[-_SHOWN_CHARACTERS:]}")
-    group.wait(_END_TIMEOUT_S)
+    _demand_success(group.wait(_END_TIMEOUT_S)[0], group)
     figures = steady_figures(before, after, generator_after - generator_before) | {"peak_mb": group.peak_bytes / 1e6}
     if window_s >= _LONG_S:
         figures["grown_mb_per_hour"] = grown / 1e6 / (window_s / 2) * 3600
@@ -116,9 +116,18 @@ def steady_figures(before: Counted, after: Counted, generator_cpu_s: float) -> d
 def _to_exit(group: ProcessGroup) -> dict[str, float]:
     code, used_s = group.wait(_END_TIMEOUT_S)
     wall_s = time.monotonic() - group.began
+    _demand_success(code, group)
+    return {"wall_s": wall_s, "cpu_s": used_s, "peak_mb": group.peak_bytes / 1e6}
+
+
+def _demand_success(code: int | None, group: ProcessGroup) -> None:
+    """
+    Refuse what a generator did that ended as failed; a broker that it cannot reach is 1 for PerfTest.
+
+    An unknown option is 0 for PerfTest: of that no message comes, which is refused, too.
+    """
     if code != 0:
         raise TrialError(f"exit code {code}: {group.output()[-_SHOWN_CHARACTERS:]}")
-    return {"wall_s": wall_s, "cpu_s": used_s, "peak_mb": group.peak_bytes / 1e6}
 
 
 def _wait_begun(work: Work, broker: BenchBroker, group: ProcessGroup) -> None:

@@ -26,6 +26,7 @@ class Work:
         confirm_window: Most messages without a confirm; 0: no confirms.
         prefetch: Of each consumer; 0 is unlimited.
         ack_every: The consumer acks with `multiple` every so many; 0: auto-ack.
+        persistent: Whether messages outlive a restart of the broker (delivery mode 2).
         rate_per_s: Of all publishers together; None: as fast as it goes.
         pairs: Publishers, and as many consumers, each pair with a queue of its own if there are several.
         messages: To be published in all, then taken out; None: until time is up.
@@ -43,6 +44,7 @@ class Work:
     confirm_window: int = 0
     prefetch: int = 0
     ack_every: int = 0
+    persistent: bool = False
     rate_per_s: int | None = None
     pairs: int = 1
     messages: int | None = None
@@ -94,6 +96,14 @@ WORKS: Final[Mapping[str, Work]] = {
             confirm_window=192,
             prefetch=200,
             ack_every=200,
+        ),
+        Work(
+            "confirm-persistent",
+            "as fast as it goes, 12 B, persistent, confirm 192, prefetch 200, ack of each message",
+            confirm_window=192,
+            prefetch=200,
+            ack_every=1,
+            persistent=True,
         ),
         Work(
             "saturation-2",
@@ -161,4 +171,9 @@ WORKS: Final[Mapping[str, Work]] = {
 }
 # What runs if nothing is named: the soak takes as long as all others together.
 FULL: Final = tuple(name for name in WORKS if name != "soak")
+# With PerfTest, and with the spreads of three rounds, in less than ten minutes.
+BESIDE: Final = (
+    "saturation", "confirm", "confirm-persistent", "paced-5000", "paced-20000", "end-to-end", "many-connections",
+    "body-1mb",
+)  # fmt: skip
 QUICK: Final = ("saturation", "confirm", "paced-1000", "paced-20000", "flood", "null-publish", "null-consume")

@@ -55,6 +55,25 @@ def test_perf_test_command_for_many_connections() -> None:
     assert "--producers 1000 --consumers 1000" in text
     assert "--queue-pattern bench-%d --queue-pattern-from 1 --queue-pattern-to 1000" in text
     assert "--rate 1 " in text
+    assert "--netty-threads 10" in text
+    assert "--nio-threads" not in text
+
+
+@pytest.mark.parametrize("name", [name for name, work in WORKS.items() if not work.on_null])
+def test_all_do_the_same(name: str, tmp_path: Path) -> None:
+    """Messages are persistent in each generator or in none, and consumers ack as often."""
+    order = order_of(name, tmp_path)
+    words = perf_test_command(["perf-test"], order)
+    plan = build_plan(load_scenario("bench.yaml", text=scenario_of(order.work, 3, 7)).scenario)
+    ours = {seat.properties.get("delivery_mode") == 2 for seat in plan.publishers}
+    acks = {str(seat.ack) for seat in plan.consumers}
+
+    assert ours == {"--flag" in words} == {order.work.persistent}
+    if acks:
+        every = f"every {words[words.index('--multi-ack-every') + 1]}" if "--multi-ack-every" in words else "auto"
+        assert acks == {every}
+    # omq persists and acks each message, whatever it is told.
+    assert all_generators("p", "omq")["omq"].does(order.work) == (order.work.persistent and order.work.ack_every == 1)
 
 
 def test_perf_test_command_for_a_flood() -> None:
