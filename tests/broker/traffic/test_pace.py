@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
+from statistics import median
 
+import gevent
 import pytest
 
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.management import ManagementApi
-from loadtest.clock import NS_PER_S, NS_PER_US
+from loadtest.clock import NS_PER_S, monotonic_ns
 from tests.broker.traffic.load_run import perform
 
 pytestmark = pytest.mark.broker
@@ -32,9 +34,7 @@ def test_a_rate_is_offered_and_sent_exactly(vhost_endpoint: Endpoint) -> None:
     result, _ = perform(vhost_endpoint, steady("1000/s", "duration: 1s"))
 
     assert result.totals.offered == result.totals.published == result.totals.delivered == 1000
-    rates = result.groups["in"].rates
-    assert rates.offered_per_s == pytest.approx(1000, rel=0.001)
-    assert rates.published_per_s == pytest.approx(1000, rel=0.002)
+    assert result.groups["in"].rates.offered_per_s == pytest.approx(1000, rel=0.001)
 
 
 def test_poisson_arrivals_are_those_of_the_schedule(vhost_endpoint: Endpoint) -> None:
@@ -117,17 +117,33 @@ def test_the_broker_counts_what_we_count(vhost_endpoint: Endpoint, management: M
 
 
 @pytest.mark.alone
-@pytest.mark.parametrize("rate, users, limit_us", [(1_000, 1, 200), (5_000, 4, 300), (20_000, 1, 400)])
-def test_messages_leave_on_time(vhost_endpoint: Endpoint, rate: int, users: int, limit_us: int) -> None:
-    """The rate is met within 0.1 %, and the median of lateness is that of the pacing: at the best of three attempts."""
-    text = steady(f"{rate}/s", "warm_up: 300ms, duration: 1s", f"users: {users}, confirm_window: 1000")
+@pytest.mark.parametrize("rate, users, most_times", [(1_000, 1, 1), (2_000, 4, 4)])
+def test_messages_leave_on_time(vhost_endpoint: Endpoint, rate: int, users: int, most_times: int) -> None:
+    """
+    All that fell due is sent, in the median no later than *most_times* as late as a bare `gevent.sleep` wakes.
+
+    That sleeps in the same process at the same time, so that whatever the machine is busy with delays both. Users that
+    fall due at the same instant wait for each other, which a single one does not.
+    """
+    text = steady(f"{rate}/s", "duration: 1s", f"users: {users}, confirm_window: 1000")
     seen = []
     for _ in range(ATTEMPTS):
-        result, _run = perform(vhost_endpoint, text)
-        group = result.groups["in"]
-        late_us = (group.latency["lateness"].p50_ns or 0) / NS_PER_US
-        seen.append((result.totals.published, result.totals.offered, group.rates.published_per_s, late_us))
-        is_met = group.rates.published_per_s == pytest.approx(rate, rel=0.001)
-        if is_met and result.totals.published == result.totals.offered and late_us < limit_us:
+        slept_ns: list[int] = []
+        result, _run = perform(vhost_endpoint, text, meanwhile=lambda _, late=slept_ns: sleep_along(late))
+        assert result.totals.published == result.totals.offered == rate
+        late_ns = result.groups["in"].latency["lateness"].p50_ns
+        assert late_ns is not None
+        seen.append((late_ns, median(slept_ns)))
+        if late_ns < most_times * median(slept_ns):
             return
-    pytest.fail(f"published, offered, published a second, lateness p50 in µs: {seen}")
+    pytest.fail(f"medians of lateness and of a gevent.sleep, in ns: {seen}")
+
+
+def sleep_along(late_ns: list[int]) -> None:
+    """Sleep to each of 190 instants 5 ms and a bit apart, and note by how much each sleep was too long."""
+    start_ns = monotonic_ns()
+    for number in range(190):
+        due_ns = start_ns + number * 5_100_000
+        if (left_ns := due_ns - monotonic_ns()) > 0:
+            gevent.sleep(left_ns / NS_PER_S)
+            late_ns.append(monotonic_ns() - due_ns)
