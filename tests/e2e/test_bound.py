@@ -10,10 +10,12 @@ import pytest
 
 from loadtest.calibration.measure import null_broker
 from loadtest.result.bound import BUSY_MACHINE
-from tests.e2e.processes import LOADTEST, Json, Processes, run_command
+from tests.e2e.processes import LOADTEST, Finished, Json, Processes, run_command
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone]
 
+# A program that takes the processor for a moment leaves a run between two limits.
+TRIES = 3
 # More than the kernel and this test take: other programs are at work.
 OTHERS_CORES = 0.3
 SETS = ["run.duration=3s", "run.warm_up=1s", "thresholds=[]"]
@@ -32,7 +34,7 @@ def test_at_saturation_the_broker_is_the_limit(processes: Processes, vhost_url: 
 
     bound = run.result["verdict"]["bound"]
     assert bound["broker_cores"] > bound["generator_cores"]
-    assert bound["by"] in right_or_machine("broker", run.result), run.printed
+    assert is_right(run.result, "broker"), run.printed
     if bound["by"] == "broker":
         assert "Limit     the broker: " in run.stdout
         assert "broker-bound" in [finding["code"] for finding in run.result["verdict"]["findings"]]
@@ -43,7 +45,7 @@ def test_on_schedule_nobody_is_the_limit(processes: Processes, vhost_url: str) -
     run = processes.run(run_command("loadtest", "steady-1kb", "--broker", vhost_url, sets=SETS))
 
     by = run.result["verdict"]["bound"]["by"]
-    assert by in right_or_machine("schedule", run.result), run.printed
+    assert is_right(run.result, "schedule"), run.printed
     assert ("Limit     none: " in run.stdout) == (by == "schedule")
 
 
@@ -57,10 +59,13 @@ def test_against_a_broker_that_costs_nothing_the_generator_is_the_limit(processe
     scenario = tmp_path / "consuming.yaml"
     scenario.write_text(CONSUMING)
     with null_broker(tmp_path) as (url, _):
-        run = processes.run(run_command("loadtest", scenario, "--broker", url))
+        runs: list[Finished] = []
+        while len(runs) < TRIES and not (runs and is_right(runs[-1].result, "generator")):
+            folder = processes.in_folder(f"try-{len(runs)}")
+            runs.append(folder.run(run_command("loadtest", scenario, "--broker", url)))
 
-    result = run.result
-    assert result["verdict"]["bound"]["by"] in right_or_machine("generator", result), run.printed
+    run, result = runs[-1], runs[-1].result
+    assert is_right(result, "generator"), run.printed
     if result["verdict"]["bound"]["by"] == "generator":
         # Which of the two depends on whether the null broker leaves a core.
         advice = r"more processes \(--processes \d+: \d+ of \d+ |Add workers on another host"
@@ -69,11 +74,13 @@ def test_against_a_broker_that_costs_nothing_the_generator_is_the_limit(processe
     assert result["ledger"]["imbalances"] == []
 
 
-def right_or_machine(right: str, result: Json) -> set[str]:
-    """Return what may be named the limit: "machine", too, where other programs left no time, which is then true."""
+def is_right(result: Json, right: str) -> bool:
+    """Return whether *right* is named the limit; or the machine, where other programs left no time on it."""
     bound, cores = result["verdict"]["bound"], result["generator"]["cores"]
     others = bound["machine_cores"] - bound["generator_cores"] - (bound["broker_cores"] or 0.0)
-    return {right, "machine"} if bound["machine_cores"] >= BUSY_MACHINE * cores and others > OTHERS_CORES else {right}
+    is_full = bound["machine_cores"] >= BUSY_MACHINE * cores and others > OTHERS_CORES
+    by: str = bound["by"]
+    return by == right or (by == "machine" and is_full)
 
 
 @pytest.mark.long  # a calibration takes as long as it takes
