@@ -11,9 +11,10 @@ import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from typer.exceptions import TyperException
 
 from loadtest.commands import compare_options as options
 from loadtest.commands.broker import broker_app
@@ -42,6 +43,9 @@ from loadtest.commands.scenarios import list_scenarios, schema, show, validate
 from loadtest.commands.sweep_command import sweep
 from loadtest.errors import EXIT_INTERRUPTED, LoadTestError, UsageError
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 app = typer.Typer(
     name="loadtest",
     help="Load testing and benchmarking for RabbitMQ (AMQP 0-9-1).",
@@ -58,16 +62,46 @@ app.add_typer(broker_app, name="broker")
 
 
 def main() -> None:
-    """Run the command line; every expected error is one message on stderr and an exit code of design section 7."""
+    """Run the command line; every expected error is one message on stderr and an exit code of docs/commands.md."""
     try:
-        app()
+        refuse_empty(sys.argv[1:])
+        exit_code = app(standalone_mode=False)
     except LoadTestError as error:
         from loadtest.report.announce import complain
 
         complain(error, os.environ)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
+    except TyperException as error:
+        sys.stderr.write(f"{usage_text(error)}\n")
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, typer.Abort):
         sys.exit(EXIT_INTERRUPTED)
+    sys.exit(exit_code or 0)
+
+
+def refuse_empty(words: Sequence[str]) -> None:
+    """
+    Refuse an empty word on the command line, which mostly is a variable that is not set.
+
+    Raises:
+        UsageError: If there is one.
+    """
+    for before, word in zip(["", *words], words, strict=False):
+        is_empty_option = word.startswith("--") and word.find("=") == len(word) - 1
+        if not word.strip() or is_empty_option:
+            option = word[:-1] if is_empty_option else before if before.startswith("-") else "an argument"
+            raise UsageError(
+                f"{option}: found nothing, such as a variable that is not set; leave it out, or give a value"
+            )
+
+
+def usage_text(error: TyperException) -> str:
+    """Return what is wrong with a command line, in a line, and where to read more; or the help that stands for it."""
+    text = error.format_message()
+    if "\n" in text:
+        return text
+    context = getattr(error, "ctx", None)
+    return f"loadtest: {text}" + (f"; see {context.command_path} --help" if context is not None else "")
 
 
 @app.callback(invoke_without_command=True)
@@ -128,13 +162,20 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         on_worker_lost=on_worker_lost,
         json_file=json_file,
         prometheus_host=prometheus_host,
-        prometheus_port=prometheus_port,
+        prometheus_port=_port(prometheus_port),
         prometheus_linger_s=seconds_of(prometheus_linger, "--prometheus-linger", least_s=0) or 0,
     )
     request.check()
     if check_processes(processes) not in {0, 1}:
         run_scenario_in_processes(request, processes)
     raise typer.Exit(run_scenario(request))
+
+
+def _port(given: int | None) -> int | None:
+    """Return the port to be scraped at; typer takes a variable that is set and empty for one that is not set."""
+    if given is None and os.environ.get("LOADTEST_PROMETHEUS_PORT") == "":
+        raise UsageError("LOADTEST_PROMETHEUS_PORT is set, and empty: give a port in it, or unset it")
+    return given
 
 
 @app.command()

@@ -73,8 +73,7 @@ class Request:
             raise UsageError(
                 f"-r: found {rate}; allowed users that connect in a second, more than 0 and at most {MAX_RATE_PER_S}"
             )
-        if self.nodes not in {None, *CLUSTER_SIZES}:
-            raise UsageError(f"--nodes: found {self.nodes}; allowed 1, 3 or 5")
+        check_nodes(self.nodes)
         if self.prometheus_port is not None and not 0 <= self.prometheus_port <= MAX_PORT:
             raise UsageError(
                 f"--prometheus-port: found {self.prometheus_port}; allowed a port, 1 to {MAX_PORT}, or 0: any free one"
@@ -119,6 +118,17 @@ def decimal_text(number: float) -> str:
     """Return a number as a scenario writes it: in decimals, never as 1e+06, none of them but those that are needed."""
     text = f"{Decimal(repr(number)):.{RATE_DECIMALS}f}"
     return text.rstrip("0").rstrip(".")
+
+
+def check_nodes(nodes: int | None) -> None:
+    """
+    Refuse a number of nodes that no private broker has; None is one, or what the scenario says.
+
+    Raises:
+        UsageError: In one line, with what is allowed.
+    """
+    if nodes not in {None, *CLUSTER_SIZES}:
+        raise UsageError(f"--nodes: found {nodes}; allowed 1, 3 or 5")
 
 
 def most_processes() -> int:

@@ -47,6 +47,7 @@ from loadtest.result.live import Watch
 from loadtest.scenario.arithmetic import warn
 from loadtest.scenario.faults import harms_network
 from loadtest.scenario.policies import with_policies
+from loadtest.scenario.secrets_in_yaml import redacted_override, redacted_scenario
 from loadtest.share import crew_here, entry_of, groups_of, share_of, sinks_of
 from loadtest.stamp import RUN_TAG_BITS
 from loadtest.traffic.aftermath import Aftermath
@@ -330,8 +331,8 @@ class Session:
                 "name": scenario.name,
                 "description": redacted(scenario.description),
                 "hash": loaded.hash,
-                "text": redacted(loaded.text),
-                "overrides": [redacted(override) for override in loaded.overrides],
+                "text": redacted_scenario(loaded.text),
+                "overrides": [redacted_override(override) for override in loaded.overrides],
                 "thresholds": [threshold.text for threshold in scenario.thresholds],
             },
             groups=groups_of(self.plan),

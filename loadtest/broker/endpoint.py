@@ -21,6 +21,7 @@ import pika
 import loadtest.pika_codec  # noqa: F401  # whatever is connected to by these parameters can carry every AMQP value
 from loadtest.broker.tls import NO_VERIFICATION, VERIFICATION, Tls
 from loadtest.errors import UsageError
+from loadtest.redaction import REDACTED, redacted_value
 
 DEFAULT_USER: Final = "guest"
 DEFAULT_PASSWORD: Final = "guest"  # noqa: S105  # RabbitMQ's own, which everybody knows
@@ -211,17 +212,50 @@ def resolve_endpoints(
     `AMQP_URL`.
 
     Raises:
-        UsageError: If a URL is malformed.
+        UsageError: If a URL is malformed, or empty.
     """
-    named = [url.strip() for url in urls if url.strip()]
-    for name in ENVIRONMENT_NAMES:
-        named = named or [url for url in re.split(r"[\s,]+", environ.get(name, "")) if url]
+    if any(not url.strip() for url in urls):
+        raise UsageError("--broker: found nothing, such as a variable that is not set; leave it out for a private node")
+    named = [url.strip() for url in urls] or list(broker_urls(environ))
     return [Endpoint.parse(url, tls=tls) for url in named] or None
 
 
+def broker_urls(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """
+    Return the URLs that the environment names, as all commands find them; none if it has none.
+
+    Raises:
+        UsageError: If a variable is set and empty, or holds something else than URLs; that is not shown, as it may be a
+            part of a password that holds a comma or a space.
+    """
+    name = next((name for name in ENVIRONMENT_NAMES if name in environ), None)
+    if name is None:
+        return ()
+    urls = [url for url in re.split(r"[\s,]+", environ[name]) if url]
+    if not urls:
+        raise UsageError(f"{name} is set, and empty: name a broker in it, or unset it for a private node")
+    for number, url in enumerate(urls, start=1):
+        if not _is_of_broker(url):
+            raise UsageError(
+                f"{name}: number {number} of {len(urls)} does not begin with amqp:// or amqps://; URLs stand between "
+                "commas or spaces, and in a password a comma is written %2C, a space %20"
+            )
+    return tuple(urls)
+
+
+def _is_of_broker(url: str) -> bool:
+    scheme, sign, _ = url.partition("://")
+    return bool(sign) and scheme.lower() in DEFAULT_PORTS
+
+
 def _fault(url: str, fault: str) -> UsageError:
-    """Return the error for *url*, shown without what may be the password: all before the last @, if it is malformed."""
-    shown = re.sub(r"^(\w+://)?.*@", r"\1***@", url)
+    """Return the error for *url*, shown without what may be a part of a password; not at all if it is no URL."""
+    if not _is_of_broker(url):
+        return UsageError(f"broker URL: {fault}; {_SHAPE}")
+    # All before the last @ goes, the user too, as nobody knows where it ends; a query may hold the rest of a password.
+    scheme, _, rest = re.sub(r"^(\w+://).*@", rf"\1{REDACTED}@", url, flags=re.DOTALL).partition("://")
+    beginning = re.split(r"[?#\s]", rest, maxsplit=1)[0]
+    shown = redacted_value(f"{scheme}://{beginning}")
     return UsageError(f"broker URL {shown}: {fault}; {_SHAPE}")
 
 

@@ -8,10 +8,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from loadtest.compare.request import file_of, redacted_all, shown_variant
+from loadtest.compare.request import file_of, redacted_all, redacted_urls, shown_variant
 from loadtest.compare.variants import Variant
 from loadtest.errors import UsageError
-from loadtest.redaction import REDACTED, redacted
+from loadtest.redaction import REDACTED
 from loadtest.scenario.quantity import MAX_RATE_PER_S
 
 REQUEST: Final = "request.json"
@@ -78,7 +78,7 @@ def request_again(text: str, brokers: Sequence[str], from_environ: Sequence[str]
         raise UsageError("an override held a password, which was not kept: search anew")
     broker = asked.pop("broker")
     now = tuple(brokers)
-    if not now and broker["brokers"] == [redacted(url) for url in from_environ]:
+    if not now and broker["brokers"] == list(redacted_urls(from_environ)):
         now = tuple(from_environ)
     if broker["brokers"] and not now:
         raise UsageError("--broker URL is needed: addresses are not kept, for their passwords")

@@ -27,7 +27,9 @@ def broker_start(
 ) -> None:
     """Start a node, or a cluster, that stays until it is stopped, and print its URL, or URLs, for LOADTEST_BROKER."""
     from loadtest.broker.detached import start_detached
+    from loadtest.request import check_nodes
 
+    check_nodes(nodes)
     cluster = start_detached(name, nodes=nodes, config=config, plugins=plugin, server=server, tls=tls, progress=say)
     for node in cluster.nodes:
         if node.management_url is not None:
@@ -62,8 +64,8 @@ def broker_status() -> None:
 @broker_app.command("logs")
 def broker_logs(
     name: Name = "default",
-    node: Annotated[int, typer.Option(help="Which node of a cluster, from 1.")] = 1,
-    lines: Annotated[int, typer.Option(help="How many lines.")] = 50,
+    node: Annotated[int, typer.Option(min=1, max=5, help="Which node of a cluster, from 1.")] = 1,
+    lines: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many lines.")] = 50,
 ) -> None:
     """Print the end of a node's log."""
     from loadtest.broker.detached import tail_logs

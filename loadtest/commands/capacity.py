@@ -6,29 +6,32 @@ import os
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from pydantic_core import PydanticCustomError
 
+from loadtest.broker.endpoint import broker_urls
 from loadtest.capacity.request import REQUEST, CapacityRequest, request_again
 from loadtest.capacity.searching import CapacitySearch
 from loadtest.commands.interrupting import heed_interrupts, interrupted
 from loadtest.commands.results import tell_capacity
 from loadtest.commands.saying import say
-from loadtest.compare.laps import brokers_of
 from loadtest.errors import ResultsError, UsageError
 from loadtest.report.announce import STANDARD_OUTPUT
 from loadtest.report.capacity_files import DOCUMENT, read_capacity, write_capacity
 from loadtest.report.folder import create_folder
 from loadtest.scenario import load_scenario, parse_threshold
 from loadtest.scenario.fault import words_of
-from loadtest.scenario.quantity import QuantityError, parse_duration, parse_rate
+from loadtest.scenario.quantity import NS_PER_S, QuantityError, parse_duration, parse_rate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from loadtest.compare.variants import Variant
     from loadtest.result.capacity import CapacityResult
+
+
+MOST_HOLD_NS: Final = 24 * 3600 * NS_PER_S
 
 
 def capacity(request: CapacityRequest, results: Path, json_file: Path | None) -> int:
@@ -50,7 +53,7 @@ def _broker_of(request: CapacityRequest) -> Variant:
     """Return where to search: as was asked, or as the environment names it, or as many nodes as the scenario has."""
     broker = request.broker
     if not any(broker.broker):
-        broker = replace(broker, brokers=brokers_of(request.environ))
+        broker = replace(broker, brokers=broker_urls(request.environ))
     if broker.brokers or broker.nodes:
         return broker
     return replace(broker, nodes=load_scenario(request.scenario, overrides=request.overrides).scenario.run.nodes)
@@ -70,7 +73,7 @@ def resume(folder: Path, brokers: Sequence[str], json_file: Path | None) -> int:
     """
     try:
         text = (folder / REQUEST).read_text(encoding="utf-8")
-        request = replace(request_again(text, brokers, brokers_of(os.environ)), environ=dict(os.environ))
+        request = replace(request_again(text, brokers, broker_urls(os.environ)), environ=dict(os.environ))
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ResultsError(f"{folder} holds no search that can be gone on with: {error}") from error
     before = read_capacity(folder)
@@ -133,9 +136,12 @@ def rate_of(option: str, text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        return float(parse_rate(text))
+        rate = float(parse_rate(text))
     except QuantityError as error:
         raise UsageError(f"{option}: found {text!r}; allowed {error}") from error
+    if not rate:
+        raise UsageError(f"{option}: found {text!r}; allowed a rate above 0/s")
+    return rate
 
 
 def hold_of(text: str) -> str:
@@ -146,7 +152,9 @@ def hold_of(text: str) -> str:
         UsageError: If it is no time.
     """
     try:
-        parse_duration(text)
+        hold_ns = parse_duration(text)
     except QuantityError as error:
         raise UsageError(f"--hold: found {text!r}; allowed {error}") from error
+    if not NS_PER_S // 10 <= hold_ns <= MOST_HOLD_NS:
+        raise UsageError(f"--hold: found {text!r}; allowed 100ms to 24h")
     return text

@@ -17,7 +17,7 @@ Start = Annotated[str | None, typer.Option("--from", metavar="RATE", help="The f
 Most = Annotated[str | None, typer.Option("--most", metavar="RATE", help="No rate above it is tried.")]
 Hold = Annotated[str, typer.Option(help="How long each rate is held; in the ramp less.")]
 Precision = Annotated[float, typer.Option(min=0.1, max=50, help="In percent of the answer.")]
-Repeats = Annotated[int, typer.Option(min=1, help="How often the answer must be held, the first included.")]
+Repeats = Annotated[int, typer.Option(min=1, max=60, help="How often the answer must be held, the first included.")]
 Processes = Annotated[int, typer.Option(help="Processes that the users of each try are spread over; -1: one a core.")]
 Resume = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder of a search that was interrupted.")]
 
@@ -48,6 +48,7 @@ def capacity(  # noqa: PLR0913, PLR0917  # typer makes an option of each argumen
     from loadtest.commands.capacity import resume as go_on
     from loadtest.compare.variants import Variant
     from loadtest.report.announce import check_json_file
+    from loadtest.request import check_nodes, check_processes
     from loadtest.scenario.quantity import MAX_RATE_PER_S
 
     check_json_file(json_file)
@@ -55,6 +56,7 @@ def capacity(  # noqa: PLR0913, PLR0917  # typer makes an option of each argumen
         raise typer.Exit(go_on(resume, broker or (), json_file))
     if scenario is None:
         raise UsageError("name a scenario, or go on with a search by --resume FOLDER")
+    check_nodes(nodes)
     request = CapacityRequest(
         scenario=scenario,
         slo=tuple(slo or ()),
@@ -65,7 +67,7 @@ def capacity(  # noqa: PLR0913, PLR0917  # typer makes an option of each argumen
         hold=hold_of(hold),
         precision=precision / 100,
         repeats=repeats,
-        processes=processes,
+        processes=check_processes(processes),
         environ=dict(os.environ),
     )
     raise typer.Exit(search(request, results, json_file))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
+from loadtest.broker.endpoint import broker_urls
 from loadtest.commands.compare_capacity import search_s
 from loadtest.commands.compare_opening import opening_lines
 from loadtest.commands.interrupting import heed_interrupts, interrupted
@@ -20,7 +21,6 @@ from loadtest.compare.asking import shared_brokers, with_brokers
 from loadtest.compare.checking import checked_variant, load_variant
 from loadtest.compare.comparing import Comparison
 from loadtest.compare.kinds import metric_part
-from loadtest.compare.laps import brokers_of
 from loadtest.compare.reading_back import read_effects
 from loadtest.compare.request import REQUEST, CompareRequest, request_again, variant_hash
 from loadtest.compare.turns import marked_turns
@@ -51,7 +51,7 @@ def compare(request: CompareRequest, results: Path) -> int:
 
 def _on_named_brokers(request: CompareRequest) -> CompareRequest:
     """Return the request with the broker that the environment names, for variants that ask for none of their own."""
-    urls = () if request.restart else brokers_of(request.environ)
+    urls = () if request.restart else broker_urls(request.environ)
     return replace(
         request,
         variants=tuple(

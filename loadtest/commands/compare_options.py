@@ -36,14 +36,16 @@ VariantTls = Annotated[
     list[str] | None, typer.Option(metavar="NAME", help="A variant whose private broker is reached over TLS.")
 ]
 Baseline = Annotated[str | None, typer.Option(help="What the others are compared with; the first unless told.")]
-Rounds = Annotated[int | None, typer.Option(min=2, help="Rounds, each variant there and back: A B B A. Default: 5.")]
+Rounds = Annotated[
+    int | None, typer.Option(min=2, max=1000, help="Rounds, each variant there and back: A B B A. Default: 5.")
+]
 MetricOption = Annotated[list[str] | None, typer.Option(help="What is looked at, such as in.confirm.p99; repeatable.")]
 MinEffect = Annotated[float | None, typer.Option(min=0, max=100, help="In percent: less is no difference. Default: 5.")]
 UntilDecided = Annotated[
     bool | None,
     typer.Option("--until-decided/--no-until-decided", help="Go on until all is decided, or --max-rounds are done."),
 ]
-MaxRounds = Annotated[int | None, typer.Option(min=2, help="Most rounds with --until-decided. Default: 20.")]
+MaxRounds = Annotated[int | None, typer.Option(min=2, max=1000, help="Most rounds with --until-decided. Default: 20.")]
 FailOn = Annotated[str | None, typer.Option(metavar="worse", help="Exit with 1 if a figure is worse.")]
 Restart = Annotated[str | None, typer.Option(metavar="each", help="A private broker of its own for each run.")]
 Capacity = Annotated[bool, typer.Option("--capacity", help="Compare capacities: each run is a search for one.")]
@@ -57,7 +59,8 @@ SearchPrecision = Annotated[
     float | None, typer.Option("--precision", min=0.1, max=50, help="With --capacity: in percent. Default: 5.")
 ]
 SearchRepeats = Annotated[
-    int | None, typer.Option("--repeats", min=1, help="With --capacity: how often a rate must be held. Default: 2.")
+    int | None,
+    typer.Option("--repeats", min=1, max=60, help="With --capacity: how often a rate must be held. Default: 2."),
 ]
 RepeatMarked = Annotated[
     int | None,

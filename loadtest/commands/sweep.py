@@ -14,24 +14,25 @@ from typing import TYPE_CHECKING, Any, Final
 import typer
 from pydantic import ValidationError
 
+from loadtest.broker.endpoint import broker_urls
 from loadtest.commands.interrupting import heed_interrupts, interrupted
 from loadtest.commands.saying import say
 from loadtest.compare.checking import checked_variant, load_variant
-from loadtest.compare.laps import brokers_of, run_s
-from loadtest.compare.request import file_of, redacted_all, variant_again, variant_hash
+from loadtest.compare.laps import run_s
+from loadtest.compare.request import file_of, redacted_urls, variant_again, variant_hash
 from loadtest.compare.variants import Variant
 from loadtest.errors import EXIT_INCOMPLETE, ResultsError, ScenarioError, UsageError
-from loadtest.redaction import REDACTED, redacted
+from loadtest.redaction import REDACTED
 from loadtest.report.announce_several import announce_sweep
 from loadtest.report.folder import create_folder
 from loadtest.report.sweep import point_label
 from loadtest.report.sweep_files import DOCUMENT, read_sweep, write_sweep
+from loadtest.request import check_nodes
 from loadtest.result.sweep import SweepResult, counts
 from loadtest.result.units import count_text, rough_text
 from loadtest.scenario import Scenario, load_scenario
-from loadtest.scenario.model import CLUSTER_SIZES
 from loadtest.scenario.threshold import parse_figure
-from loadtest.sweep.axes import Axis, axis_parts
+from loadtest.sweep.axes import Axis, axis_parts, redacted_axis_value
 from loadtest.sweep.sweeping import REQUEST, Sweep, SweepRequest, sweep_metric
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def sweep(request: SweepRequest, results: Path, most_points: int = MOST_POINTS) 
     Raises:
         LoadTestError: If the scenario, a point of it or the broker cannot be used.
     """
-    urls = () if request.restart else brokers_of(request.environ)
+    urls = () if request.restart else broker_urls(request.environ)
     _check_broker(request.broker)
     if not any(request.broker.broker):
         request = replace(request, broker=replace(request.broker, brokers=urls))
@@ -119,8 +120,8 @@ def _request_again(asked: dict[str, Any], brokers: Sequence[str]) -> SweepReques
         raise UsageError("an override held a password, which was not kept: sweep anew")
     urls = tuple(brokers) or tuple(broker["brokers"])
     if REDACTED in str(urls):
-        urls = brokers_of(os.environ)
-        if list(redacted_all(urls)) != broker["brokers"]:
+        urls = broker_urls(os.environ)
+        if list(redacted_urls(urls)) != broker["brokers"]:
             raise UsageError("--broker URL is needed: its password was not kept")
     variant = replace(variant_again(broker), brokers=urls)
     for name in ("overrides", "metrics", "hashes"):
@@ -135,7 +136,7 @@ def _request_again(asked: dict[str, Any], brokers: Sequence[str]) -> SweepReques
 def _sweep(request: SweepRequest, plan: _Plan, folder: Path, before: SweepResult | None) -> int:
     heed_interrupts()
     for axis in request.axes:
-        say(redacted(f"{axis.path} = {', '.join(axis.values)}"))
+        say(f"{axis.path} = {', '.join(redacted_axis_value(axis.path, value) for value in axis.values)}")
     say(how_long(len(plan.variants), request.repeats, plan.takes_s))
     expected_s = [SHORT_RUN_S if each is None else each for each in plan.takes_s]
     running = Sweep(request, plan.variants, expected_s, folder, say)
@@ -211,13 +212,12 @@ def _checked(request: SweepRequest) -> _Plan:
 
 
 def _check_broker(broker: Variant) -> None:
-    private = broker.config or broker.nodes or broker.server
+    private = broker.config or broker.nodes or broker.server or broker.tls
     if broker.brokers and private:
-        raise UsageError("--config, --nodes and --server are for a private broker, not for --broker")
+        raise UsageError("--config, --nodes, --server and --tls are for a private broker, not for --broker")
     if broker.config is not None and not broker.config.is_file():
         raise UsageError(f"--config: there is no file {broker.config}")
-    if broker.nodes not in {None, *CLUSTER_SIZES}:
-        raise UsageError(f"--nodes: found {broker.nodes}; allowed 1, 3 or 5")
+    check_nodes(broker.nodes)
     if broker.server is not None and not broker.server.exists():
         raise UsageError(f"--server: there is no {broker.server}")
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from loadtest.commands.compare_options import Restart
-from loadtest.commands.options import Broker, Config, Nodes, Server, Set
+from loadtest.commands.options import Broker, Config, Nodes, Server, Set, Tls
 from loadtest.errors import UsageError
 
 SweptScenario = Annotated[str | None, typer.Argument(help="Name of a scenario of the catalogue, or a file.")]
@@ -20,9 +20,11 @@ VaryAxis = Annotated[
 MetricOfPoints = Annotated[
     list[str] | None, typer.Option("--metric", help="What is looked at, such as in.confirm.p99; repeatable.")
 ]
-Repeats = Annotated[int | None, typer.Option(min=1, help="Rounds, each of which runs every point. Default: 1.")]
-Seed = Annotated[int, typer.Option(min=0, help="Of the order in which a round runs the points.")]
-MaxPoints = Annotated[int, typer.Option(min=1, help="More points are refused.")]
+Repeats = Annotated[
+    int | None, typer.Option(min=1, max=1000, help="Rounds, each of which runs every point. Default: 1.")
+]
+Seed = Annotated[int, typer.Option(min=0, max=(1 << 63) - 1, help="Of the order in which a round runs the points.")]
+MaxPoints = Annotated[int, typer.Option(min=1, max=10_000, help="More points are refused.")]
 ResumeSweep = Annotated[
     Path | None, typer.Option("--resume", metavar="FOLDER", help="Folder of a sweep that was interrupted.")
 ]
@@ -38,6 +40,7 @@ def sweep(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     config: Config = None,
     nodes: Nodes = None,
     server: Server = None,
+    tls: Tls = False,  # noqa: FBT002  # a flag
     restart: Restart = None,
     seed: Seed = 1,
     max_points: MaxPoints = 100,
@@ -62,7 +65,7 @@ def sweep(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     request = SweepRequest(
         scenario=scenario,
         axes=parse_axes(vary or ()),
-        broker=Variant("point", (), tuple(broker or ()), _whole(config), nodes, _whole(server)),
+        broker=Variant("point", (), tuple(broker or ()), _whole(config), nodes, _whole(server), tls=tls),
         overrides=tuple(overrides or ()),
         metrics=tuple(metric or ()),
         repeats=repeats or 1,

@@ -13,7 +13,7 @@ from typing import Final
 
 from loadtest.broker.queue_settings import ignored
 from loadtest.compare.variants import Variant
-from loadtest.redaction import redacted
+from loadtest.redaction import redacted_value
 from loadtest.scenario import ConsumerPlan, ExchangeSpec, Plan, PublisherPlan
 
 UNREAD: Final = "unread "
@@ -121,7 +121,7 @@ def shown_effect(effects: Mapping[str, Effect], name: str, baseline: str) -> dic
         return {}
     differs = effects[name].differs_from(effects[baseline])
     return {
-        key: (redacted(before), redacted(after))
+        key: (redacted_value(before), redacted_value(after))
         for key, (before, after) in differs.items()
         if not key.startswith(UNREAD)
     }

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from loadtest.broker.child_process import bound_command
-from loadtest.broker.endpoint import ENVIRONMENT_NAMES
+from loadtest.broker.endpoint import ENVIRONMENT_NAMES, broker_urls
 from loadtest.broker.node_config import told_environment
 from loadtest.broker.private_cluster import PrivateCluster
 from loadtest.clock import NS_PER_S
@@ -236,7 +236,7 @@ class LapRunner(Generic[T]):
             if self._brokers is not None:
                 return kept | self._brokers.environ(variant)
             return kept | _told_to_nodes(variant, self._environ)
-        if _MANAGEMENT in self._environ and variant.brokers == brokers_of(self._environ):
+        if _MANAGEMENT in self._environ and variant.brokers == broker_urls(self._environ):
             kept[_MANAGEMENT] = self._environ[_MANAGEMENT]
         return kept | {ENVIRONMENT_NAMES[0]: ",".join(variant.brokers)}
 
@@ -253,12 +253,3 @@ def _wait(process: subprocess.Popen[bytes]) -> int:
             process.kill()
             process.wait()
         raise
-
-
-def brokers_of(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the URLs that the environment names, as all commands that need a broker find them; none if it has none."""
-    for name in ENVIRONMENT_NAMES:
-        urls = tuple(environ.get(name, "").replace(",", " ").split())
-        if urls:
-            return urls
-    return ()

@@ -16,14 +16,14 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
-from loadtest.broker.endpoint import Endpoint
+from loadtest.broker.endpoint import Endpoint, broker_urls
 from loadtest.broker.management import URL_ENVIRONMENT_NAME, ManagementApi, find_management
 from loadtest.broker.node_settings import ARGUMENTS, node_settings
 from loadtest.broker.private_cluster import PrivateCluster
 from loadtest.broker.queue_settings import declared_queues
 from loadtest.broker.reach import ServerInfo, is_same_broker, probe
 from loadtest.compare.effects import UNREAD, Effect, plan_text
-from loadtest.compare.laps import Brokers, brokers_of
+from loadtest.compare.laps import Brokers
 from loadtest.compare.request import CompareRequest
 from loadtest.compare.variants import Variant
 from loadtest.errors import BrokerError, UsageError
@@ -144,7 +144,7 @@ class _BrokerOf:
 
     @cached_property
     def management(self) -> ManagementApi | None:
-        is_told = self.cluster is not None or self.variant.brokers == brokers_of(self.environ)
+        is_told = self.cluster is not None or self.variant.brokers == broker_urls(self.environ)
         environ = {name: text for name, text in self.environ.items() if is_told or name != URL_ENVIRONMENT_NAME}
         return find_management(self.endpoints[0], self.cluster, environ)
 

@@ -13,16 +13,17 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from loadtest.broker.endpoint import broker_urls
 from loadtest.broker.node_config import without_secrets
 from loadtest.compare.kinds import CapacityLaps
-from loadtest.compare.laps import brokers_of
 from loadtest.compare.variants import Variant, variants_of
 from loadtest.errors import ScenarioError, UsageError
-from loadtest.redaction import REDACTED, redacted
+from loadtest.redaction import REDACTED, redacted_value
 from loadtest.scenario import LoadedScenario, load_scenario
 from loadtest.scenario.catalogue import find_scenario
 from loadtest.scenario.compare_block import DEFAULT_MAX_ROUNDS, DEFAULT_ROUNDS
 from loadtest.scenario.node_environment import shown_environment
+from loadtest.scenario.secrets_in_yaml import redacted_override
 
 REQUEST: Final = "request.json"
 DEFAULT_MIN_EFFECT: Final = 0.05
@@ -82,9 +83,14 @@ class CompareRequest:
         return json.dumps(asked, indent=2, default=str)
 
 
-def redacted_all(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return texts without their secrets."""
-    return tuple(redacted(text) for text in texts)
+def redacted_all(overrides: Iterable[str]) -> tuple[str, ...]:
+    """Return overrides without their secrets."""
+    return tuple(redacted_override(text) for text in overrides)
+
+
+def redacted_urls(urls: Iterable[str]) -> tuple[str, ...]:
+    """Return URLs of brokers without their passwords."""
+    return tuple(redacted_value(url) for url in urls)
 
 
 def shown_variant(variant: Variant) -> Variant:
@@ -92,7 +98,7 @@ def shown_variant(variant: Variant) -> Variant:
     return replace(
         variant,
         overrides=redacted_all(variant.overrides),
-        brokers=redacted_all(variant.brokers),
+        brokers=redacted_urls(variant.brokers),
         settings=tuple(without_secrets(line) for line in variant.settings),
         env=tuple(shown_environment(dict(variant.env)).items()),
     )
@@ -184,14 +190,14 @@ def _with_secrets(
     kept: Sequence[Variant], request: CompareRequest, given: Mapping[str, tuple[str, ...]]
 ) -> tuple[Variant, ...]:
     """Return the variants that were kept, with the secrets in them: from options, the environment, or the file."""
-    of_all = brokers_of(request.environ)
+    of_all = broker_urls(request.environ)
     in_file = _variants_in_file(request) if any(_is_wanting(variant) for variant in kept) else {}
     variants = []
     for variant in kept:
         found = variant
         if variant.name in given:
             found = replace(variant, brokers=given[variant.name])
-        elif variant.brokers and variant.brokers == redacted_all(of_all):
+        elif variant.brokers and variant.brokers == redacted_urls(of_all):
             found = replace(variant, brokers=of_all)
         elif _is_wanting(variant):
             found = in_file.get(variant.name, variant)

@@ -17,6 +17,7 @@ from loadtest.errors import UsageError
 from loadtest.scenario.compare_block import MOST_VARIANTS, VARIANT_PATTERN, CompareBlock, VariantEntry
 from loadtest.scenario.dump import flow_text
 from loadtest.scenario.node_environment import variable_fault
+from loadtest.scenario.secrets_in_yaml import redacted_override
 
 NAME: Final = re.compile(VARIANT_PATTERN)
 _NAMED: Final = "a name and a value, such as a=VALUE"
@@ -200,7 +201,9 @@ def _product(vary: Sequence[str]) -> Iterable[Variant]:
         return
     for combination in itertools.product(*axes.values()):
         chosen = dict(zip(axes, combination, strict=True))
-        yield Variant(name_of(chosen), tuple(f"{path}={value}" for path, value in chosen.items()))
+        overrides = tuple(f"{path}={value}" for path, value in chosen.items())
+        safe = {path: redacted_override(each).partition("=")[2] for path, each in zip(chosen, overrides, strict=True)}
+        yield Variant(name_of(safe), overrides)
 
 
 def parse_vary(vary: Sequence[str]) -> dict[str, list[str]]:

@@ -10,6 +10,7 @@ import csv
 import io
 from typing import Final
 
+from loadtest.report.csv_cell import text_cell
 from loadtest.result.sweep import AxisPart, SweepResult
 
 FILE_NAME: Final = "sweep.csv"
@@ -31,9 +32,9 @@ def sweep_csv(result: SweepResult) -> str:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(
         [
-            *(f"{axis.path}{_AXIS_UNITS[axis.unit] if axis.unit else ''}" for axis in result.axes),
+            *(text_cell(f"{axis.path}{_AXIS_UNITS[axis.unit] if axis.unit else ''}") for axis in result.axes),
             *_KEYS,
-            *(f"{metric.name}{_METRIC_UNITS[metric.unit]}" for metric in result.metrics),
+            *(text_cell(f"{metric.name}{_METRIC_UNITS[metric.unit]}") for metric in result.metrics),
             "folder",
         ]
     )
@@ -41,13 +42,15 @@ def sweep_csv(result: SweepResult) -> str:
         places = [_value(axis, place) for axis, place in zip(result.axes, point.at, strict=True)]
         for run in point.runs:
             values = [_number(run.values.get(metric.name)) for metric in result.metrics]
-            table.writerow([*places, run.round, run.turn, run.exit_code, " ".join(run.marks), *values, run.folder])
+            table.writerow(
+                [*places, run.round, run.turn, run.exit_code, " ".join(run.marks), *values, text_cell(run.folder)]
+            )
     return text.getvalue()
 
 
 def _value(axis: AxisPart, place: int) -> str:
     value = axis.values[place]
-    return value.text if value.number is None else _number(value.number)
+    return text_cell(value.text) if value.number is None else _number(value.number)
 
 
 def _number(number: float | None) -> str:

@@ -11,6 +11,7 @@ import csv
 import io
 from typing import Final
 
+from loadtest.report.csv_cell import text_cell
 from loadtest.result.document import PointGroupPart, PointPart, RunResult
 
 FILE_NAME: Final = "windows.csv"
@@ -50,7 +51,7 @@ def windows_csv(result: RunResult) -> str:
     table.writeheader()
     for point in result.timeline:
         for name, group in point.groups.items():
-            table.writerow({**_moment(point), "group": name, **_group_cells(group)})
+            table.writerow({**_moment(point), "group": text_cell(name), **_group_cells(group)})
         if point.gauges:
             table.writerow({**_moment(point), **{_gauge_column(name): value for name, value in point.gauges.items()}})
     return text.getvalue()

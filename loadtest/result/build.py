@@ -37,6 +37,7 @@ from loadtest.result.thresholds import check_thresholds
 from loadtest.result.verdict import judge
 from loadtest.result.workers import build_workers
 from loadtest.scenario.loader import load_scenario
+from loadtest.scenario.secrets_in_yaml import redacted_override, redacted_scenario
 from loadtest.scenario.threshold import Threshold, parse_threshold
 
 _MOVED: Final = ("published", "delivered", "got")
@@ -128,8 +129,8 @@ def _scenario(scenario: dict[str, Any]) -> ScenarioPart:
         name=scenario["name"],
         description=redacted(scenario.get("description", "")),
         hash=scenario["hash"],
-        text=redacted(scenario["text"]),
-        overrides=tuple(redacted(override) for override in scenario.get("overrides", ())),
+        text=redacted_scenario(scenario["text"]),
+        overrides=tuple(redacted_override(override) for override in scenario.get("overrides", ())),
     )
 
 

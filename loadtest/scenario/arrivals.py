@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.scenario.curve import Curve, constant_curve, staged_curve
-from loadtest.scenario.groups import Stage
+from loadtest.scenario.groups import Stage, stage_rates
 from loadtest.scenario.poisson import SCALE, UnitPoisson
 
 # Runs up to this long take their offsets from one table; a publisher asks for what is due, a few hundred at most.
@@ -129,19 +129,6 @@ def arrivals_of_users(
         return tuple(EvenArrivals(curve, user, users, table) for user in range(users))
     unit = UnitPoisson(seed, group)
     return tuple(PoissonArrivals(curve, unit, user, users) for user in range(users))
-
-
-def stage_rates(stages: tuple[Stage, ...]) -> list[tuple[int, Fraction, Fraction]]:
-    """Return stages as (length in ns, rates per second at begin and end); what one leaves out is the rate before."""
-    found, last = [], Fraction(0)
-    for stage in stages:
-        start, end = stage.rate_per_s, stage.rate_per_s
-        if start is None or end is None:
-            start = last if stage.from_per_s is None else stage.from_per_s
-            end = start if stage.to_per_s is None else stage.to_per_s
-        found.append((stage.for_ns, start, end))
-        last = end
-    return found
 
 
 def _own(positions: int, user: int, users: int) -> int:

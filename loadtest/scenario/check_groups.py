@@ -9,7 +9,7 @@ from loadtest.scenario.check_topology import exchange_faults, queue_faults
 from loadtest.scenario.fault import Fault, Path, listed, near_miss, shown
 from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Group, Paced, PublisherGroup, ZipfKeys
 from loadtest.scenario.leaf import numbered_fault
-from loadtest.scenario.limits import MAX_USERS, users_need
+from loadtest.scenario.limits import DAY_NS, MAX_FAULT_STEPS, MAX_USERS, users_need
 from loadtest.scenario.model import Run, Scenario
 from loadtest.scenario.names import KINDS, Names
 from loadtest.scenario.sequence import NUMBER, is_member
@@ -40,6 +40,7 @@ def end_faults(scenario: Scenario) -> Iterator[Fault]:
     total = sum(group.users for group in scenario.groups.values())
     if total > MAX_USERS:
         yield Fault((), f"{total} users", f"at most {MAX_USERS} in all: {users_need(total)}")
+    yield from _fault_steps(scenario)
     if scenario.run.duration_ns is not None:
         return
     for section, groups in (("publishers", scenario.publishers), ("getters", scenario.getters)):
@@ -51,6 +52,17 @@ def end_faults(scenario: Scenario) -> Iterator[Fault]:
         for name, consumer in scenario.consumers.items():
             if not finishes(consumer):
                 yield Fault(("consumers", name), "no end", "messages, or run.duration: nothing else ends the run")
+
+
+def _fault_steps(scenario: Scenario) -> Iterator[Fault]:
+    """Yield the faults that would come too often: each time is planned before the run."""
+    run = scenario.run
+    lasts_ns = DAY_NS if run.duration_ns is None else run.warm_up_ns + run.duration_ns
+    for at, fault in enumerate(scenario.faults):
+        times = 0 if fault.every_ns is None else lasts_ns // fault.every_ns
+        if times > MAX_FAULT_STEPS:
+            until = "in a day, as messages decide when the run ends" if run.duration_ns is None else "until its end"
+            yield Fault(("faults", at, "every"), f"{times:,} times {until}", f"at most {MAX_FAULT_STEPS:,}")
 
 
 def finishes(group: Group) -> bool:

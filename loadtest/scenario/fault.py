@@ -17,7 +17,7 @@ from typing import Final
 
 from pydantic_core import PydanticCustomError
 
-from loadtest.redaction import redacted
+from loadtest.redaction import REDACTED, names_secret, redacted_value
 
 Path = tuple[str | int, ...]
 """Keys and list positions from the root of a scenario to a value."""
@@ -25,6 +25,13 @@ Path = tuple[str | int, ...]
 FAULT_TYPE: Final = "fault"
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_%-]+")
 _LONGEST_FOUND: Final = 60
+# A value as `shown` writes it: a text in quotes, perhaps cut, or a number.
+_QUOTED_VALUE: Final = re.compile(r"\"(?:[^\"\\]|\\.)*(?:\"|…|$)|(?<![\w.])[-+]?\d[\w.+-]*")
+DATA: Final = frozenset({"arguments", "body", "config", "env", "headers", "json", "properties", "reason", "variables"})
+"""Keys that hold values of the author's own, any of which may be a secret."""
+
+_NAMED: Final = frozenset({"exchanges", "queues", "publishers", "consumers", "getters", "variants"})
+"""Keys that hold things by names that the author gives them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +47,28 @@ class Fault:
     def line(self, place: str) -> str:
         """Return the fault as the user reads it, where `place` is `FILE:LINE`."""
         where = f"{self.of}: {path_text(self.path)}" if self.of else path_text(self.path)
-        return f"{place}: {where}: {self.words}"
+        words = _QUOTED_VALUE.sub(REDACTED, self.words) if is_secret(self.path) else self.words
+        return f"{place}: {where}: {words}"
 
     @property
     def words(self) -> str:
         """What was found, what is allowed, and the near miss."""
         hint = f"; did you mean {self.meant}?" if self.meant is not None else ""
         return f"found {self.found}; allowed {self.allowed}{hint}"
+
+
+def is_secret(path: Path) -> bool:
+    """
+    Return whether a path, or the end of one, leads to a secret: by a key that names one, such as `password`.
+
+    The name of a thing, such as a queue, names no secret, whatever it is; within data any key may.
+    """
+    for at, step in enumerate(path):
+        is_data = any(before in DATA for before in path[:at])
+        is_name = not is_data and at > 0 and path[at - 1] in _NAMED
+        if isinstance(step, str) and names_secret(step) and not is_name and (is_data or at == len(path) - 1):
+            return True
+    return False
 
 
 def path_text(path: Path) -> str:
@@ -72,7 +94,7 @@ def shown(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        value = redacted(value)  # before it is cut, which could take the @ of a URL and leave the password
+        value = redacted_value(value)  # before it is cut, which could take the @ of a URL and leave the password
         text = json.dumps(value, ensure_ascii=False) if value.isprintable() else json.dumps(value)
     else:
         text = str(value)

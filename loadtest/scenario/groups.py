@@ -7,6 +7,7 @@ A group is a number of users that do the same. Rates and message counts are thos
 from __future__ import annotations
 
 from collections.abc import Iterator
+from fractions import Fraction
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
@@ -31,8 +32,10 @@ from loadtest.scenario.leaf import (
     one_of,
     whole,
 )
+from loadtest.scenario.limits import MAX_ARRIVALS
 from loadtest.scenario.part import Part
 from loadtest.scenario.plan import Ack, Client, InDoubt, OnOutage, Refusal, Stamp
+from loadtest.scenario.quantity import NS_PER_S
 from loadtest.scenario.routing import SENDER_SELECTED
 from loadtest.scenario.work import ProcessingTime, RefusedPart, refused
 from loadtest.scenario.zipf import Zipf
@@ -65,6 +68,19 @@ class Stage(Part):
         return self
 
 
+def stage_rates(stages: tuple[Stage, ...]) -> list[tuple[int, Fraction, Fraction]]:
+    """Return stages as (length in ns, rates per second at begin and end); what one leaves out is the rate before."""
+    found, last = [], Fraction(0)
+    for stage in stages:
+        start, end = stage.rate_per_s, stage.rate_per_s
+        if start is None or end is None:
+            start = last if stage.from_per_s is None else stage.from_per_s
+            end = start if stage.to_per_s is None else stage.to_per_s
+        found.append((stage.for_ns, start, end))
+        last = end
+    return found
+
+
 def _rate_tag(value: object) -> str:
     return "<stages>" if isinstance(value, list | tuple) else "<rate>"
 
@@ -83,6 +99,9 @@ class ZipfKeys(Part):
 
 def _arrives(rate: Any) -> Any:
     stages = rate if isinstance(rate, tuple) else ()
+    arrivals = sum(for_ns * (start + end) / 2 for for_ns, start, end in stage_rates(stages)) / NS_PER_S
+    if arrivals > MAX_ARRIVALS:
+        raise fault_error(f"stages of {int(arrivals):,} arrivals", f"at most {MAX_ARRIVALS:,}")
     if not any(stage.rate_per_s or stage.from_per_s or stage.to_per_s for stage in stages) and not (
         rate and not stages
     ):

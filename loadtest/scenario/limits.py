@@ -10,6 +10,7 @@ MAX_USERS: Final = 100_000
 MAX_ARRIVALS: Final = 100_000_000_000
 """Of a schedule of stages: a million a second for a day."""
 
+DAY_NS: Final = 24 * 3600 * 1_000_000_000
 MAX_FAULT_STEPS: Final = 200_000
 """Of faults that come again and again: twice a second for a day."""
 

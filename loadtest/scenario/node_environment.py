@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from typing import Final
 
-from loadtest.redaction import REDACTED, redacted
+from loadtest.redaction import REDACTED, redacted_value
 
 VARIABLE: Final = "LOADTEST_NODE_ENV"
 """Where a process finds what it is to tell its private nodes: a JSON object, so that none of it is its own."""
@@ -75,10 +75,7 @@ def variable_fault(name: str, value: str) -> tuple[str, str] | None:
 
 def shown_environment(variables: Mapping[str, str]) -> dict[str, str]:
     """Return variables fit for results: a value of which the name, or the value itself, tells a secret is replaced."""
-    return {
-        name: REDACTED if _SECRET_NAME.search(name) else redacted(f"{name}={value}").partition("=")[2]
-        for name, value in variables.items()
-    }
+    return {name: REDACTED if _SECRET_NAME.search(name) else redacted_value(value) for name, value in variables.items()}
 
 
 def _is_for_erlang(name: str) -> bool:

@@ -72,7 +72,7 @@ def add_thresholds(document: Document, texts: Sequence[str]) -> list[tuple[Place
 
 def put_override(document: Document, path: str, value: Any, place: Place) -> list[tuple[Place, Fault]]:
     """Put a value into a document at a path as `--set` has it; return what keeps it from that, at *place*."""
-    steps = _parse_path(path.strip())
+    steps = parse_path(path.strip())
     if steps is None:
         return [(place, Fault((), shown(path), "a path, such as run.duration"))]
     try:
@@ -89,8 +89,8 @@ class _RefusedError(Exception):
 
 
 def _apply(document: Document, text: str, place: Place) -> None:
-    raw_path, equals, raw_value = _split(text)
-    path = _parse_path(raw_path) if equals else None
+    raw_path, equals, raw_value = split_override(text)
+    path = parse_path(raw_path) if equals else None
     if path is None:
         raise _RefusedError(Fault((), shown(text), _ALLOWED))
     path = _whole(document, path)
@@ -118,13 +118,14 @@ def _place(document: Document, path: Path, value: Any, place: Place) -> None:
     document.places[path] = place
 
 
-def _split(text: str) -> tuple[str, str, str]:
-    """Return path, equals sign and value; an equals sign in a quoted key does not count."""
+def split_override(text: str) -> tuple[str, str, str]:
+    """Return path, equals sign and value of `PATH=VALUE`; an equals sign in a quoted key does not count."""
     match = re.match(r'((?:[^"=]|"(?:[^"\\]|\\.)*")*)(=)(.*)', text, re.DOTALL)
     return (match.group(1).strip(), "=", match.group(3)) if match else (text, "", "")
 
 
-def _parse_path(text: str) -> Path | None:
+def parse_path(text: str) -> Path | None:
+    """Return a path, or the end of one, as `--set` has it; None if it is none."""
     steps: list[str | int] = []
     at = 0
     while at < len(text):

@@ -16,7 +16,6 @@ from typing import Final
 
 from loadtest.compare.variants import name_of, parse_vary
 from loadtest.errors import UsageError
-from loadtest.redaction import redacted
 from loadtest.result.sweep import AxisPart, AxisUnit, SweepValuePart
 from loadtest.scenario.quantity import (
     QuantityError,
@@ -26,6 +25,7 @@ from loadtest.scenario.quantity import (
     parse_rate,
     parse_share,
 )
+from loadtest.scenario.secrets_in_yaml import redacted_override
 
 _NUMBER: Final = re.compile(r"-?[0-9]{1,15}(\.[0-9]{1,9})?")
 _STEP: Final = re.compile(r'(?:[^."]|"[^"]*")+')
@@ -106,8 +106,13 @@ def _axis(path: str, texts: Sequence[str]) -> Axis:
         return Axis(path, tuple(ordered), unit, tuple(float(numbers[text]) for text in ordered))
     for text in texts:
         if texts.count(text) > 1:
-            raise UsageError(f"--vary: {path} has the same value twice: {redacted(text)}")
+            raise UsageError(f"--vary: {path} has the same value twice: {redacted_axis_value(path, text)}")
     return Axis(path, tuple(texts))
+
+
+def redacted_axis_value(path: str, value: str) -> str:
+    """Return a value of an axis without secrets; all of it where the path leads to one."""
+    return redacted_override(f"{path}={value}").partition("=")[2]
 
 
 def points_of(axes: Sequence[Axis]) -> Iterator[Point]:
@@ -117,7 +122,7 @@ def points_of(axes: Sequence[Axis]) -> Iterator[Point]:
         chosen = {axis.path: axis.values[place] for axis, place in zip(axes, at, strict=True)}
         overrides = tuple(f"{path}={value}" for path, value in chosen.items())
         safe = {
-            name.replace(".", "-"): redacted(f"{path}={value}")[len(path) + 1 :]
+            name.replace(".", "-"): redacted_axis_value(path, value)
             for name, (path, value) in zip(names, chosen.items(), strict=True)
         }
         yield Point(name_of(safe)[:_LONGEST_NAME].rstrip("-.+="), at, overrides)
@@ -133,7 +138,7 @@ def axis_parts(axes: Sequence[Axis]) -> tuple[AxisPart, ...]:
             unit=axis.unit,
             values=tuple(
                 SweepValuePart(
-                    text=redacted(f"{axis.path}={text}")[len(axis.path) + 1 :],
+                    text=redacted_axis_value(axis.path, text),
                     number=axis.numbers[place] if axis.unit else None,
                 )
                 for place, text in enumerate(axis.values)

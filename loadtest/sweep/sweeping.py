@@ -45,7 +45,7 @@ from loadtest.result.sweep import (
 from loadtest.result.units import rough_text
 from loadtest.scenario.fault import words_of
 from loadtest.scenario.threshold import parse_figure
-from loadtest.sweep.axes import Axis, Point, axis_parts, points_of
+from loadtest.sweep.axes import Axis, Point, axis_parts, points_of, redacted_axis_value
 from loadtest.sweep.schedule import order_of_round
 
 Say = Callable[[str], None]
@@ -101,7 +101,7 @@ class SweepRequest:
         del asked["environ"]
         asked["broker"] = asdict(shown_variant(self.broker))
         for axis in asked["axes"]:
-            axis["values"] = [redacted(f"{axis['path']}={value}")[len(axis["path"]) + 1 :] for value in axis["values"]]
+            axis["values"] = [redacted_axis_value(axis["path"], value) for value in axis["values"]]
         return json.dumps(asked, indent=2, default=str)
 
 

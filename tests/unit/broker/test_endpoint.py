@@ -222,7 +222,6 @@ def test_tls_options_hold_where_the_url_says_nothing() -> None:
 
 RESOLVED = {
     "nothing": ([], {}, None),
-    "empty": ([""], {"LOADTEST_BROKER": " ", "AMQP_URL": ""}, None),
     "option-first": (["amqp://a"], {"LOADTEST_BROKER": "amqp://b", "AMQP_URL": "amqp://c"}, ["a"]),
     "several-options": (["amqp://a", "amqp://b"], {}, ["a", "b"]),
     "own-variable": ([], {"LOADTEST_BROKER": "amqp://b", "AMQP_URL": "amqp://c"}, ["b"]),
@@ -238,3 +237,39 @@ def test_resolve(urls: list[str], environ: dict[str, str], hosts: list[str] | No
     endpoints = resolve_endpoints(urls, environ)
 
     assert (None if endpoints is None else [endpoint.host for endpoint in endpoints]) == hosts
+
+
+@pytest.mark.parametrize(
+    "urls, environ, words",
+    [
+        ([""], {"LOADTEST_BROKER": "amqp://h"}, "--broker: found nothing"),
+        (["amqp://h", " "], {}, "--broker: found nothing"),
+        ([], {"LOADTEST_BROKER": ""}, "LOADTEST_BROKER is set, and empty"),
+        ([], {"LOADTEST_BROKER": " ,", "AMQP_URL": "amqp://h"}, "LOADTEST_BROKER is set, and empty"),
+        ([], {"AMQP_URL": ""}, "AMQP_URL is set, and empty"),
+    ],
+)
+def test_an_empty_name_is_an_error(urls: list[str], environ: dict[str, str], words: str) -> None:
+    """A variable that is not set where it should be does not make a private node of a broker that was meant."""
+    with pytest.raises(UsageError, match=words):
+        resolve_endpoints(urls, environ)
+
+
+@pytest.mark.parametrize("separator", [",", " ", ", ", "\n", "/", "?", "#", "@", ":", "//", "%"])
+@pytest.mark.parametrize(
+    "shape", ["amqp://ann:{}@h:1/v", "amqps://ann:{}", "amqp://ann:{}@", "ann:{}@h", "{}", "amqp:{}@h"]
+)
+@pytest.mark.parametrize("way", ["option", "environment"])
+def test_no_error_shows_a_part_of_a_password(separator: str, shape: str, way: str) -> None:
+    """Whatever a password holds and whatever the URL lacks: neither piece of it is in the error, and it is a line."""
+    text = shape.format(f"Zq7first{separator}Xw9second")
+    urls, environ = ([text], {}) if way == "option" else ([], {"LOADTEST_BROKER": text})
+    try:
+        endpoints = resolve_endpoints(urls, environ) or []
+        said = " ".join(str(endpoint) for endpoint in endpoints) if all("ann" in e.username for e in endpoints) else ""
+    except UsageError as error:
+        said = str(error)
+
+    assert "Zq7first" not in said
+    assert "Xw9second" not in said
+    assert "\n" not in said

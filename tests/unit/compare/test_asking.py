@@ -7,8 +7,8 @@ from typing import Final
 
 import pytest
 
+from loadtest.broker.endpoint import broker_urls
 from loadtest.compare.asking import Options, asked_for
-from loadtest.compare.laps import brokers_of
 from loadtest.compare.request import CompareRequest
 from loadtest.compare.variants import Asked, Variant
 from loadtest.errors import LoadTestError
@@ -132,7 +132,7 @@ def test_a_broker_without_a_name_is_that_of_all(tmp_path: Path) -> None:
     request = asked_for(Options(str(path), Asked(brokers=urls)), {"LOADTEST_BROKER": "amqp://other.example"})
 
     assert [variant.name for variant in request.variants] == ["plain", "other"]
-    assert brokers_of(request.environ) == urls
+    assert broker_urls(request.environ) == urls
     assert all(not variant.brokers for variant in request.variants)
 
 
@@ -144,7 +144,7 @@ def test_a_broker_without_a_name_beside_one_with_a_name(tmp_path: Path) -> None:
     request = asked_for(Options(str(path), asked), {})
 
     assert [variant.brokers for variant in request.variants] == [(), ("amqp://b.example",)]
-    assert brokers_of(request.environ) == ("AMQPS://a.example",)
+    assert broker_urls(request.environ) == ("AMQPS://a.example",)
 
 
 def test_a_broker_without_a_name_is_not_started_anew(scenario: str) -> None:

@@ -89,6 +89,24 @@ HEAD = (
 )
 
 
+@pytest.mark.parametrize("begin", ["=", "+", "-", "@", "\t", "\r"])
+def test_no_cell_of_the_csv_is_a_formula(begin: str) -> None:
+    """What a scenario's author, or whoever names a value, writes is a text to a spreadsheet; numbers stay numbers."""
+    evil = f"{begin}1+HYPERLINK(A1)"
+    result = sweep((SIZES, "publishers.p.exchange=a,b"), gap=0, marked=5)
+    axis = result.axes[1]
+    values = (axis.values[0].model_copy(update={"text": evil}), *axis.values[1:])
+    axes = (result.axes[0], axis.model_copy(update={"values": values, "path": evil}))
+    rows = list(csv.reader(io.StringIO(sweep_csv(result.model_copy(update={"axes": axes})), newline="")))
+    cells = [cell for row in rows for cell in row]
+
+    safe = f"'{evil}".replace("\r", " ")
+    assert safe in rows[0]
+    assert safe in {row[1] for row in rows[1:]}
+    assert [cell for cell in cells if cell.startswith(("=", "+", "-", "@", "\t", "\r"))] == []
+    assert {row[0] for row in rows[1:]} == {"12", "1000", "10000"}
+
+
 def test_the_csv_has_a_row_a_run_in_plain_numbers() -> None:
     """Axes that are quantities as numbers, with the unit in the name of the column; what failed has no figures."""
     text = sweep_csv(sweep((SIZES, TYPES), gap=0, marked=5))
