@@ -159,3 +159,20 @@ run: {duration: 300ms}
     totals = report["totals"]
     assert totals["offered"] == totals["published"] == totals["delivered"] == 1
     assert report["exit_code"] == 0
+
+
+def test_a_run_does_not_end_while_a_message_has_its_processing_time(vhost_endpoint: Endpoint) -> None:
+    """Though nothing comes for longer than the run would wait, and the queue says that nothing is ready in it."""
+    report = perform(
+        vhost_endpoint,
+        """
+topology: {queues: {q: {}}}
+publishers: {in: {client: blocking, routing_key: q, body: {text: hi}, messages: 3, confirm_window: 1}}
+consumers: {out: {client: blocking, queue: q, ack: every 1, prefetch: 5, processing_time: 3500ms}}
+run: {duration: 25s, drain: 1s}
+""",
+    )
+
+    totals = report["totals"]
+    assert (totals["published"], totals["delivered"], totals["lost"], totals["remaining"]) == (3, 3, 0, 0)
+    assert report["exit_code"] == 0

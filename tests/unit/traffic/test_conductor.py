@@ -16,6 +16,8 @@ from loadtest.traffic.run import StoppedError, seats_of
 from tests.unit.traffic.staged import FLOW, StagedRun, StagedTask
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from loadtest.traffic.run import Seat
 
 DURATION = FLOW.replace("messages: 10", "rate: 1000/s") + "run: {duration: 10ms, warm_up: 5ms, drain: 10ms}"
@@ -201,3 +203,63 @@ def test_a_user_that_fails_to_end_fails_the_run(monkeypatch: pytest.MonkeyPatch)
     assert staged.events() == ["internal-error"]
     assert tasks[1].calls == ["finish", "close"]
     assert staged.phases()[-1] == "done"
+
+
+ENDLESS = FLOW.replace("ack: auto", "ack: every 1, messages: 20") + "run: {drain: 10ms}"
+
+
+@pytest.mark.parametrize(
+    "depths, why",
+    [
+        ({}, "all are published, and the queues are empty"),
+        ({"q": 7}, "though 7 are in the queues"),
+        (OSError("gone"), "though nobody says what the queues hold"),
+    ],
+    ids=["empty", "not empty", "nobody answers"],
+)
+def test_a_consumer_that_waits_for_ever_ends_with_what_was_seen(
+    depths: Mapping[str, int] | Exception, why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only of queues that were looked at it is said that they are empty."""
+    monkeypatch.setattr(drain_module, "STILL_NS", 1_000_000)
+    monkeypatch.setattr(drain_module, "ASK_AGAIN_NS", 0)
+    staged = StagedRun(ENDLESS)
+    staged.depths = depths
+    live(staged)
+
+    conduct(staged)
+
+    texts = [record["text"] for record in staged.records if record.get("code") == "starved"]
+    assert len(texts) == 1
+    assert why in texts[0]
+
+
+def test_a_run_does_not_end_while_somebody_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run with a duration goes on until then, and beyond its drain time, while a consumer works on a message."""
+    monkeypatch.setattr(drain_module, "STILL_NS", 1_000_000)
+    monkeypatch.setattr(drain_module, "ASK_AGAIN_NS", 0)
+    staged = StagedRun(f"{FLOW}run: {{duration: 400ms, drain: 10ms}}")
+    began_ns = monotonic_ns()
+    for task in live(staged, taken=5):
+        task.in_work = 1
+
+    conduct(staged)
+
+    assert monotonic_ns() - began_ns > 400_000_000
+    assert "ended-early" not in staged.events()
+
+
+def test_a_run_that_ends_before_its_duration_though_messages_are_missing_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Nothing comes any more, the queues are empty, and nobody is at work."""
+    monkeypatch.setattr(drain_module, "STILL_NS", 1_000_000)
+    monkeypatch.setattr(drain_module, "ASK_AGAIN_NS", 0)
+    staged = StagedRun(f"{FLOW}run: {{duration: 4s, drain: 10ms}}")
+    live(staged, taken=5)
+
+    conduct(staged)
+
+    texts = [record["text"] for record in staged.records if record.get("code") == "ended-early"]
+    assert len(texts) == 1
+    assert texts[0].startswith("5 messages have not come")
