@@ -30,7 +30,8 @@ run: {drain: 1s}
 ROWS = (
     "published", "confirmed", "nacked", "returned", "returned_only", "in_doubt", "unconfirmed", "delivered",
     "duplicates", "redelivered", "rejected", "requeued", "dead_lettered", "expired", "overflowed", "remaining", "lost",
-    "vanished", "undelivered", "corrupted", "foreign", "unexpected", "unpublished",
+    "vanished", "undelivered", "corrupted", "foreign", "unexpected", "unpublished", "unread", "unknown",
+    "delivery_limit",
 )  # fmt: skip
 
 
@@ -55,7 +56,8 @@ def kept(vhost_endpoint: Endpoint, tmp_path: Path) -> Kept:
         told=read_told(journal),
         queue="q",
         standing=drain(url, "q"),
-        audit=drain(url, "audit"),
+        copies=("audit", drain(url, "audit")),
+        is_audited=True,
         dead=drain(url, "letters"),
         body=b"hello",
     )
@@ -80,11 +82,13 @@ def test_every_row_that_is_tampered_with_is_seen(kept: Kept) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda truth: replace(truth, audit=truth.audit[1:]),
+        lambda truth: replace(truth, copies=("audit", truth.copies[1][1:])),
         lambda truth: replace(truth, standing=truth.standing[1:]),
         lambda truth: replace(truth, dead=truth.dead[1:]),
-        lambda truth: replace(truth, audit=[*truth.audit, Held((0, 400), b"hello", ())]),
-        lambda truth: replace(truth, audit=[*truth.audit[1:], replace(truth.audit[0], body=b"hallo")]),
+        lambda truth: replace(truth, copies=("audit", [*truth.copies[1], Held((0, 400), b"hello", ())])),
+        lambda truth: replace(
+            truth, copies=("audit", [*truth.copies[1][1:], replace(truth.copies[1][0], body=b"hallo")])
+        ),
         lambda truth: replace(truth, told=replace(truth.told, confirmed=truth.told.confirmed | {(0, 400)})),
         lambda truth: replace(truth, told=replace(truth.told, published=truth.told.published - {(0, 7)})),
         lambda truth: replace(truth, told=replace(truth.told, delivered={"q": truth.told.delivered["q"] - {(0, 0)}})),
