@@ -71,7 +71,7 @@ class Request:
         rate = self.connect_rate_per_s
         if rate is not None and not 10**-RATE_DECIMALS <= rate <= MAX_RATE_PER_S:
             raise UsageError(
-                f"-r: found {rate}; allowed users that connect in a second, more than 0 and at most {MAX_RATE_PER_S}"
+                f"-r: found {rate}; allowed a connect_rate of more than 0, at most {MAX_RATE_PER_S} in a second"
             )
         check_nodes(self.nodes)
         if self.prometheus_port is not None and not 0 <= self.prometheus_port <= MAX_PORT:

@@ -78,9 +78,11 @@ def seconds_of(text: str | int | None, option: str = "-t", *, least_s: int = 1) 
         return None
     seconds = _whole_seconds(str(text).strip())
     most_s = MAX_DURATION_NS // NS_PER_S
+    what = "run time" if option == "-t" else "time"
     if seconds is None or not least_s <= seconds <= most_s:
         raise UsageError(
-            f"{option}: found {str(text)[:40]!r}; allowed {least_s}s to {most_s // 3600}h, such as 20, 20s, 3m or 1h20m"
+            f"{option}: found the {what} {str(text)[:40]!r}; allowed {least_s}s to {most_s // 3600}h, "
+            "such as 20, 20s, 3m or 1h20m"
         )
     return float(seconds)
 

@@ -162,5 +162,5 @@ def test_times_are_read_as_locust_reads_them(text: str, seconds: float) -> None:
 )  # fmt: skip
 def test_other_times_are_refused_in_a_line(text: str) -> None:
     """Whatever is written, and however long: what was found, shortened, and what is allowed."""
-    with pytest.raises(UsageError, match=r"^-t: found .{2,42}; allowed 1s to 8784h"):
+    with pytest.raises(UsageError, match=r"^-t: found the run time .{2,42}; allowed 1s to 8784h"):
         seconds_of(text)
