@@ -40,7 +40,7 @@ class Export:
         """Wait, if that was asked for, until the end of the run was scraped; not where somebody interrupted it."""
         if self._exporter is None or not self._linger_s or exit_code == EXIT_INTERRUPTED:
             return
-        self._say(f"waiting up to {self._linger_s:g} s for Prometheus to scrape the end of the run")
+        self._say(f"waiting up to {self._linger_s:.15g} s for Prometheus to scrape the end of the run")
         try:
             if not self._exporter.wait_scraped(self._linger_s):
                 self._say("it was not scraped")

@@ -105,7 +105,7 @@ class FaultDoer:
         for number, fault in enumerate(faults):
             where = f"faults[{number}]: {fault.do}"
             if (fault.at_ns or fault.every_ns or 0) >= until_ns:
-                raise UsageError(f"{where} would come after the end of the run, at {until_ns / NS_PER_S:g} s")
+                raise UsageError(f"{where} would come after the end of the run, at {until_ns / NS_PER_S:.15g} s")
             if (fault.do in PRIVATE_ONLY or fault.leader_of is not None) and self._private is None:
                 what = where if fault.do in PRIVATE_ONLY else f"{where} with leader_of"
                 raise UsageError(

@@ -96,9 +96,9 @@ class CapacitySearch:
         step = self._search.next_step()
         rate = step.rate_per_s if step is not None else self._search.start_per_s
         quick_s, full_s = (self._holding.hold_ns(rate, is_quick=is_quick) / NS_PER_S for is_quick in (True, False))
-        short = f", {quick_s:g} s in the ramp" if quick_s < full_s else ""
+        short = f", {quick_s:.15g} s in the ramp" if quick_s < full_s else ""
         yield (
-            f"from {rate_text(rate)}, each rate held for {full_s:g} s{short}; to "
+            f"from {rate_text(rate)}, each rate held for {full_s:.15g} s{short}; to "
             f"{share_text(request.precision)} of the answer, which has to be held {request.repeats} times"
         )
         yield (
@@ -134,8 +134,8 @@ class CapacitySearch:
         hold_s = self._holding.hold_ns(rate, is_quick=step.is_quick) / NS_PER_S
         left_s = self._left_s()
         left = "" if left_s is None else f"; about {rough_text(left_s)} left"
-        self._say(f"{step.stage} {number}: {rate_text(rate)} for {hold_s:g} s{left}")
-        name = f"{rate:g}-per-s"
+        self._say(f"{step.stage} {number}: {rate_text(rate)} for {hold_s:.15g} s{left}")
+        name = f"{rate:.15g}-per-s"
         variant = replace(
             self._request.broker, name=name, overrides=tuple(self._holding.overrides(rate, is_quick=step.is_quick))
         )

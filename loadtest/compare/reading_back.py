@@ -106,7 +106,7 @@ class _Reading:
         yield "nodes", ", ".join(sorted(broker.node_name(endpoint) for endpoint in broker.endpoints))
         yield "vhost", first.vhost
         yield "user", first.username
-        tunings = [f"{name}={value:g}" for name, value in sorted(first.tunings.items())]
+        tunings = [f"{name}={value:.15g}" for name, value in sorted(first.tunings.items())]
         yield "connection", ", ".join(["plain TCP" if first.tls is None else "TLS", *tunings])
 
     def _place(self, broker: _BrokerOf) -> str:

@@ -116,8 +116,8 @@ def describe(shape: Shape) -> str:
     """Return a shape as people write it: `+50 ms ±10 ms, 1 MB/s`."""
     parts = []
     if shape.latency_ns:
-        jitter = f" ±{shape.jitter_ns / NS_PER_MS:g} ms" if shape.jitter_ns else ""
-        parts.append(f"+{shape.latency_ns / NS_PER_MS:g} ms{jitter}")
+        jitter = f" ±{shape.jitter_ns / NS_PER_MS:.15g} ms" if shape.jitter_ns else ""
+        parts.append(f"+{shape.latency_ns / NS_PER_MS:.15g} ms{jitter}")
     if shape.bandwidth_bytes_per_s is not None:
         parts.append(_rate(shape.bandwidth_bytes_per_s))
     return ", ".join(parts)
@@ -128,4 +128,4 @@ def _rate(bytes_per_s: int) -> str:
         ((factor, unit) for factor, unit in ((NS_PER_S, "GB"), (10**6, "MB"), (1_000, "KB")) if bytes_per_s >= factor),
         (1, "B"),
     )
-    return f"{bytes_per_s / factor:g} {unit}/s"
+    return f"{bytes_per_s / factor:.15g} {unit}/s"

@@ -193,7 +193,7 @@ def probe_text(probe: ProbePart) -> str:
 
 def held_for_text(probe: ProbePart) -> str:
     """Return how long a rate was to be held; short tries say so."""
-    return NOTHING if probe.hold_s is None else f"{probe.hold_s:g} s{', short' if probe.is_quick else ''}"
+    return NOTHING if probe.hold_s is None else f"{probe.hold_s:.15g} s{', short' if probe.is_quick else ''}"
 
 
 def _row(probe: ProbePart) -> Row:

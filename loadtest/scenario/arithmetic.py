@@ -116,5 +116,5 @@ def _rate(per_s: float) -> str:
 
 def _time(time_ns: float) -> str:
     if time_ns >= NS_PER_S:
-        return f"{time_ns / NS_PER_S:g} s"
+        return f"{time_ns / NS_PER_S:.15g} s"
     return f"{time_ns / NS_PER_MS:.4g} ms" if time_ns >= NS_PER_MS else f"{time_ns / NS_PER_US:.4g} µs"

@@ -107,7 +107,7 @@ def service_time(value: int | ProcessingTimes) -> ServiceTime:
 
 def _fine_enough(share: Fraction) -> Fraction:
     if not 0 < share <= 1 or share.denominator > FINEST_SHARE:
-        raise fault_error(f"{float(share * 100):g}%", "a share above 0% and up to 100%, of four decimals at most")
+        raise fault_error(f"{float(share * 100):.15g}%", "a share above 0% and up to 100%, of four decimals at most")
     return share
 
 

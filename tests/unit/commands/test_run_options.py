@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from dataclasses import fields
@@ -164,3 +165,20 @@ def test_other_times_are_refused_in_a_line(text: str) -> None:
     """Whatever is written, and however long: what was found, shortened, and what is allowed."""
     with pytest.raises(UsageError, match=r"^-t: found the run time .{2,42}; allowed 1s to 8784h"):
         seconds_of(text)
+
+
+# Of texts that are read again, or that hold a number of the user's: six digits are not enough for these.
+WRITTEN = re.compile(r"\{[^{}]*(?:_s|rate|per_s|value|NS_PER_M?S|factor|seconds)(?:\(\))?:g\}")
+
+
+def test_no_number_of_the_user_is_written_with_an_exponent() -> None:
+    """`:g` makes 1e+06 of a million, which no option and no scenario reads; constants of the tool may be written so."""
+    package = Path(cli.__file__).parent
+    found = [
+        f"{path.relative_to(package)}: {match.group()}"
+        for path in sorted(package.rglob("*.py"))
+        for match in WRITTEN.finditer(path.read_text(encoding="utf-8"))
+        if not re.search(r"timeout_s|TIMEOUT_S|edge", match.group())
+    ]
+
+    assert found == ["result/units.py: {value:g}"]  # 0, or what is not finite
