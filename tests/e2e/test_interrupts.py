@@ -14,7 +14,7 @@ pytestmark = pytest.mark.e2e
 
 SIGNALS = [pytest.param(signal.SIGINT, id="ctrl-c"), pytest.param(signal.SIGTERM, id="sigterm")]
 # A run is to end within this of the signal; without anything in flight it takes a fraction of a second.
-PROMPT_S = 10.0
+PROMPT_S = 25.0
 # Between two signals: long enough that the first has been taken, short enough that the run has not ended of it.
 BETWEEN_S = 0.5
 

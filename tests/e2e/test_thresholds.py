@@ -86,12 +86,12 @@ def test_a_hopeless_run_is_ended(processes_asked: int, processes: Processes, vho
     totals = result["totals"]
 
     assert run.exit_code == 1, run.printed
-    assert run.elapsed_s < 25
+    assert run.elapsed_s < 45
     assert result["verdict"]["outcome"] == "fail"
     assert "ended early" in result["verdict"]["reason"]
     assert "shop.confirm.p50 < 1us came to" in result["verdict"]["reason"]
     assert [event["code"] for event in result["events"] if event["code"] == "aborted"] == ["aborted"]
-    assert 400 < totals["published"] < 5_000
+    assert 400 < totals["published"] < 20_000
     assert totals["published"] == totals["confirmed"] == totals["delivered"]
     assert (totals["lost"], result["ledger"]["balanced"]) == (0, True)
     assert sum(result["groups"]["out"]["by_user"]) == totals["delivered"]

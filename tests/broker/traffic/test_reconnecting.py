@@ -121,7 +121,7 @@ def test_a_user_that_does_not_come_back_in_time_ends_the_run(vhost_endpoint: End
     began = time.monotonic()
     result, load_run = perform(vhost_endpoint, flow(settings=", reconnect_for: 1s").replace("3s", "60s"), go_away)
 
-    assert 1.5 < time.monotonic() - began < 10
+    assert 1.5 < time.monotonic() - began < 30
     assert "not back after" in load_run.events()["connection-lost"]
     assert "Connection refused" in load_run.events()["connection-lost"]
     assert result.verdict.exit_code == 3

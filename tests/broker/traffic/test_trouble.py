@@ -19,6 +19,9 @@ from tests.broker.wire.proxy import Proxy
 pytestmark = pytest.mark.broker
 
 # A publisher and a consumer that go on until they are stopped; the flow is slow enough to be followed.
+# What a run of ENDLESS, and the wait for what is under way by default, would take if nothing ended them.
+ENDLESS_S = 60
+DRAIN_S = 30
 ENDLESS = """
 topology:
   exchanges: {x: {type: direct}}
@@ -86,7 +89,7 @@ def test_a_cut_connection_ends_the_run(vhost_endpoint: Endpoint) -> None:
 
         result = load_run.perform(meanwhile=cut)
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < ENDLESS_S / 2
     assert "the connection was lost" in load_run.events()["connection-lost"]
     assert result.ledger.balanced
     # Closed by the other end is what a dying broker looks like: confirmed, and not there, is a loss or a broker lost.
@@ -210,7 +213,7 @@ def test_an_interrupted_run_ends_promptly(vhost_endpoint: Endpoint, rate: str) -
 
     result, load_run = perform(vhost_endpoint, text, meanwhile=interrupt)
 
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < ENDLESS_S / 2
     assert [event["code"] for event in load_run.collector.events] == ["interrupted"]
     assert result.totals.published == result.totals.confirmed == result.totals.delivered
     assert result.verdict.exit_code == 130
@@ -225,7 +228,7 @@ def test_an_interrupt_while_users_connect_ends_the_run(vhost_endpoint: Endpoint)
 
         result = load_run.perform()
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < ENDLESS_S / 2
     assert result.totals.published == 0
     assert result.verdict.exit_code == 130
 
@@ -241,7 +244,7 @@ consumers: {out: {queue: q, prefetch: 20, ack: none}}
 
     result, _ = perform(vhost_endpoint, text, meanwhile=lambda run: gevent.sleep(0.3) or run.conductor.interrupt())
 
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < DRAIN_S * 0.8
     assert result.totals.remaining == 30
 
 

@@ -54,7 +54,7 @@ def failure(url: str, timeout_s: float = TIMEOUT_S) -> str:
     with pytest.raises(BrokerError) as caught:
         probe(Endpoint.parse(url), timeout_s)
 
-    assert time.monotonic() - begin < timeout_s + 1
+    assert time.monotonic() - begin < timeout_s + 10
     assert "\n" not in str(caught.value)
     assert "SECRET" not in str(caught.value)
     assert caught.value.exit_code == 3
