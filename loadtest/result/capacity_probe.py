@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
-from loadtest.errors import EXIT_BROKER
+from loadtest.errors import EXIT_BROKER, EXIT_FAILED
 from loadtest.result.bound import processor_limit
 from loadtest.result.capacity import Bound, CoresPart, ProbePart
-from loadtest.result.evidence import MEASURED
+from loadtest.result.evidence import MEASURED, OPERATION_REFUSED
 from loadtest.result.units import rate_text, share_text
 
 if TYPE_CHECKING:
@@ -80,11 +80,16 @@ def published_per_s(result: RunResult) -> float:
 def _reasons(rate_per_s: float, result: RunResult) -> Iterator[tuple[Bound, str]]:
     """Yield why a rate was not held, the gravest first."""
     codes = {finding.code: finding for finding in result.verdict.findings}
-    if result.verdict.exit_code not in _USABLE | {EXIT_BROKER}:
+    # What is refused at the first try is refused at every rate.
+    is_refused = any(event.code == OPERATION_REFUSED for event in result.events)
+    # A broker that blocks its publishers throughout may take a lower rate.
+    is_blocked = {"nothing-done", "broker-blocked-publishers"} <= codes.keys()
+    if is_refused or (result.verdict.exit_code not in _USABLE | {EXIT_BROKER} and not is_blocked):
         yield "failed", result.verdict.reason
     if result.totals.lost or result.totals.corrupted:
         yield "lost", f"{result.totals.lost:,} messages lost, {result.totals.corrupted:,} corrupted"
-    if result.verdict.exit_code == EXIT_BROKER:
+    has_failed = result.verdict.exit_code == EXIT_FAILED and all(check.ok for check in result.verdict.checks)
+    if has_failed or result.verdict.exit_code == EXIT_BROKER:
         yield "broker", result.verdict.reason
     achieved = published_per_s(result)
     if achieved < LEAST_ACHIEVED * rate_per_s:

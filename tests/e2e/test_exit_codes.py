@@ -25,6 +25,17 @@ publishers:
     mesages: 10
     rate: 5
 """
+REFUSED = """\
+name: refused
+topology:
+  queues:
+    q: {}
+publishers:
+  in: {users: 4, routing_key: q, rate: 100/s, confirm_window: 10, properties: {user_id: somebody-else}}
+consumers:
+  out: {queue: q, users: 2}
+run: {duration: 60s}
+"""
 IMPOSSIBLE = """\
 name: impossible
 topology:
@@ -131,6 +142,21 @@ def test_nothing_measured_is_4(door: Door, processes: Processes, vhost_url: str)
     assert run.exit_code == 4, run.printed
     assert run.result["verdict"]["outcome"] == "nothing-measured"
     assert run.result["complete"] is True
+
+
+@pytest.mark.parametrize("processes_of_run", ["1", "2"])
+def test_a_refused_operation_is_3(processes: Processes, vhost_url: str, processes_of_run: str) -> None:
+    """Over one process and over two the run ends by it, and says what was refused; the advice is not a lower rate."""
+    (processes.folder / "refused.yaml").write_text(REFUSED)
+    arguments = ["--broker", vhost_url, "--processes", processes_of_run]
+
+    run = processes.run(run_command("loadtest", "refused.yaml", *arguments))
+
+    assert run.exit_code == 3, run.printed
+    reason = "publisher in: Basic.Publish to the default exchange: 406 PRECONDITION_FAILED - user_id property set to"
+    assert reason in run.result["verdict"]["reason"]
+    assert run.result["totals"]["confirmed"] == 0
+    assert "ower the rate" not in run.stdout
 
 
 def test_failed_threshold_is_1(door: Door, processes: Processes, vhost_url: str) -> None:

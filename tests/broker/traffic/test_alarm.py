@@ -81,6 +81,37 @@ def test_a_broker_that_stays_blocked_does_not_hold_the_run(node: PrivateNode, ra
     assert result.totals.published < 1000
 
 
+@pytest.mark.parametrize(
+    "settings, exit_code, reason",
+    [
+        ("rate: 200/s / duration: 1s", 4, "publisher in: 0 of "),
+        ("rate: 200/s, confirm_window: 0, mandatory: false / duration: 2s", 4, "nothing that was published is known"),
+        ("messages: 500 / reconnect_for: 2s", 3, "the run got no further: publisher in: nothing done for "),
+        ("messages: 500, users: 2, confirm_window: 0, mandatory: false / reconnect_for: 2s", 4, "nothing that was"),
+    ],
+    ids=["confirms", "without confirms", "no duration", "neither"],
+)
+def test_a_broker_that_is_blocked_throughout_never_passes(
+    node: PrivateNode, rabbitmq_server: Path, settings: str, exit_code: int, reason: str
+) -> None:
+    """Nothing was measured; a run without a duration ends when its publishers have waited for `reconnect_for`."""
+    publisher, run = settings.split(" / ")
+    text = FLOW.replace(
+        "rate: 2000/s, confirm_window: 200", publisher if "window" in publisher else f"{publisher}, confirm_window: 200"
+    )
+    control(node, rabbitmq_server, "set_vm_memory_high_watermark", "0")
+    try:
+        with LoadRun(node.endpoint, f"{text}run: {{{run}, drain: 1s}}") as load_run:
+            result = load_run.perform()
+    finally:
+        control(node, rabbitmq_server, "set_vm_memory_high_watermark", "0.4")
+
+    assert (result.verdict.exit_code, result.totals.delivered) == (exit_code, 0), result.verdict.reason
+    assert result.verdict.reason.startswith(reason)
+    assert "nothing-done" in {finding.code for finding in result.verdict.findings}
+    assert not [finding for finding in result.verdict.findings if "ower the rate" in finding.text]
+
+
 @pytest.mark.long
 def test_a_frozen_broker_does_not_hold_the_run(node: PrivateNode) -> None:
     """A broker that answers nothing any more is left behind after the drain, in doubt what it had."""

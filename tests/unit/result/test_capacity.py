@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from loadtest.measure.records import event_record
 from loadtest.result.build import build_result
 from loadtest.result.capacity import ProbePart
 from loadtest.result.capacity_probe import probe_part
 from loadtest.result.document import BoundPart, CheckPart, FindingPart, PointLatencyPart, RunResult
-from tests.unit.result.staged_run import flood, orders
+from tests.unit.result.staged_run import START_NS, flood, orders
 
 FLOOD = build_result(flood().collector())
 ORDERS = build_result(orders().collector())
@@ -60,7 +61,10 @@ def used(generator: float, broker: float | None, machine: float | None) -> Bound
         ((), False, 1, "slo"),
         (("backlog-growing",), False, 1, "backlog"),
         (("broker-blocked-publishers", "backlog-growing"), True, 0, "alarm"),
+        ((), True, 1, "broker"),
         ((), True, 3, "broker"),
+        (("broker-blocked-publishers", "nothing-done"), True, 4, "alarm"),
+        (("broker-blocked-publishers",), True, 4, "failed"),
         ((), True, 4, "failed"),
         ((), True, 5, "failed"),
     ],
@@ -71,6 +75,14 @@ def test_the_gravest_reason_is_told(codes: tuple[str, ...], check_ok: bool, exit
 
     assert (found.bound, found.is_held) == (bound, bound is None)
     assert bool(found.why) == (bound is not None)
+
+
+def test_what_the_broker_refuses_cannot_be_run_at_any_rate() -> None:
+    """A refusal at the first try is no answer of a broker that is too slow."""
+    run = flood()
+    run.records.insert(-1, event_record(START_NS, "operation-refused", "publisher flood: 403"))
+
+    assert probe(build_result(run.collector())).bound == "failed"
 
 
 def test_lost_messages_are_no_capacity() -> None:
