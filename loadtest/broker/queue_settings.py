@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from loadtest.broker.endpoint import Endpoint
@@ -64,7 +65,7 @@ def declared_queues(
     """
     queues = _one_of_each_kind(topology.queues)
     found: dict[str, str] = {}
-    with Topology(topology, endpoint) as declared:
+    with Topology(replace(topology, keep=False), endpoint) as declared:
         declared.declare()
         vhost = topology.vhost or endpoint.vhost
         said = {} if management is None else _said(management, vhost, [queue.name for queue in queues])

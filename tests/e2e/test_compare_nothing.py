@@ -83,6 +83,7 @@ def test_what_nodes_were_told_without_effect(processes: Processes, rabbitmq_serv
     assert "warm-up:" not in run.stderr
 
 
+@pytest.mark.long
 @pytest.mark.timeout(180)
 def test_what_is_read_back_is_in_the_report(processes: Processes, rabbitmq_server: Path) -> None:
     """A variant with an effect names it; one that is as the baseline is told before the first run and in the report."""

@@ -49,7 +49,7 @@ def test_two_by_two_points_interrupted_and_gone_on_with(processes: Processes, vh
     folder, before = interrupted.results_folder, document(interrupted)
 
     assert interrupted.exit_code == 130, interrupted.printed
-    assert "4 points, 5 runs: a warm-up, then one round of all in random order; about 17.5 s" in interrupted.stderr
+    assert "4 points, 5 runs: a warm-up, then one round of all in random order; about 18 s" in interrupted.stderr
     assert f"to go on: loadtest sweep --resume {folder.relative_to(interrupted.folder)}" in interrupted.stderr
     assert (before["complete"], before["reason"]) == (False, "not complete: 2 of 4 runs")
 

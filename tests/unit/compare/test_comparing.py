@@ -14,6 +14,7 @@ import pytest
 from loadtest.broker.endpoint import broker_urls
 from loadtest.compare import comparing
 from loadtest.compare.comparing import Comparison
+from loadtest.compare.effects import Effect
 from loadtest.compare.request import REQUEST, CompareRequest
 from loadtest.compare.schedule import Lap
 from loadtest.compare.variants import Variant
@@ -466,3 +467,40 @@ def test_nothing_secret_is_written(tmp_path: Path) -> None:
 def test_brokers_of_the_environment(environ: Mapping[str, str], urls: tuple[str, ...]) -> None:
     """They are found as `loadtest run` finds them."""
     assert broker_urls(environ) == urls
+
+
+@pytest.mark.parametrize("restart", [False, True], ids=["brokers that stay", "a broker for each lap"])
+def test_a_comparison_of_nothing_is_refused_before_a_lap(tmp_path: Path, restart: bool) -> None:
+    """Where each lap has a broker of its own, too: one is brought up to be asked, and taken down."""
+    asked = replace(
+        REQUEST_OF_TWO, variants=(Variant("a"), Variant("b", overrides=("description=x",))), restart=restart
+    )
+    seen: list[bool] = []
+
+    def same(request: Any, variants: Mapping[str, Variant], brokers: Any) -> dict[str, Effect]:
+        seen.append(FakeBrokers.up)
+        return {name: Effect(name, "RabbitMQ 4.0.5", "plan") for name in variants}
+
+    with pytest.raises(UsageError, match="a and b compare nothing: description=x changes nothing that is run"):
+        Comparison(asked, tmp_path, silent, read_back=same).run()
+
+    assert (seen, FakeBrokers.up, FakeRunner.laps) == ([True], False, ())
+    assert not (tmp_path / DOCUMENT).exists()
+
+
+def test_what_was_read_back_is_in_the_document(tmp_path: Path) -> None:
+    """A variant's effect, and, of one that is as the baseline, a note; both before the first lap."""
+    variants = (Variant("a"), Variant("b", settings=("heartbeat = 5",)), Variant("c", overrides=("name=x",)))
+    said: list[str] = []
+
+    def read(request: Any, variants: Mapping[str, Variant], brokers: Any) -> dict[str, Effect]:
+        assert FakeRunner.laps == ()
+        values = {"a": "60", "b": "5", "c": "60"}
+        return {name: Effect(name, "RabbitMQ", "", {"rabbit heartbeat": value}) for name, value in values.items()}
+
+    Comparison(replace(REQUEST_OF_TWO, variants=variants, rounds=2), tmp_path, said.append, read_back=read).run()
+    found = written(tmp_path)
+
+    assert [variant.effect for variant in found.variants] == [{}, {"rabbit heartbeat": ("60", "5")}, {}]
+    assert found.notes == ("a and c are the same here: name=x changes nothing that is run",)
+    assert said.index(found.notes[0]) < next(place for place, text in enumerate(said) if text.startswith("warm-up"))
