@@ -57,6 +57,9 @@ def assert_case(case: Case, broker: tuple[Processes, Nodes], request: pytest.Fix
     truth.assert_all(run.result)
     assert_as_expected(case, run)
     assert_outages(run.results_folder / "windows.jsonl", run.result)
+    if case.faults.count("kill-node") and "node" not in case.faults.replace("kill-node", ""):
+        # All there were: a user without a connection is none that is connected.
+        assert min(point["gauges"].get("users", 1) for point in run.result["timeline"]) == 0
 
 
 @pytest.mark.xdist_group("broken-one")
