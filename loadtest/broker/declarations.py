@@ -16,6 +16,7 @@ from loadtest.broker.conversation import Refusal
 from loadtest.scenario.plan import BindingSpec, ExchangeSpec, QueueSpec
 
 NOT_FOUND: Final = 404
+INTERNAL_ERROR: Final = 541
 _PRECONDITION_FAILED: Final = 406
 
 _INEQUIVALENT: Final = re.compile(

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
 
     from loadtest.broker.endpoint import Endpoint
 
-# Between two messages of a queue that has more.
+# Between two messages of a queue that has more; a broker that is busy may take longer while some are missing.
 QUIET_S: Final = 0.5
+LONGEST_QUIET_S: Final = 5.0
 # 100,000 take some 5 s; a queue that is filled while it is read would never end.
 LONGEST_S: Final = 60.0
 # Quorum queues take "no limit" for 2,000 (rabbit_quorum_queue.erl).
@@ -75,9 +76,16 @@ class QueueReading:
             waiting = channel.queue_declare(self.queue, passive=True).method.message_count
             channel.basic_qos(prefetch_count=MOST_PREFETCH)
             letters = channel.consume(self.queue, auto_ack=self._is_ours, inactivity_timeout=QUIET_S)
+            quiet_s = 0.0
             for method, properties, body in letters if waiting else ():
-                if method is None or time.monotonic() > deadline:
+                if time.monotonic() > deadline:
                     break
+                if method is None:
+                    quiet_s += QUIET_S
+                    if self.read >= waiting or quiet_s >= LONGEST_QUIET_S:
+                        break
+                    continue
+                quiet_s = 0.0
                 self.read += 1
                 stamp = read_stamp(properties.headers, body)
                 if stamp is not None and stamp.run_tag == self._run_tag and stamp.publisher_id in self._publishers:

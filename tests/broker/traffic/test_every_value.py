@@ -155,6 +155,7 @@ def test_arguments_arrive_as_they_were_written(vhost_endpoint: Endpoint, managem
     assert len(fine) > 20
     assert len(told) == 3
     for each in told:
+        each["arguments"].pop("x-queue-type", None)  # RabbitMQ 4 puts its default there
         assert as_json(each["arguments"]) == as_json(scenario.topology.queues["q"].arguments)
 
 
@@ -195,10 +196,13 @@ consumers: {{out: {{client: {client}, queue: q, ack: every 1, arguments: {{field
         assert (report["totals"]["delivered"], report["exit_code"]) == (5, 0)
 
 
-LONG = "ä" * 126  # 252 bytes: with %d for 1 to 999 it is a name, with 1000 it is not
+NAMES = {
+    "255 bytes": "x" * 255, "127 signs of 2 bytes": "ä" * 127, "63 signs of 4 bytes": "😀" * 63, "tab": "a\\tb",
+    "blank": " ", "hash": "#", "per cent": "%", "slash": "a/b", "long with its number": "ä" * 126 + "%d",
+}  # fmt: skip
 
 
-@pytest.mark.parametrize("name", ["x" * 255, "ä" * 127, "a\\tb", "😀" * 63, " ", "#", "%", "a/b", LONG + "%d"])
+@pytest.mark.parametrize("name", list(NAMES.values()), ids=list(NAMES))
 def test_names_are_those_of_the_file(vhost_endpoint: Endpoint, name: str) -> None:
     """Names of queues, exchanges and keys as long as AMQP allows, or odd, are refused or work."""
     count = ", count: 3" if "%d" in name else ""
