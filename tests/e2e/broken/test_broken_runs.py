@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
 from tests.e2e.broken.breaking import Nodes, assert_as_expected, break_it
 from tests.e2e.broken.cases import ONE_NODE, THREE_NODES, Case
 from tests.e2e.broken.silences import assert_outages
+from tests.e2e.broken.tap import Capture, has_tshark
+from tests.e2e.broken.wire_frames import assert_wire, read_wire
 from tests.e2e.processes import LOADTEST, Processes
 
 pytestmark = [pytest.mark.e2e]
@@ -50,9 +54,13 @@ def table(cases: dict[str, Case]) -> pytest.MarkDecorator:
 
 
 def assert_case(case: Case, broker: tuple[Processes, Nodes], request: pytest.FixtureRequest) -> None:
-    """Run a case and hold its books against both witnesses."""
+    """Run a case and hold its books against the journal, the broker, and the frames where tshark reads them."""
     starter, nodes = broker
-    run, truth = break_it(case, nodes, starter.in_folder(re.sub(r"\W+", "-", request.node.name)))
+    processes = starter.in_folder(re.sub(r"\W+", "-", request.node.name))
+    ports = [urlsplit(url).port or 0 for url in nodes.urls.split(",")]
+    capture = Capture(processes.folder, ports) if has_tshark() else None
+    with capture or contextlib.nullcontext():
+        run, truth = break_it(case, nodes, processes)
 
     truth.assert_all(run.result)
     assert_as_expected(case, run)
@@ -60,6 +68,9 @@ def assert_case(case: Case, broker: tuple[Processes, Nodes], request: pytest.Fix
     if case.faults.count("kill-node") and "node" not in case.faults.replace("kill-node", ""):
         # All there were: a user without a connection is none that is connected.
         assert min(point["gauges"].get("users", 1) for point in run.result["timeline"]) == 0
+    if capture is not None:
+        journal = run.results_folder / "windows.jsonl"
+        assert_wire(read_wire(capture.streams()), run.result, journal, is_direct="network" not in case.faults)
 
 
 @pytest.mark.xdist_group("broken-one")
