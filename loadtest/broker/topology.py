@@ -118,9 +118,9 @@ class Topology:
         """
         topology = self._topology
         with self._conversation() as conversation:
-            exchanges = _ask(conversation, topology.exchanges, _exchange_ask)
+            exchanges = _ask_whether_there(conversation, topology.exchanges, _exchange_ask)
             _demand(_faults(topology.exchanges, exchanges))
-            queues = _ask(conversation, topology.queues, _queue_ask)
+            queues = _ask_whether_there(conversation, topology.queues, _queue_ask)
             _demand(_faults(topology.queues, queues))
         return _message_counts([queue.name for queue in topology.queues], queues)
 
@@ -139,7 +139,7 @@ class Topology:
                 return _looks(names, answers)
             kept.close()
         with _converse((self._endpoint, *self._others)) as conversation:
-            return _looks(names, _ask(conversation, names, declarations.queue_ask))
+            return _looks(names, _ask_whether_there(conversation, names, declarations.queue_ask))
 
     def remove(self) -> list[str]:
         """
@@ -305,7 +305,8 @@ def _ask_alone(endpoint: Endpoint, thing: Thing, question: Callable[[Thing], Any
         except ConnectionClosedError as error:
             if error.refusal.code != declarations.INTERNAL_ERROR:
                 raise BrokerError(declarations.explain(_name(thing), error.refusal)) from error
-            return Refusal(declarations.NOT_FOUND, f"NOT_FOUND ({error.refusal})")
+            kind = "exchange" if isinstance(thing, ExchangeSpec) else "queue"
+            return Refusal(declarations.NOT_FOUND, f"NOT_FOUND - no {kind} of that name ({error.refusal})")
 
 
 def _names(things: Sequence[Thing]) -> str:
