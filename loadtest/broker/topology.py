@@ -305,7 +305,7 @@ def _ask_alone(endpoint: Endpoint, thing: Thing, question: Callable[[Thing], Any
         except ConnectionClosedError as error:
             if error.refusal.code != declarations.INTERNAL_ERROR:
                 raise BrokerError(declarations.explain(_name(thing), error.refusal)) from error
-            kind = "exchange" if isinstance(thing, ExchangeSpec) else "queue"
+            kind = _name(thing).partition(" ")[0]
             return Refusal(declarations.NOT_FOUND, f"NOT_FOUND - no {kind} of that name ({error.refusal})")
 
 
