@@ -31,7 +31,7 @@ DOCUMENT: Final = ROOT / "docs" / "benchmarks.md"
 RESULTS: Final = ROOT / "results" / "bench.json"
 FULL_PACE: Final = Pace(warm_up_s=3, window_s=6)
 QUICK_PACE: Final = Pace(warm_up_s=1, window_s=2)
-BESIDE_PACE: Final = Pace(warm_up_s=3, window_s=5)
+BESIDE_PACE: Final = Pace(warm_up_s=3, window_s=4)
 FULL_ROUNDS: Final = 5
 BESIDE_ROUNDS: Final = 3
 QUICK_ROUNDS: Final = 2
