@@ -41,7 +41,8 @@ from loadtest.commands.options import (
 )
 from loadtest.commands.scenarios import list_scenarios, schema, show, validate
 from loadtest.commands.sweep_command import sweep
-from loadtest.errors import EXIT_INTERRUPTED, LoadTestError, UsageError
+from loadtest.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, LoadTestError, UsageError
+from loadtest.streams import output_fault, survive_streams
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -59,10 +60,13 @@ app.command()(show)
 app.command()(validate)
 app.command()(schema)
 app.add_typer(broker_app, name="broker")
+# Of these, what is printed is in files, too, or told by the exit code.
+_WITH_VERDICT = frozenset({"run", "report", "check", "compare", "sweep", "capacity"})
 
 
 def main() -> None:
     """Run the command line; every expected error is one message on stderr and an exit code of docs/commands.md."""
+    survive_streams()
     try:
         refuse_empty(sys.argv[1:])
         exit_code = app(standalone_mode=False)
@@ -76,7 +80,7 @@ def main() -> None:
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, typer.Abort):
         sys.exit(EXIT_INTERRUPTED)
-    sys.exit(exit_code or 0)
+    sys.exit(_with_output(exit_code or 0))
 
 
 def refuse_empty(words: Sequence[str]) -> None:
@@ -102,6 +106,16 @@ def usage_text(error: TyperException) -> str:
         return text
     context = getattr(error, "ctx", None)
     return f"loadtest: {text}" + (f"; see {context.command_path} --help" if context is not None else "")
+
+
+def _with_output(code: int) -> int:
+    """Return the exit code of a command that has ended with *code*, whether or not what it printed got anywhere."""
+    fault = output_fault()
+    if fault is None:
+        return code
+    sys.stderr.write(f"loadtest: standard output cannot be written: {fault}\n")
+    has_verdict = next((word for word in sys.argv[1:] if not word.startswith("-")), "") in _WITH_VERDICT
+    return code if code or has_verdict else EXIT_INCOMPLETE
 
 
 @app.callback(invoke_without_command=True)

@@ -12,12 +12,14 @@ import logging
 import os
 import socket
 import sys
+import time
 import traceback
 from contextlib import ExitStack
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import gevent
+from gevent.event import Event
 from locust.runners import MasterRunner, WorkerRunner
 
 from loadtest.broker.endpoint import resolve_endpoints
@@ -27,18 +29,22 @@ from loadtest.report.progress import Progress
 from loadtest.request import Request, check_processes
 from loadtest.run_options import add_options, request_of, seconds_argument
 from loadtest.share import crew_there
-from loadtest.traffic.interrupts import interrupt_main_greenlet, interrupt_preparation
+from loadtest.signals import HURRY, LAST
+from loadtest.traffic.interrupts import interrupt_preparation, on_signals
 from loadtest.traffic.locust_links import MasterEnd, WorkerEnd, bind_workers
-from loadtest.traffic.locust_stats import feed, show_fractions
+from loadtest.traffic.locust_stats import complete_csv, feed, show_fractions
 from loadtest.traffic.users import user_classes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from locust.argument_parser import LocustArgumentParser
     from locust.env import Environment
     from locust.web import WebUI
 
     from loadtest.dashboard.web import Dashboard
     from loadtest.session import Session
+    from loadtest.traffic.locust_links import LocustLink
 
 # An interrupted run closes its ledger and writes its results within this; past it something is stuck.
 INTERRUPT_TIMEOUT_S: Final = 30.0
@@ -80,11 +86,10 @@ def check_command_line(options: argparse.Namespace) -> None:
     leave them behind.
     """
     try:
+        _refuse_unsupported(options)
         if options.worker:
             resolve_endpoints(options.broker, {})  # all else it gets from the master
             return
-        if options.autostart:
-            raise UsageError("--autostart is not supported; press start on the page, or leave the page out: --headless")
         request = request_of(options)
         request.check()
         from loadtest.report.announce import check_json_file
@@ -117,6 +122,37 @@ def _no_more_than_users(asked: int | None, users: int) -> int | None:
     _most_workers = users
     sys.stderr.write(f"--processes {asked}: the run has {users:,} users, and is spread over as many\n")
     return users
+
+
+# Options of Locust that are about users and tasks of a locustfile, of which a scenario has none, and why.
+_NO_TASKS: Final = "a scenario has groups, not tasks; leave out a group by a scenario without it"
+_UNSUPPORTED: Final[Mapping[str, str]] = {
+    "autostart": "press start on the page, or leave the page out: --headless",
+    "tags": _NO_TASKS,
+    "exclude_tags": _NO_TASKS,
+    "class_picker": "groups come from the scenario, which is chosen on the page",
+    "equal_weights": "the scenario says how many users each group has; --users shares out another number",
+    "config_users": "values of the scenario are set by --set PATH=VALUE",
+    "enable_rebalancing": "users of a lost worker are replaced by --on-worker-lost continue",
+    "stop_timeout": "a run waits for what is in flight as the scenario says: --set run.drain=30s",
+    "show_task_ratio": _NO_TASKS,
+    "show_task_ratio_json": _NO_TASKS,
+}
+
+
+def _refuse_unsupported(options: argparse.Namespace) -> None:
+    """
+    Refuse what would do nothing, or harm, though it was asked for.
+
+    Raises:
+        UsageError: If an option of Locust's has no meaning for a scenario.
+    """
+    for name, instead in _UNSUPPORTED.items():
+        if getattr(options, name, None):
+            raise UsageError(f"--{name.replace('_', '-')} is not supported; {instead}")
+    if options.user_classes:
+        named = ", ".join(options.user_classes)
+        raise UsageError(f"{named}: a scenario is named by --scenario, and its users are not classes")
 
 
 @cache
@@ -158,8 +194,9 @@ class LocustRun:
     def on_init(self, environment: Environment, web_ui: WebUI | None = None, **_: Any) -> None:
         """Prepare the run: headless at once, with the web page when somebody presses start."""
         show_fractions()
+        complete_csv()
         if web_ui is not None or isinstance(environment.runner, WorkerRunner):
-            interrupt_main_greenlet()
+            on_signals(lambda came: self._take_signal(environment, came))
         # Now, not in the locustfile: Locust calls the last listener first, and a master's own sends the workers away.
         environment.events.quitting.add_listener(self.on_quitting)  # type: ignore[no-untyped-call]
         # Locust's own closing tables repeat, coarsely, what our summary says.
@@ -179,17 +216,23 @@ class LocustRun:
         interrupt_preparation()
         try:
             options.num_users = options.spawn_rate = self._arm(environment, request_of(options))
+            self._await_workers(options)
+            # Not before: a preparation is unmade where it stands. From here to where Locust waits for the end of the
+            # run it lets no other greenlet work, and so no signal come.
+            on_signals(lambda came: self._take_signal(environment, came))
         except LoadTestError as error:
+            if self._session is not None:
+                self._session.discard()
             _end_with(error)
         except KeyboardInterrupt:
-            sys.exit(EXIT_INTERRUPTED)
-        interrupt_main_greenlet()  # not before: what a preparation needs would take its place, and keep it
+            self._end_unbegun(environment)
         # Ours: it bounds the publishing, and the drain comes after it. Locust's would cut the run off.
         options.run_time = None
 
     def _await_orders(self, environment: Environment, runner: WorkerRunner) -> None:
         options: Any = environment.parsed_options
         self._worker = WorkerEnd(runner)
+        options.csv_prefix = None  # one of `--processes` would write, of nothing, into the master's files
         # Typed here, they say how this host reaches the broker. Those of `--processes` have the master's.
         self._brokers = () if options.processes else tuple(options.broker)
         environment.user_classes = []  # Locust looks at them before the run that says which they are
@@ -217,31 +260,56 @@ class LocustRun:
         if self._worker is not None:
             self._join(self._worker, environment)
             return
+        if self._conducting is not None:
+            return  # a signal has ended it already
         self._is_stopping = False
-        if self._master is not None and self._session is not None:
-            self._master.lead(self._session.work_there(self._master.links()), self._session.share["run"])
+        if self._master is not None:
+            self._lead(self._master.links())
         self._conducting = gevent.spawn(self._conduct, environment)
+
+    def _lead(self, links: Sequence[LocustLink]) -> None:
+        """Have the users of the session work at the other end of *links*."""
+        assert self._master is not None
+        assert self._session is not None, "armed before started"
+        self._master.lead(self._session.work_there(links), self._session.share["run"])
 
     def on_test_stopping(self, environment: Environment, **_: Any) -> None:
         """Take the page's stop button, before Locust ends the users: the run drains, and its results are written."""
         if environment.web_ui is not None:
             self._is_stopping = True
-            self._interrupt()
+            self._interrupt(environment)
 
     def on_quitting(self, environment: Environment, **_: Any) -> None:
-        """Take Ctrl-C or SIGTERM in the middle of a run: end it in order; a second one ends the process."""
+        """End a run under way in order, before Locust ends the process."""
         if self._worker is not None:
             self._shift.close()
             return
-        if self._is_quitting and self._session is not None and self._session.result is None:
-            sys.exit(EXIT_INTERRUPTED)
+        if self._is_quitting:
+            Event().wait()  # Locust is on its way out already, and ends this one
         self._is_stopping = self._is_quitting = True
-        if self._session is not None and self._conducting is None:
-            self._conducting = gevent.spawn(self._conduct, environment)
-        try:
-            self._interrupt()
-        except KeyboardInterrupt:
-            sys.exit(EXIT_INTERRUPTED)
+        self._interrupt(environment)
+
+    def _take_signal(self, environment: Environment, came: int) -> None:
+        """
+        Take Ctrl-C, SIGTERM or SIGHUP, the *came*-th.
+
+        Locust's own way, which ends the process, is taken where nothing is under way, and with the web page. It takes
+        SIGTERM besides, and then waits in `on_quitting`.
+        """
+        session = self._session
+        is_under_way = session is not None and session.result is None
+        if came >= LAST or (came >= HURRY and not is_under_way):
+            raise SystemExit(EXIT_INTERRUPTED)
+        if session is None or not is_under_way or (came < HURRY and environment.web_ui is not None):
+            raise KeyboardInterrupt
+        if self._conducting is None:
+            self._end_unbegun(environment)
+        session.take_signal(came)
+
+    def _end_unbegun(self, environment: Environment) -> NoReturn:
+        """End a run that is prepared, if there is one, with its results, and the process."""
+        self._interrupt(environment)
+        sys.exit(EXIT_INTERRUPTED)
 
     def _arm(self, environment: Environment, request: Request) -> int:
         """
@@ -257,6 +325,7 @@ class LocustRun:
         asked: int | None = getattr(environment.parsed_options, "processes", None)
         processes = asked if self._master is not None else 1
         session = self._session = Session.prepare(request, self._progress.say, processes=processes)
+        self._conducting = None
         self._export.follow(session)
         if self._dashboard is not None:
             environment.host = broker_text(request)
@@ -287,6 +356,22 @@ class LocustRun:
                 gevent.sleep(WORKERS_POLL_S)
         return bool(self._master.links())
 
+    def _await_workers(self, options: Any) -> None:
+        """
+        Wait for the workers of a headless master, as Locust would, in whose wait a signal ends in a traceback.
+
+        Raises:
+            UsageError: If they do not come within `--expect-workers-max-wait`.
+        """
+        if self._master is None:
+            return
+        longest_s: float = options.expect_workers_max_wait or 0
+        deadline = time.monotonic() + longest_s
+        while (there := len(self._master.links())) < options.expect_workers:
+            if longest_s and time.monotonic() > deadline:
+                raise UsageError(f"only {there} of {options.expect_workers} workers are there after {longest_s:g} s")
+            gevent.sleep(WORKERS_POLL_S)
+
     def _join(self, worker: WorkerEnd, environment: Environment) -> None:
         """Take part, as a worker, in the run that the master has prepared."""
         self._shift.close()
@@ -302,11 +387,16 @@ class LocustRun:
         environment.user_classes = user_classes(crew.users, crew.run)
         worker.work(crew, options.loadtest_share["run"])
 
-    def _interrupt(self) -> None:
-        """End the session under way, if there is one, and wait until its results are written."""
-        if self._session is not None and self._session.result is None and self._conducting is not None:
-            self._session.interrupt()
-            self._conducting.join(INTERRUPT_TIMEOUT_S)
+    def _interrupt(self, environment: Environment) -> None:
+        """End the session that is prepared or under way, if there is one, and wait until its results are written."""
+        if self._session is None or self._session.result is not None:
+            return
+        if self._conducting is None:
+            if self._master is not None:
+                self._lead([])
+            self._conducting = gevent.spawn(self._conduct, environment)
+        self._session.interrupt()
+        self._conducting.join(INTERRUPT_TIMEOUT_S)
 
     def _conduct(self, environment: Environment) -> None:
         from loadtest.report.announce import announce

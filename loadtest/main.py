@@ -11,12 +11,14 @@ from locust import User, events
 from locust.argument_parser import get_parser
 
 from loadtest.locust_run import LocustRun, add_arguments, check_command_line
+from loadtest.streams import survive_streams
 
 
 class ScenarioUser(User):
     """Stands for the users of the scenario, which are known only when it is chosen; never spawned itself."""
 
 
+survive_streams()
 locust_run = LocustRun()
 for hook, listener in (
     (events.init_command_line_parser, add_arguments),

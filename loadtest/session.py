@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -49,6 +49,7 @@ from loadtest.scenario.faults import harms_network
 from loadtest.scenario.policies import with_policies
 from loadtest.scenario.secrets_in_yaml import redacted_override, redacted_scenario
 from loadtest.share import crew_here, entry_of, groups_of, share_of, sinks_of
+from loadtest.signals import HURRY
 from loadtest.stamp import RUN_TAG_BITS
 from loadtest.traffic.aftermath import Aftermath
 from loadtest.traffic.conductor import Conductor
@@ -91,6 +92,7 @@ class Session:
         self.private: PrivateCluster | None = None
         self._conductor: Conductor | None = None
         self._crew: Crew | None = None
+        self._is_interrupted = self._is_hurried = False
 
     @classmethod
     def prepare(cls, request: Request, say: Say, *, processes: int | None = 1) -> Session:
@@ -115,7 +117,6 @@ class Session:
         warn(self.plan, say=self._say)
         self._find_broker()
         self._declare()
-        self._open_results()
         self.collector = Collector()
         self._sampler = self._make_sampler()
         self._run_tag = secrets.randbits(RUN_TAG_BITS)
@@ -123,6 +124,7 @@ class Session:
             self.plan, self.private, self.endpoints, self._run_tag, self._topology, self._sampler.most_consumers
         )
         self._aftermath.begin(self._declared)
+        self._open_results()  # last: a preparation that is broken off leaves no folder
 
     @cached_property
     def share(self) -> dict[str, Any]:
@@ -165,6 +167,8 @@ class Session:
         self._crew = crew
         self._watch = Watch(self.plan.scenario.thresholds, self.collector)
         self._conductor = Conductor(self.plan, crew, self.collector, self._take, self._depths)
+        if self._is_interrupted:
+            self._conductor.interrupt()
 
     def conduct(self) -> None:
         """Lead the run from its first connection to its last window; somebody else spawns the users meanwhile."""
@@ -173,9 +177,24 @@ class Session:
         self._conductor.conduct(self._run_record())
 
     def interrupt(self) -> None:
-        """End the run early; `conduct` then returns within seconds."""
+        """End the run early, or, before it began, at its begin; `conduct` then returns within seconds."""
+        self._is_interrupted = True
         if self._conductor is not None:
             self._conductor.interrupt()
+
+    def hurry(self) -> None:
+        """End the run without waiting for what is in flight, nor reading what is left in queues."""
+        self._is_hurried = True
+        self.interrupt()
+        if self._conductor is not None:
+            self._conductor.hurry()
+
+    def take_signal(self, came: int) -> None:
+        """Do what the signal that has come as number *came* asks for; the last one is the caller's."""
+        if came < HURRY:
+            self.interrupt()
+        else:
+            self.hurry()
 
     def discard(self) -> None:
         """Clean up what was made for the run, without results: something went wrong in this tool."""
@@ -193,6 +212,8 @@ class Session:
                 self._sampler.stop()
                 for record in self._aftermath.records(self.collector):
                     self._take(record)
+                    if self._is_hurried:
+                        break
                 self._take(self._end_record())
                 self.journal.close()
                 if self.journal.failed is not None:
@@ -212,7 +233,10 @@ class Session:
         except ResultsError as error:
             self._say(str(error))
             self.collector.take(event_record(monotonic_ns(), "journal-failed", str(error)))
-            return build_result(self.collector)
+        # What could be written says what could not: no file of a run that is incomplete says that it has passed.
+        with suppress(ResultsError):
+            return write_results(self.folder, self.collector)
+        return build_result(self.collector)
 
     @property
     def _planned_ns(self) -> int:

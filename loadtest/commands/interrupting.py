@@ -1,25 +1,24 @@
-"""Ctrl-C and SIGTERM of commands that run for long, and can be gone on with: what was done has its page."""
+"""Ctrl-C, SIGTERM and SIGHUP of commands that run for long, and can be gone on with: what was done has its page."""
 
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import typer
 
 from loadtest.commands.saying import say
 from loadtest.errors import EXIT_INTERRUPTED
+from loadtest.signals import ending_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-
 
 def heed_interrupts() -> None:
-    """Have both signals raise KeyboardInterrupt, in a process that a shell had ignore Ctrl-C, too."""
-    for number in SIGNALS:
+    """Have these signals raise KeyboardInterrupt, in a process that a shell had ignore Ctrl-C, too."""
+    for number in ending_signals():
         signal.signal(number, signal.default_int_handler)
 
 
@@ -33,7 +32,7 @@ def interrupted(command: str, document: Path, write: Callable[[], Path], *, err:
         write: Writes the files that are made of it, and returns the path of the page.
         err: Whether standard output is the document's.
     """
-    for number in SIGNALS:
+    for number in ending_signals():
         signal.signal(number, signal.SIG_IGN)  # all that is left takes a moment
     if not document.exists():
         say("interrupted")

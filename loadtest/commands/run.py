@@ -11,12 +11,10 @@ import locust  # first: it patches the standard library through gevent  # isort:
 
 import logging
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-import gevent
 from locust.env import Environment
 
 from loadtest.errors import EXIT_INTERRUPTED
@@ -26,12 +24,11 @@ from loadtest.report.progress import Progress
 from loadtest.request import Request, check_processes
 from loadtest.run_options import arguments_of
 from loadtest.session import Session
-from loadtest.traffic.interrupts import interrupt_preparation
+from loadtest.signals import LAST
+from loadtest.traffic.interrupts import interrupt_preparation, on_signals
 from loadtest.traffic.users import user_classes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from loadtest.result.document import RunResult
 
 LOCUSTFILE: Final = Path(__file__).parents[1] / "main.py"
@@ -39,7 +36,6 @@ LOCUSTFILE: Final = Path(__file__).parents[1] / "main.py"
 PROGRAM: Final = "loadtest.commands.locust_process"
 _OPTIONS_OF_LOCUSTFILE: Final = ("LOADTEST_SCENARIO", "LOADTEST_OVERRIDES", "LOADTEST_PROMETHEUS_PORT")
 """Variables that stand for options of `locust -f loadtest/main.py`; what of them counts is in the request already."""
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 __all__ = ["locust", "run_scenario", "run_scenario_in_processes"]
 
@@ -48,7 +44,8 @@ def run_scenario(request: Request) -> int:
     """
     Run a scenario to its end, print its summary and return the exit code.
 
-    The first Ctrl-C or SIGTERM ends the run in order, with results; a second one ends the process.
+    The first Ctrl-C, SIGTERM or SIGHUP ends the run in order, with results; a second one does not wait for what is in
+    flight; a third one ends the process.
 
     Raises:
         LoadTestError: If the scenario or the broker cannot be used.
@@ -57,36 +54,51 @@ def run_scenario(request: Request) -> int:
     interrupt_preparation()
     progress = Progress(sys.stderr)
     with exporting(request, progress.say) as export:
-        with progress:
-            session, result = _run(request, progress, export)
+        session = Session.prepare(request, progress.say)
+        signals = _Signals(session)
+        try:
+            on_signals(signals.take)
+            with progress:
+                result = _run(session, progress, export)
+        except BaseException:
+            session.discard()
+            raise
         exit_code = announce(result, session.folder, json_file=request.json_file, environ=request.environ)
-        interrupt_preparation()  # those that ended the run in order have been cancelled
+        signals.ends_waiting = True
         export.linger(exit_code)
     return exit_code
 
 
-def _run(request: Request, progress: Progress, export: Export) -> tuple[Session, RunResult]:
-    """Run the scenario to its end and return its result."""
-    session = Session.prepare(request, progress.say)
+class _Signals:
+    """What signals do from the end of the preparation on."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self.ends_waiting = False
+
+    def take(self, came: int) -> None:
+        """Take one, the *came*-th."""
+        if came >= LAST:
+            raise SystemExit(EXIT_INTERRUPTED)
+        if self.ends_waiting:
+            raise KeyboardInterrupt
+        self._session.take_signal(came)
+
+
+def _run(session: Session, progress: Progress, export: Export) -> RunResult:
+    """Run a scenario that is prepared to its end and return its result."""
     export.follow(session)
     progress.planned_s = session.planned_s
     session.on_window.append(progress.take)
-    handlers = [gevent.signal_handler(number, _once(session.interrupt)) for number in SIGNALS]
     run = session.work_here()
     users = sum(run.users.values())
     runner = Environment(user_classes=user_classes(run.users, run)).create_local_runner()
     runner.start(users, spawn_rate=users)
     try:
         session.conduct()
-        result = session.close()
-    except BaseException:
-        session.discard()
-        raise
+        return session.close()
     finally:
         runner.quit()
-        for handler in handlers:
-            handler.cancel()
-    return session, result
 
 
 def run_scenario_in_processes(request: Request, processes: int) -> NoReturn:
@@ -109,17 +121,3 @@ def run_scenario_in_processes(request: Request, processes: int) -> NoReturn:
 def is_of_locust(name: str) -> bool:
     """Return whether a variable of the environment stands for an option of `locust`, and is not for `loadtest run`."""
     return name.startswith("LOCUST_") or name in _OPTIONS_OF_LOCUSTFILE
-
-
-def _once(interrupt: Callable[[], None]) -> Callable[[], None]:
-    """Return a handler that interrupts the run the first time, and ends the process the second."""
-    asked = False
-
-    def handle() -> None:
-        nonlocal asked
-        if asked:
-            sys.exit(EXIT_INTERRUPTED)
-        asked = True
-        interrupt()
-
-    return handle

@@ -29,6 +29,7 @@ from loadtest.report import json_file
 from loadtest.report.read import read_result
 from loadtest.result.document import RunResult
 from loadtest.scenario.node_environment import VARIABLE as NODE_ENVIRONMENT
+from loadtest.signals import LAST
 
 if TYPE_CHECKING:
     from loadtest.compare.schedule import Lap
@@ -242,14 +243,23 @@ class LapRunner(Generic[T]):
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Wait for a lap; Ctrl-C is handed on, and it ends in order; a second one ends it at once."""
-    try:
-        return process.wait()
-    except KeyboardInterrupt:
-        process.send_signal(signal.SIGINT)
+    """Wait for a lap; a signal is handed on, and it ends in order; so is a second one, and a third ends it at once."""
+    came = 0
+    while process.returncode is None:
         try:
             process.wait()
         except KeyboardInterrupt:
-            process.kill()
-            process.wait()
-        raise
+            came += 1
+            process.send_signal(signal.SIGINT if came < LAST else signal.SIGKILL)
+    if came:
+        raise KeyboardInterrupt
+    return process.returncode
+
+
+def brokers_of(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the URLs that the environment names, as all commands that need a broker find them; none if it has none."""
+    for name in ENVIRONMENT_NAMES:
+        urls = tuple(environ.get(name, "").replace(",", " ").split())
+        if urls:
+            return urls
+    return ()

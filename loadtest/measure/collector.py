@@ -66,6 +66,7 @@ class Collector:
         blocked_ns: How long each publisher was blocked by the broker, by id.
         publishers: As in the run record, and those that have taken the place of others since.
         lost_workers: The records of processes that are gone.
+        offered_unseen: Publishers of these whose messages count as offered where only their delivery is known.
         known_workers: By worker, the records of what is known of it, in order; empty where one process did it all.
         has_users: Whether it was told what each user took.
         stalls: By worker, when its process did nothing at all.
@@ -84,6 +85,7 @@ class Collector:
         self.blocked_ns: Counter[int] = Counter()
         self.publishers: list[Record] = []
         self.lost_workers: list[Record] = []
+        self.offered_unseen: set[int] = set()
         self.known_workers: dict[str, list[Record]] = {}
         self.stalls: dict[str, list[tuple[int, int]]] = {}
         self.begin_ns: int | None = None
@@ -267,6 +269,8 @@ class Collector:
         confirming = {each["id"]: bool(each["confirms"]) for each in self.publishers}
         for publisher in record["publishers"]:
             self.ledger.doubt(publisher, has_confirms=confirming[publisher])
+            if record.get("is_offered"):
+                self.offered_unseen.add(publisher)
         for sink in record["sinks"]:
             self.ledger.doubt_sink(str(sink))
         for entry in record["successors"]:

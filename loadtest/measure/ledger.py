@@ -113,8 +113,8 @@ class Ledger:
         # took from, how many messages of each publisher were known to be published by then.
         self.gone: dict[int, bool] = {}
         self.doubtful: dict[str, dict[int, int]] = {}
-        # Messages that came of them, though no window says that they were published.
-        self.assumed = 0
+        # Messages that came of them, though no window says that they were published, by publisher.
+        self.assumed: Counter[int] = Counter()
         self._places: dict[tuple[int, str], int] = {}
         # By place of the pair: deliveries of any kind, those of them with the redelivered flag, and those out of order.
         self._received: Counter[int] = Counter()
@@ -177,7 +177,7 @@ class Ledger:
             came = BitMap64()
             for place in self.pairs_of.get(publisher, ()):
                 came |= self.delivered_seqs(place)
-            self.assumed += len(came - published)
+            self.assumed[publisher] += len(came - published)
             self._add("published", publisher, came - published)
             if has_confirms:
                 self._add("in_doubt", publisher, (published | came) - confirmed - nacked - returned)

@@ -295,6 +295,10 @@ class LostWorkerModel(_Model):
     publishers: list[PublisherId] = Field(description="Those that it had: what got no answer of theirs is in doubt.")
     sinks: list[str] = Field(description="Those that its users took from, after its last window too.")
     successors: list[PublisherModel] = Field(description="Publishers that go on in place of its own.")
+    is_offered: bool = Field(
+        default=False,
+        description="Whether messages of which only the delivery is known count as offered, as they do as published.",
+    )
 
 
 class QueueModel(_Model):

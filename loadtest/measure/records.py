@@ -40,7 +40,8 @@ Every record has a `type`. In the order in which they usually come:
     A process of several is gone: `worker` · `at_ns` when that was noticed · `publishers` [id, …] that it had: what they
     have published and got no answer to is in doubt, and what came of them although no window says so was published ·
     `sinks` that its users took from: what is missing there and was published by then they may have taken ·
-    `successors`: publishers that go on in place of these, as in the `run` record, each with `successor_of`, an id.
+    `successors`: publishers that go on in place of these, as in the `run` record, each with `successor_of`, an id ·
+    `is_offered`: whether those of which no window says that they were published count as offered, too.
 `queue`
     `sink` · `left`: messages still in that sink's queue after the drain, read from the broker.
 `depth`
@@ -188,6 +189,7 @@ def lost_worker_record(
         "publishers": list(publishers),
         "sinks": list(sinks),
         "successors": list(successors),
+        "is_offered": True,
     }
 
 

@@ -22,6 +22,7 @@ from loadtest.report.markdown import summary_md
 from loadtest.report.plain import ascii_only
 from loadtest.report.terminal import print_summary
 from loadtest.result.document import RunResult
+from loadtest.streams import output_is_cut
 
 STANDARD_OUTPUT: Final = Path("-")
 GITHUB_ACTIONS: Final = "GITHUB_ACTIONS"
@@ -119,6 +120,9 @@ def _write_json(text: str, json_file: Path | None) -> str | None:
             sys.stdout.flush()
             sys.stdout.buffer.write(content)
             sys.stdout.flush()
+            cut = output_is_cut()
+            if cut is not None:
+                return f"the document on standard output is cut: {cut}"
         else:
             json_file.write_bytes(content)
     except OSError as error:

@@ -92,6 +92,10 @@ def _publisher_totals(collector: Collector, books: Books) -> dict[str, dict[str,
         group = totals[publisher["group"]]
         for name in PUBLISHER_TOTALS:
             group[name] += getattr(book, name)
+        is_open = collector.groups[publisher["group"]].model == "open"
+        if is_open and publisher["id"] in collector.offered_unseen:
+            # No window tells what a process that is gone was last asked for: at least what it is known to have sent.
+            group["offered"] += collector.ledger.assumed[publisher["id"]]
         group["lost"] += books.losses.by_publisher.get(publisher["id"], 0)
     return totals
 

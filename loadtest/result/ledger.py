@@ -122,6 +122,6 @@ def _imbalances(collector: Collector, books: Books) -> Iterator[str]:
     if books.totals.unpublished:
         yield f"{messages_text(books.totals.unpublished)} delivered that no publisher says it published"
     counted = sum(group.totals["published"] for group in collector.groups.values())
-    counted += collector.ledger.assumed  # of processes that are gone
+    counted += collector.ledger.assumed.total()  # of processes that are gone
     if counted != books.totals.published:
         yield f"{count_text(counted)} publishes were counted, and the ledger has {count_text(books.totals.published)}"

@@ -71,6 +71,7 @@ class Conductor:
         self._begin_ns = 0
         self._is_over = False
         self._interrupted_ns: int | None = None
+        self._is_hurried = False
         self.aborted: str | None = None
         self._is_drained = False
         self._oversight = Oversight(plan, crew)
@@ -118,6 +119,11 @@ class Conductor:
         self._interrupted_ns = monotonic_ns()
         self._crew.record("interrupted", "interrupted by the user or a signal")
         self._crew.stop()
+
+    def hurry(self) -> None:
+        """End the run early, and do not wait for what is in flight: it is in doubt, or left in its queues."""
+        self.interrupt()
+        self._is_hurried = True
 
     def abort(self, text: str) -> None:
         """End publishing early because of what *text* says; what is in flight gets its full drain."""
@@ -256,6 +262,8 @@ class Conductor:
             self._oversight.look(self._begin_ns)
             # Within the measured part its own end counts: what users are at work on is not cut off before it.
             instants = [began_ns + drain_ns if until_ns is None else until_ns]
+            if self._is_hurried:
+                instants.append(began_ns)
             if self._interrupted_ns is not None:
                 instants.append(self._interrupted_ns + SHORT_DRAIN_NS)
             if crew.failure is not None:

@@ -12,6 +12,7 @@ import contextlib
 import ctypes
 import itertools
 import os
+import signal
 import sys
 import time
 from collections import Counter, deque
@@ -286,6 +287,7 @@ def bind_workers(number: int) -> None:
         if left <= 0:  # a fork for something else
             return
         os.setpgrp()
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         if sys.platform == "linux":
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, _SIGKILL)
             if os.getppid() != parent:  # it was gone before that took effect

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import locust.stats
 import numpy as np
-from locust.stats import StatsEntry, StatsError
+from locust.stats import StatsCSVFileWriter, StatsEntry, StatsError
 
 from loadtest.clock import NS_PER_MS
 from loadtest.measure.buckets import COUNTS, bounds_of
@@ -49,6 +49,47 @@ def show_fractions() -> None:
     """Have Locust keep and show three significant digits of a response time instead of whole milliseconds."""
     locust.stats.bucket_response_time = bucket_ms  # type: ignore[assignment]  # declared int, carried as it is
     locust.stats.proper_round = _round_ms  # type: ignore[assignment, attr-defined]
+
+
+def complete_csv() -> None:
+    """
+    Have Locust's CSV files hold all of a run: it writes them once a second, and not at the end.
+
+    They are closed on its way out, after the last window has been fed.
+    """
+    close_files = StatsCSVFileWriter.close_files
+
+    def complete_and_close(writer: StatsCSVFileWriter) -> None:
+        _complete(writer)
+        close_files(writer)
+
+    if close_files.__name__ != complete_and_close.__name__:
+        StatsCSVFileWriter.close_files = complete_and_close  # type: ignore[assignment]
+
+
+def _complete(writer: Any) -> None:
+    """Write the rows of *writer*, a StatsCSVFileWriter, once more, over those that its `stats_writer` has written."""
+    for file, table, columns, rows in (
+        (
+            writer.requests_csv_filehandle,
+            writer.requests_csv_writer,
+            writer.requests_csv_columns,
+            writer._requests_data_rows,  # noqa: SLF001  # it has no other way
+        ),
+        (
+            writer.failures_csv_filehandle,
+            writer.failures_csv_writer,
+            writer.failures_columns,
+            writer._failures_data_rows,  # noqa: SLF001
+        ),
+    ):
+        file.seek(0)
+        table.writerow(columns)
+        rows(table)
+        file.truncate()
+    if not writer.stats_history_csv_filehandle.tell():
+        writer.stats_history_csv_writer.writerow(writer.stats_history_csv_columns)
+    writer._stats_history_data_rows(writer.stats_history_csv_writer, time.time())  # noqa: SLF001
 
 
 def bucket_ms(response_time_ms: float) -> float:

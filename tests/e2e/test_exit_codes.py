@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import socket
 import threading
 from collections.abc import Iterator
@@ -216,3 +217,41 @@ def free_port() -> int:
     with closing(socket.create_server(("127.0.0.1", 0))) as server:
         port: int = server.getsockname()[1]
         return port
+
+
+UNSUPPORTED = (
+    "--tags a", "--exclude-tags a b", "--class-picker", "--equal-weights", "--config-users {}", "--enable-rebalancing",
+    "--stop-timeout 5", "--show-task-ratio", "--show-task-ratio-json", "--autostart", "SomeUser",
+)  # fmt: skip
+
+
+def test_options_of_locust_that_mean_nothing_are_2(processes: Processes) -> None:
+    """Each is refused in a line, before anything is started, and with what to do instead."""
+    for options in UNSUPPORTED:
+        run = processes.run(run_command("locust", "flood-1000-direct", *options.split()))
+
+        assert run.exit_code == 2, (options, run.printed)
+        assert len(run.stderr.splitlines()) == 1, (options, run.stderr)
+        assert options.split()[0] in run.stderr
+
+
+def test_locusts_csv_holds_all_of_a_run(processes: Processes, vhost_url: str) -> None:
+    """The last second, too, in one process and in several."""
+    sets = ["publishers.in.rate=200/s", "run.warm_up=1s", "run.duration=3s", "thresholds=[]"]
+    for name, more in (("one", []), ("two", ["--processes", "2"])):
+        command = run_command("locust", "steady-1kb", "--csv", name, "--csv-full-history", *more, sets=sets)
+        folder = processes.in_folder(name)
+        run = folder.run(command, LOADTEST_BROKER=vhost_url)
+        with (folder.folder / f"{name}_stats.csv").open() as file:
+            rows = {row["Name"]: int(row["Request Count"]) for row in csv.DictReader(file)}
+        with (folder.folder / f"{name}_stats_history.csv").open() as file:
+            last = list(csv.DictReader(file))[-1]
+        totals = run.result["totals"]
+
+        assert run.exit_code == 0, run.printed
+        assert rows == {
+            "in": totals["confirmed"],
+            "out": totals["delivered"],
+            "Aggregated": totals["confirmed"] + totals["delivered"],
+        }
+        assert int(last["Total Request Count"]) == rows["Aggregated"]

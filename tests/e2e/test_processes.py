@@ -161,6 +161,7 @@ def test_others_take_the_place_of_a_worker_that_is_killed(processes: Processes, 
     assert "worker-lost" in [finding["code"] for finding in run.result["verdict"]["findings"]]
     totals, groups = run.result["totals"], run.result["groups"]
     assert totals["published"] == totals["delivered"] + totals["vanished"]
+    assert totals["published"] <= totals["offered"]
     # Its users were away for some five seconds of twelve at most, and came back.
     last = [point for point in run.result["timeline"] if point["phase"] == "measured"][-2]
     assert last["groups"]["in"]["rates"]["published_per_s"] == pytest.approx(700, rel=0.25)

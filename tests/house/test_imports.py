@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "loadtest"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
-EARLIEST = {"errors", "clock", "stamp", "fields", "timerfd", "redaction"}
+EARLIEST = {"errors", "clock", "stamp", "fields", "timerfd", "redaction", "signals", "streams"}
 PURE_ROOMS = {"scenario", "measure", "result", "report"}
 # What each room may import, besides itself. The doors, which may import anything, are not here.
 ROOMS: dict[str, set[str]] = {
@@ -31,6 +31,8 @@ ROOMS: dict[str, set[str]] = {
     "timerfd": {"clock"},
     "network": EARLIEST,
     "redaction": set(),
+    "signals": set(),
+    "streams": set(),
     "scenario": EARLIEST,
     "measure": EARLIEST | {"scenario"},
     "result": EARLIEST | {"scenario", "measure"},

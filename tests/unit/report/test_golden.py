@@ -127,3 +127,18 @@ def test_columns_of_the_table_have_units(tmp_path: Path) -> None:
 
     assert "t_s" in figures
     assert [column for column in figures if not column.endswith(UNITS)] == []
+
+
+def test_what_a_lost_worker_sent_was_offered(tmp_path: Path) -> None:
+    """A message of which only the delivery is known was due, as it was sent; older journals keep what they gave."""
+    totals = []
+    for mark in (False, True):
+        folder = tmp_path / str(mark)
+        folder.mkdir()
+        records = map(json.loads, (GOLDEN / "lost-worker" / "windows.jsonl").read_text(encoding="utf-8").splitlines())
+        marked = [{**each, "is_offered": mark} if each["type"] == "lost_worker" else each for each in records]
+        (folder / "windows.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in marked), encoding="utf-8")
+        totals.append(regenerate(folder).groups["in"].totals)
+
+    assert totals[0]["published"] == totals[1]["published"] == totals[1]["offered"]
+    assert totals[0]["offered"] < totals[1]["offered"]

@@ -1,0 +1,49 @@
+"""
+The signals that end a run in order, and how often they have come.
+
+Ctrl-C (SIGINT), SIGTERM, and SIGHUP, which a terminal that is closed sends. The first ends a run with its results, the
+second does not wait for what is in flight, the third ends the process. Knows neither gevent nor runs.
+"""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+HURRY: Final = 2
+"""The signal that says that nobody wants to wait."""
+
+LAST: Final = 3
+"""The signal after which the process ends, whatever it leaves behind."""
+
+
+def ending_signals() -> tuple[signal.Signals, ...]:
+    """
+    Return the signals that are to end what this process does.
+
+    SIGHUP only where it is not ignored: `nohup` ignores it so that a program outlives its terminal. That Ctrl-C is
+    ignored means nothing: a shell without job control does so for all that it starts with `&`.
+    """
+    hangs_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hangs_up else ()))
+
+
+def raise_interrupts() -> None:
+    """
+    Have the first of these signals raise KeyboardInterrupt, so that what is half made is unmade on the way out.
+
+    The second does nothing, as that is under way; the third raises again, and breaks it off.
+    """
+    came = 0
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came += 1
+        if came != HURRY:
+            signal.default_int_handler(number, frame)
+
+    for number in ending_signals():
+        signal.signal(number, handle)
