@@ -32,11 +32,12 @@ from loadtest.share import crew_there
 from loadtest.signals import HURRY, LAST
 from loadtest.traffic.interrupts import interrupt_preparation, on_signals
 from loadtest.traffic.locust_links import MasterEnd, WorkerEnd, bind_workers
+from loadtest.traffic.locust_options import refuse_unsupported
 from loadtest.traffic.locust_stats import complete_csv, feed, show_fractions
 from loadtest.traffic.users import user_classes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from locust.argument_parser import LocustArgumentParser
     from locust.env import Environment
@@ -86,7 +87,7 @@ def check_command_line(options: argparse.Namespace) -> None:
     leave them behind.
     """
     try:
-        _refuse_unsupported(options)
+        refuse_unsupported(options)
         if options.worker:
             resolve_endpoints(options.broker, {})  # all else it gets from the master
             return
@@ -122,37 +123,6 @@ def _no_more_than_users(asked: int | None, users: int) -> int | None:
     _most_workers = users
     sys.stderr.write(f"--processes {asked}: the run has {users:,} users, and is spread over as many\n")
     return users
-
-
-# Options of Locust that are about users and tasks of a locustfile, of which a scenario has none, and why.
-_NO_TASKS: Final = "a scenario has groups, not tasks; leave out a group by a scenario without it"
-_UNSUPPORTED: Final[Mapping[str, str]] = {
-    "autostart": "press start on the page, or leave the page out: --headless",
-    "tags": _NO_TASKS,
-    "exclude_tags": _NO_TASKS,
-    "class_picker": "groups come from the scenario, which is chosen on the page",
-    "equal_weights": "the scenario says how many users each group has; --users shares out another number",
-    "config_users": "values of the scenario are set by --set PATH=VALUE",
-    "enable_rebalancing": "users of a lost worker are replaced by --on-worker-lost continue",
-    "stop_timeout": "a run waits for what is in flight as the scenario says: --set run.drain=30s",
-    "show_task_ratio": _NO_TASKS,
-    "show_task_ratio_json": _NO_TASKS,
-}
-
-
-def _refuse_unsupported(options: argparse.Namespace) -> None:
-    """
-    Refuse what would do nothing, or harm, though it was asked for.
-
-    Raises:
-        UsageError: If an option of Locust's has no meaning for a scenario.
-    """
-    for name, instead in _UNSUPPORTED.items():
-        if getattr(options, name, None):
-            raise UsageError(f"--{name.replace('_', '-')} is not supported; {instead}")
-    if options.user_classes:
-        named = ", ".join(options.user_classes)
-        raise UsageError(f"{named}: a scenario is named by --scenario, and its users are not classes")
 
 
 @cache
