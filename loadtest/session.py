@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from loadtest.broker.descriptors import allow_run
 from loadtest.broker.detached import find_cluster
 from loadtest.broker.endpoint import resolve_endpoints
 from loadtest.broker.faults import FaultDoer
-from loadtest.broker.fingerprint import broker_fingerprint, generator_fingerprint, process_facts
+from loadtest.broker.fingerprint import broker_fingerprint, process_facts
 from loadtest.broker.management import find_management, usual_address
 from loadtest.broker.network import Network
 from loadtest.broker.node_config import DEFAULT_PLUGINS
@@ -30,9 +30,8 @@ from loadtest.broker.queue_depths import queues_of
 from loadtest.broker.reach import probe
 from loadtest.broker.sampler import Sampler, state_sources
 from loadtest.broker.topology import Topology, queue_depths
-from loadtest.calibration.store import calibration_path, load_calibration
+from loadtest.calibration.store import calibrated_generator
 from loadtest.clock import NS_PER_S, monotonic_ns
-from loadtest.errors import ResultsError
 from loadtest.measure.collector import BEGINS, Collector
 from loadtest.measure.journal import Journal
 from loadtest.measure.records import broker_record, end_record, event_record, run_record
@@ -40,8 +39,7 @@ from loadtest.measure.window import Window
 from loadtest.redaction import redacted
 from loadtest.report.folder import create_folder
 from loadtest.report.read import JOURNAL_NAME
-from loadtest.report.write import write_results
-from loadtest.result.build import build_result
+from loadtest.report.write import write_what_can_be
 from loadtest.result.evidence import MEASURED
 from loadtest.result.live import Watch
 from loadtest.scenario.arithmetic import warn
@@ -182,19 +180,17 @@ class Session:
         if self._conductor is not None:
             self._conductor.interrupt()
 
-    def hurry(self) -> None:
-        """End the run without waiting for what is in flight, nor reading what is left in queues."""
-        self._is_hurried = True
-        self.interrupt()
-        if self._conductor is not None:
-            self._conductor.hurry()
-
     def take_signal(self, came: int) -> None:
-        """Do what the signal that has come as number *came* asks for; the last one is the caller's."""
-        if came < HURRY:
-            self.interrupt()
-        else:
-            self.hurry()
+        """
+        End the run because of the signal that has come as number *came*.
+
+        From the second on it waits neither for what is in flight nor for what is left in queues.
+        """
+        self.interrupt()
+        if came >= HURRY:
+            self._is_hurried = True
+            if self._conductor is not None:
+                self._conductor.hurry()
 
     def discard(self) -> None:
         """Clean up what was made for the run, without results: something went wrong in this tool."""
@@ -221,22 +217,10 @@ class Session:
                     self._say(text)
                     self.collector.take(event_record(monotonic_ns(), "journal-failed", text))
                 self._remove_topology()
-            self.result = self._write()
+            self.result = write_what_can_be(self.folder, self.collector, self._say)
             for listener in self.on_result:
                 listener(self.result)
         return self.result
-
-    def _write(self) -> RunResult:
-        """Write every output; a disk that is full takes the files, not the verdict."""
-        try:
-            return write_results(self.folder, self.collector)
-        except ResultsError as error:
-            self._say(str(error))
-            self.collector.take(event_record(monotonic_ns(), "journal-failed", str(error)))
-        # What could be written says what could not: no file of a run that is incomplete says that it has passed.
-        with suppress(ResultsError):
-            return write_results(self.folder, self.collector)
-        return build_result(self.collector)
 
     @property
     def _planned_ns(self) -> int:
@@ -364,13 +348,8 @@ class Session:
             **sinks_of(self.plan),
             **self._aftermath.opening,
             broker=self.fingerprint,
-            generator=self._generator(),
+            generator=calibrated_generator(self.request.environ),
         )
-
-    def _generator(self) -> dict[str, Any]:
-        """Return what is known of this machine, with what the generator can do on it, where that was measured."""
-        known = generator_fingerprint()
-        return known | {"calibration": load_calibration(calibration_path(self.request.environ), known)}
 
     def _end_record(self) -> dict[str, Any]:
         interrupted = self._conductor is not None and self._conductor.interrupted

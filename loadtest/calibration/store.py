@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from loadtest.broker.fingerprint import generator_fingerprint
 from loadtest.errors import ResultsError
 
 SCHEMA: Final = "loadtest.calibration/1"
@@ -64,3 +65,9 @@ def save_calibration(path: Path, generator: Mapping[str, Any], measured_at: str,
     except OSError as error:
         raise ResultsError(f"{path}: cannot be written: {error.strerror}") from error
     return document
+
+
+def calibrated_generator(environ: Mapping[str, str]) -> dict[str, Any]:
+    """Return what is known of this machine, with what the generator can do on it, where that was measured."""
+    known = generator_fingerprint()
+    return known | {"calibration": load_calibration(calibration_path(environ), known)}

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from loadtest.clock import monotonic_ns
 from loadtest.errors import ResultsError
 from loadtest.measure.collector import Collector
 from loadtest.measure.journal import read_journal
-from loadtest.measure.records import Record
+from loadtest.measure.records import Record, event_record
 from loadtest.report import json_file, junit, markdown, scenario_file, windows_csv
 from loadtest.report.folder import write_all
 from loadtest.report.hdr_files import IntervalLogs, percentile_files
@@ -51,6 +52,22 @@ def write_results(folder: Path, collector: Collector) -> RunResult:
     if faults:
         raise ResultsError("\n".join(faults))
     return result
+
+
+def write_what_can_be(folder: Path, collector: Collector, say: Callable[[str], None]) -> RunResult:
+    """
+    Write every file of a run that has ended and return its result; a disk that is full takes files, not the verdict.
+
+    What could not be written is said, and makes the run incomplete: then no file says that it has passed.
+    """
+    try:
+        return write_results(folder, collector)
+    except ResultsError as error:
+        say(str(error))
+        collector.take(event_record(monotonic_ns(), "journal-failed", str(error)))
+    with contextlib.suppress(ResultsError):
+        return write_results(folder, collector)
+    return build_result(collector)
 
 
 def _read_again(journal: Path, takers: Iterable[Callable[[Record], None]]) -> None:
