@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from loadtest.clock import NS_PER_S
 from loadtest.measure.collector import Collector
 from loadtest.measure.group_totals import GroupTotals, SpanTotals
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.pauses import Stretch, common, joined, without
+from loadtest.measure.pauses import LEAST_NS, Stretch, common, joined, without
 from loadtest.measure.runs import Run
 from loadtest.result.document import (
     GroupKind,
@@ -139,9 +139,9 @@ def _outages(group: GroupTotals, collector: Collector) -> tuple[OutagePart, ...]
     # A process that did nothing says nothing of the broker: it may have been answered by then, or not.
     silent = common(joined((*pauses, *stalls[worker])) for worker, pauses in group.pauses.items())
     excused = _excused(group, collector)
-    found = [(start, end, True) for start, end in without(silent, excused)][:MAX_OUTAGES]
+    found = [(start, end, True) for start, end in _unexcused(silent, excused)][:MAX_OUTAGES]
     until_ns = _unanswered_until_ns(group, collector)
-    rest = without([(group.last_ns, until_ns)], excused)
+    rest = _unexcused([(group.last_ns, until_ns)], excused)
     found += [(start, end, end < until_ns) for start, end in rest]
     start_ns = collector.start_ns
     return tuple(
@@ -159,6 +159,16 @@ def _unanswered_until_ns(group: GroupTotals, collector: Collector) -> int:
     # Publishers that did not come back: nothing was sent, and nothing falls due any more when publishing ends.
     begin_ns, end_ns = group.due_ns
     return end_ns if begin_ns > group.last_ns else group.last_ns
+
+
+def _unexcused(silent: Iterable[Stretch], excused: list[Stretch]) -> list[Stretch]:
+    """Return *silent* without what is *excused*, where that is most of it: a moment of it does not divide an outage."""
+    found: list[Stretch] = []
+    for start, end in silent:
+        rest = without([(start, end)], excused)
+        is_excused = sum(until - since for since, until in rest) < (end - start) / 2
+        found += rest if is_excused else [(start, end)] * (end - start > LEAST_NS)
+    return found
 
 
 def _excused(group: GroupTotals, collector: Collector) -> list[Stretch]:
