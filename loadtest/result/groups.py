@@ -138,6 +138,8 @@ def _outages(group: GroupTotals, collector: Collector) -> tuple[OutagePart, ...]
     stalls = {worker: collector.stalls.get(worker, []) for worker in group.pauses}
     # A process that did nothing says nothing of the broker: it may have been answered by then, or not.
     silent = common(joined((*pauses, *stalls[worker])) for worker, pauses in group.pauses.items())
+    # ... but beside a pause of somebody it makes none longer.
+    silent = common((silent, joined(pause for pauses in group.pauses.values() for pause in pauses)))
     excused = _excused(group, collector)
     found = [(start, end, True) for start, end in _unexcused(silent, excused)][:MAX_OUTAGES]
     until_ns = _unanswered_until_ns(group, collector)
