@@ -1,7 +1,7 @@
 """
 The verdict: one outcome, one exit code, one sentence.
 
-Rules, the first that applies wins (exit codes: design section 7):
+Rules, the first that applies wins (exit codes: docs/commands.md):
 
 1. interrupted: 130. What was in flight had no full drain, so nothing may be said about losses.
 2. the journal has no end record, or windows of workers are missing: 4. The same.
@@ -13,9 +13,10 @@ Rules, the first that applies wins (exit codes: design section 7):
 8. messages are missing where the run takes, and what became of them cannot be known: 4.
 9. nothing was measured: 4. Thresholds that hold for want of messages prove nothing.
 10. a group of publishers got no confirm at all, or was blocked throughout: 4. What it published measured nothing.
-11. messages are in doubt and nothing that happened explains it: 1.
-12. a threshold failed: 1.
-13. otherwise it passed: 0.
+11. a group of publishers got no confirm any more until the run ended, for a second or longer: 3. It did not come back.
+12. messages are in doubt and nothing that happened explains it: 1.
+13. a threshold failed: 1.
+14. otherwise it passed: 0.
 
 Knows nothing of how checks and findings were made; findings never change the outcome.
 """
@@ -39,6 +40,7 @@ from loadtest.result.evidence import (
     evidence_of,
     got_no_confirm,
 )
+from loadtest.result.unavailability import long_outages
 from loadtest.result.units import count_text, messages_text, span_text
 
 BLOCKED_SHARE: Final = 0.9
@@ -191,6 +193,17 @@ def _doubt(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
     return f"{messages_text(totals.in_doubt)} in doubt: no confirm came, though no connection was lost or blocked"
 
 
+def _unrecovered(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
+    for name, group in evidence.groups.items():
+        last = long_outages(evidence, name)[-1:] if group.kind == "publisher" else []
+        if last and not last[0].is_over:
+            lasted = span_text(last[0].end_s - last[0].start_s)
+            since = span_text(last[0].start_s)
+            text = f"publisher {name} got no confirm for the last {lasted}, from {since} after the start on"
+            return text + _blocked(evidence)
+    return None
+
+
 def _failures(_: Evidence, checks: Sequence[CheckPart]) -> str | None:
     failed = [check for check in checks if not check.ok]
     if not failed:
@@ -226,6 +239,7 @@ _RULES: Final[tuple[tuple[Callable[[Evidence, Sequence[CheckPart]], str | None],
     (_unknown, "inconclusive", EXIT_INCOMPLETE),
     (_nothing, "nothing-measured", EXIT_INCOMPLETE),
     (_unanswered, "nothing-measured", EXIT_INCOMPLETE),
+    (_unrecovered, "error", EXIT_BROKER),
     (_doubt, "fail", EXIT_FAILED),
     (_failures, "fail", EXIT_FAILED),
 )

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from loadtest.clock import NS_PER_S
+from loadtest.clock import NS_PER_MS, NS_PER_S
 from loadtest.result.build import build_result
 from tests.unit.result.staged_run import START_NS, StagedRun, flood, orders
 
@@ -34,6 +34,20 @@ def with_gap() -> StagedRun:
     run = orders()
     second = [record for record in run.records if record["type"] == "window"][1]
     run.records.remove(second)
+    return run
+
+
+def unrecovered() -> StagedRun:
+    """Return a run whose publisher gets no answer any more after a second."""
+    run = StagedRun({"shop": ("publisher", "open")}, routes=[[]])
+    run.phase("measured", 0)
+    run.recorder().active("shop", START_NS)
+    run.confirm("shop", range(100), run.publish("shop", range(100), 0), NS_PER_MS)
+    run.cut(NS_PER_S, "measured")
+    run.publish("shop", range(100, 200), 2 * NS_PER_S)
+    run.recorder().publisher("shop", 0).in_doubt(range(100, 200), START_NS + 2 * NS_PER_S, START_NS + 6 * NS_PER_S)
+    run.cut(6 * NS_PER_S, "measured")
+    run.end(6 * NS_PER_S)
     return run
 
 
@@ -164,6 +178,13 @@ CASES: dict[str, tuple[Callable[[], StagedRun], str, int, str]] = {
         "pass",
         0,
         "no thresholds were set; 1,000 published, 900 delivered, 0 lost",
+    ),
+    "blocked until the end": (
+        lambda: with_event(unrecovered(), "connection-blocked", "shop/1: low on memory"),
+        "error",
+        3,
+        "publisher shop got no confirm for the last 5.90 s, from 100 ms after the start on; the broker blocked "
+        "connections: shop/1: low on memory",
     ),
     "lost wins over broker gone": (
         lambda: with_event(flood(lose=2), "connection-lost"),
