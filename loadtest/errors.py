@@ -1,7 +1,7 @@
 """
 The errors that `loadtest` shows to people, arranged by who can act on them.
 
-Knows nothing of any room. Exit codes are those of design section 7: `locust` headless and `loadtest` use the same.
+Knows nothing of any room. `locust` headless and `loadtest` use the same exit codes (docs/commands.md).
 """
 
 from __future__ import annotations

@@ -13,8 +13,7 @@ from loadtest.result.document import LatencyPart
 VALUES_BEYOND: Final = 10
 """
 A percentile rests on the values beyond it. With ten of them its relative standard error as a rank is about 1/sqrt(10),
-a third; with fewer it is mostly chance. So p99 needs 1,000 values and p99.9 needs 10,000, the figures of design section
-6.
+a third; with fewer it is mostly chance. So p99 needs 1,000 values and p99.9 needs 10,000.
 """
 
 

@@ -1,5 +1,5 @@
 """
-The scenario: the frozen model of the whole grammar (design section 5).
+The scenario: the frozen model of the whole grammar (docs/scenarios.md).
 
 Made by `loadtest.scenario.loader.load_scenario`, which also checks that its parts fit together.
 """

@@ -1,5 +1,5 @@
 """
-The directions of imports: design section 2, and the layers that follow from it.
+The directions of imports: docs/architecture.md, and the layers that follow from it.
 
 Read from the source by AST, so that an import inside a function counts too.
 """

@@ -17,7 +17,7 @@ from loadtest.result.unavailability import long_stalls, outage_s
 from loadtest.result.units import count_text, rate_text, share_text, span_text, time_text, values_text
 
 LATENESS_P99_LIMIT_NS: Final = 2_000_000
-"""Twice what pacing without timerfd gives on an idle machine (p99 1.08 ms, design section 3); with it: 0.12 ms."""
+"""Twice what pacing without timerfd gives on an idle machine (p99 1.08 ms); with it: 0.12 ms."""
 
 SHOWN: Final = 3
 """Latencies named in one finding; the rest are counted."""
