@@ -183,8 +183,10 @@ CASES: dict[str, tuple[Callable[[], StagedRun], str, int, str]] = {
         lambda: with_event(unrecovered(), "connection-blocked", "shop/1: low on memory"),
         "error",
         3,
-        "publisher shop got no confirm for the last 5.90 s, from 100 ms after the start on; the broker blocked "
-        "connections: shop/1: low on memory",
+        (
+            "publisher shop got no confirm for the last 5.90 s, from 100 ms after the start on; the broker blocked "
+            "connections: shop/1: low on memory"
+        ),
     ),
     "lost wins over broker gone": (
         lambda: with_event(flood(lose=2), "connection-lost"),
