@@ -104,7 +104,7 @@ def _loss(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
     totals = evidence.totals
     parts = []
     if totals.lost:
-        parts.append(f"{messages_text(totals.lost)} confirmed by the broker and never delivered")
+        parts.append(f"{messages_text(totals.lost)} confirmed by the broker and neither delivered nor left in a queue")
     if totals.corrupted:
         parts.append(f"{messages_text(totals.corrupted)} delivered with another body than was sent")
     failure = evidence.broker_failure

@@ -111,7 +111,8 @@ Findings
 Thresholds
 FAIL  lost == 0  7
 
-FAIL (exit code 1): 7 messages were confirmed by the broker and never delivered
+FAIL (exit code 1): 7 messages were confirmed by the broker and neither
+     delivered nor left in a queue
 results   results/2026-03-01T120000Z-flood"""
     )
 

@@ -123,7 +123,12 @@ CASES: dict[str, tuple[Callable[[], StagedRun], str, int, str]] = {
         1,
         "1 of 2 thresholds failed: got > 1000 came to 1,000",
     ),
-    "lost": (lambda: flood(lose=1), "fail", 1, "1 message was confirmed by the broker and never delivered"),
+    "lost": (
+        lambda: flood(lose=1),
+        "fail",
+        1,
+        "1 message was confirmed by the broker and neither delivered nor left in a queue",
+    ),
     "corrupted": (corrupted, "fail", 1, "1 message was delivered with another body than was sent"),
     "broker gone": (
         lambda: with_event(flood(), "connection-lost"),
@@ -192,7 +197,10 @@ CASES: dict[str, tuple[Callable[[], StagedRun], str, int, str]] = {
         lambda: with_event(flood(lose=2), "connection-lost"),
         "fail",
         1,
-        "2 messages were confirmed by the broker and never delivered, and the run lost the broker: it said so",
+        (
+            "2 messages were confirmed by the broker and neither delivered nor left in a queue, "
+            "and the run lost the broker: it said so"
+        ),
     ),
     "nothing measured": (
         nothing,
