@@ -23,6 +23,7 @@ from loadtest.measure.window import Window
 BEGINS: Final = ("warm_up", "measured")
 """Phases with which a run begins, once all its users are connected."""
 
+RETAINED: Final = "its retention (max-age, max-length-bytes) may have dropped them, which a stream does not count"
 UNTOLD_DROPS: Final = "the broker may have dropped them as its queue says, and does not tell how many it dropped"
 
 
@@ -183,6 +184,7 @@ class Collector:
         if self.dropped is None:
             may = run.get("may_drop", {})
             doubts |= {sink: UNTOLD_DROPS for sink, reasons in may.items() if {"expired", "maxlen"} & set(reasons)}
+        doubts |= {sink: RETAINED for sink, reasons in run.get("may_drop", {}).items() if "retention" in reasons}
         doubts |= {queue: record["why"] for queue, record in self.depths.items() if record["why"] is not None}
         doubts |= run.get("others", {})
         doubts |= {sink: doubts[queue] for sink, queue in queues.items() if queue in doubts}

@@ -216,7 +216,7 @@ class RunModel(BaseModel):
     sinks: list[str] = Field(description="Those that are consumed.")
     may_drop: dict[str, list[str]] = Field(
         default={},
-        description="By sink: why the broker may drop what is in that queue (expired, maxlen, delivery_limit).",
+        description="By queue: why the broker may drop what is in it (expired, maxlen, delivery_limit, retention).",
     )
     untaken: list[str] = Field(
         default=[], description="Queues that messages are due at and nobody of the run takes from."

@@ -23,6 +23,10 @@ MAXLEN: Final = "maxlen"
 DELIVERY_LIMIT: Final = "delivery_limit"
 """Reasons, in the broker's words."""
 
+RETENTION: Final = "retention"
+"""Of a stream, which drops its oldest segments and counts nothing."""
+
+_RETENTIONS: Final = ("x-max-age", "x-max-length-bytes")
 _TTL: Final = "x-message-ttl"
 _LENGTHS: Final = ("x-max-length", "x-max-length-bytes")
 _OVERFLOW: Final = "x-overflow"
@@ -104,6 +108,8 @@ def _are_found(queue: str, letters: Mapping[str, frozenset[str] | None]) -> bool
 
 def _drops(queue: QueueSpec, *, some_expire: bool) -> Iterable[str]:
     if queue.is_stream:
+        if any(limit in queue.arguments for limit in _RETENTIONS):
+            yield RETENTION
         return
     if some_expire or _TTL in queue.arguments:
         yield EXPIRED

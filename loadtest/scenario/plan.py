@@ -12,7 +12,7 @@ because each consumer of a stream gets its own copy. A sink has a name that no o
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from statistics import NormalDist
@@ -269,3 +269,18 @@ class Plan:
     untaken: tuple[str, ...]
     dead_letter_queues: tuple[str, ...]
     may_drop: Mapping[str, tuple[str, ...]]
+
+
+def sinks_by_queue(takers: Iterable[ConsumerPlan | GetterPlan]) -> dict[str, tuple[str, ...]]:
+    """Return by queue the sinks that *takers* take from."""
+    found: dict[str, dict[str, None]] = {}
+    for plan in takers:
+        for queue, sink in zip(plan.queues, plan.sinks, strict=True):
+            found.setdefault(queue, {})[sink] = None
+    return {queue: tuple(sinks) for queue, sinks in found.items()}
+
+
+def untaken_by(publishers: Iterable[PublisherPlan], consumed: Iterable[str]) -> tuple[str, ...]:
+    """Return the queues that messages are due at and that are no sink of *consumed*, sorted."""
+    routed = {sink for plan in publishers for sinks in plan.routes or () for sink in sinks}
+    return tuple(sorted(routed.difference(consumed)))

@@ -7,7 +7,6 @@ process.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -31,6 +30,8 @@ from loadtest.scenario.plan import (
     Plan,
     PublisherPlan,
     Start,
+    sinks_by_queue,
+    untaken_by,
 )
 from loadtest.scenario.routing import Routes
 from loadtest.scenario.sequence import NUMBER, numbered, numbers_of_user
@@ -86,12 +87,7 @@ class _Planner:
     @cached_property
     def sinks(self) -> dict[str, tuple[str, ...]]:
         """By queue, the sinks that this run takes from."""
-        found: dict[str, dict[str, None]] = defaultdict(dict)
-        takers: list[ConsumerPlan | GetterPlan] = [*self.consumers, *self.getters]
-        for plan in takers:
-            for queue, sink in zip(plan.queues, plan.sinks, strict=True):
-                found[queue][sink] = None
-        return {queue: tuple(sinks) for queue, sinks in found.items()}
+        return sinks_by_queue([*self.consumers, *self.getters])
 
     @cached_property
     def streams(self) -> dict[str, str]:
@@ -111,7 +107,6 @@ class _Planner:
         groups = self.scenario.publishers.items()
         publishers = tuple(plan for name, group in groups for plan in self._publishers(name, group))
         consumed = tuple(sorted(sink for sinks in self.sinks.values() for sink in sinks))
-        routed = {sink for plan in publishers for sinks in plan.routes or () for sink in sinks}
         fate = fates(self.topology, publishers, self.routes, self.sinks)
         return Plan(
             scenario=self.scenario,
@@ -122,7 +117,7 @@ class _Planner:
             users=self.users,
             consumed_sinks=consumed,
             streams=self.streams,
-            untaken=tuple(sorted(routed.difference(consumed))),
+            untaken=untaken_by(publishers, consumed),
             dead_letter_queues=fate.dead_letter_queues,
             may_drop=fate.may_drop,
         )
@@ -246,15 +241,7 @@ class _Planner:
         yield from (numbered(key, number) for number in numbers_of_user(user, users, count))
 
     def _routes(self, group: PublisherGroup, keys: tuple[str, ...]) -> tuple[tuple[str, ...], ...] | None:
-        headers = group.properties.headers or {}
-        by_key: dict[str, tuple[str, ...]] = {}
-        for key in dict.fromkeys(keys):
-            queues = self.routes.queues(group.exchange, key, headers)
-            if queues is None:
-                return None
-            self.routes.spend(sum(len(self.sinks.get(queue, (queue,))) for queue in queues))
-            by_key[key] = tuple(sink for queue in sorted(queues) for sink in self.sinks.get(queue, (queue,)))
-        return tuple(by_key[key] for key in keys)
+        return self.routes.cycle(group.exchange, keys, group.properties.headers or {}, self.sinks)
 
 
 def _start(group: Group) -> Start:

@@ -12,7 +12,7 @@ Source: AMQP 0-9-1, 3.1.3; RabbitMQ's rabbit_exchange.erl, rabbit_exchange_type_
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from loadtest.errors import ScenarioError
@@ -73,14 +73,24 @@ def _same(left: object, right: object) -> bool:
 class Routes:
     """The routing of one topology. Immutable, but for an account of what it cost to answer."""
 
-    def __init__(self, topology: DeclaredTopology) -> None:
+    def __init__(self, topology: DeclaredTopology, alternates: Mapping[str, str] | None = None) -> None:
+        """
+        Take the routing of *topology*.
+
+        Args:
+            topology: What the scenario declares.
+            alternates: By exchange, its alternate by a policy; an argument goes before it.
+        """
         self._left = MAX_ROUTES
         self._queues = frozenset(queue.name for queue in topology.queues)
         self._types = dict(BUILTIN_EXCHANGES) | {each.name: each.type for each in topology.exchanges}
         self._unknown = {
             each.name for each in topology.exchanges if each.passive and each.name not in BUILTIN_EXCHANGES
         }
-        self._alternates = {each.name: each.arguments.get(ALTERNATE_EXCHANGE) for each in topology.exchanges}
+        self._alternates: dict[str, object] = {**(alternates or {})}
+        for each in topology.exchanges:
+            if ALTERNATE_EXCHANGE in each.arguments:
+                self._alternates[each.name] = each.arguments[ALTERNATE_EXCHANGE]
         self._by_key: dict[str, dict[str, list[BindingSpec]]] = defaultdict(lambda: defaultdict(list))
         self._by_pattern: dict[str, list[tuple[list[str], BindingSpec]]] = defaultdict(list)
         self._all: dict[str, list[BindingSpec]] = defaultdict(list)
@@ -114,6 +124,30 @@ class Routes:
             waiting += exchanges - seen
             seen |= exchanges
         return frozenset(found)
+
+    def cycle(
+        self, exchange: str, keys: Sequence[str], headers: Mapping[str, object], sinks: Mapping[str, tuple[str, ...]]
+    ) -> tuple[tuple[str, ...], ...] | None:
+        """
+        Return for each routing key the sinks that a message reaches; None where that cannot be known.
+
+        Args:
+            exchange: That is published to.
+            keys: The publisher's, in order.
+            headers: Of its messages.
+            sinks: By queue from which the run takes; another queue is its own sink.
+
+        Raises:
+            ScenarioError: As `spend`.
+        """
+        by_key: dict[str, tuple[str, ...]] = {}
+        for key in dict.fromkeys(keys):
+            queues = self.queues(exchange, key, headers)
+            if queues is None:
+                return None
+            self.spend(sum(len(sinks.get(queue, (queue,))) for queue in queues))
+            by_key[key] = tuple(sink for queue in sorted(queues) for sink in sinks.get(queue, (queue,)))
+        return tuple(by_key[key] for key in keys)
 
     def spend(self, routes: int) -> None:
         """

@@ -30,7 +30,7 @@ from loadtest.measure.records import (
     event_record,
     standing_record,
 )
-from loadtest.scenario.dead_letters import DEAD_LETTER_EXCHANGE, DELIVERY_LIMIT
+from loadtest.scenario.dead_letters import DEAD_LETTER_EXCHANGE, DELIVERY_LIMIT, RETENTION
 from loadtest.traffic.queue_reading import Found, QueueReading
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ class Aftermath:
         self._topology = topology
         self._most_consumers = {} if most_consumers is None else most_consumers
         self._publishers = {seat.publisher_id for seat in plan.publishers}
-        self._counters = DropCounters(private, endpoints) if plan.may_drop else None
+        self._counters = DropCounters(private, endpoints) if _reasons(plan) - {RETENTION} else None
         self._fault: str | None = None
         self._streams = {queue.name for queue in plan.topology.queues if queue.is_stream}
         self._specs = {queue.name: queue for queue in plan.topology.queues}
@@ -206,8 +206,7 @@ class Aftermath:
                 self._fault = str(error)
             else:
                 yield dropped_record(self._untraced(drops.dropped, drops.handed_on, collector))
-        may = {reason for reasons in self._plan.may_drop.values() for reason in reasons}
-        if self._fault is not None and may != {DELIVERY_LIMIT}:
+        if self._fault is not None and _reasons(self._plan) - {DELIVERY_LIMIT, RETENTION}:
             text = "the broker does not tell how many messages it dropped, expired or beyond a length"
             yield event_record(monotonic_ns(), UNKNOWN, f"{text}: {self._fault}")
 
@@ -278,3 +277,8 @@ def _dead(found: Sequence[Found]) -> LedgerDelta:
 def _standing(queue: str, found: Sequence[Found]) -> LedgerDelta:
     columns = np.array([(each.publisher, each.seq) for each in found], dtype=np.int64).reshape(-1, 2)
     return LedgerDelta(sinks=(queue,), standing=of_values(columns[:, 0], columns[:, 1]))
+
+
+def _reasons(plan: Plan) -> set[str]:
+    """Return why the broker may drop messages of the run."""
+    return {reason for reasons in plan.may_drop.values() for reason in reasons}

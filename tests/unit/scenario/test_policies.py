@@ -90,3 +90,73 @@ def test_an_argument_wins_over_a_policy() -> None:
 def test_quorum_queues_have_a_delivery_limit_and_streams_drop_nothing() -> None:
     """RabbitMQ 4.0 sets one of 20 by itself."""
     assert dict(plan_of().may_drop) == {"votes": ("delivery_limit",)}
+
+
+ALTERNATES = """
+name: t
+topology:
+  vhost: v
+  exchanges: {in: {type: direct}, spare: {type: fanout}, other: {type: fanout}}
+  queues: {taken: {}, kept: {}, others: {}}
+  bindings:
+    - {exchange: in, queue: taken, routing_key: a}
+    - {exchange: spare, queue: kept}
+    - {exchange: other, queue: others}
+publishers: {in: {exchange: EXCHANGE, routing_key: [a, b], messages: 10, body: {text: hi}}}
+consumers: {out: {queue: taken}}
+"""
+
+
+@pytest.mark.parametrize(
+    "policies, expected",
+    [
+        ([], (("taken",), ())),
+        ([{"apply_to": "exchanges"}], (("taken",), ("kept",))),
+        ([{"apply_to": "all"}], (("taken",), ("kept",))),
+        ([{"apply_to": "queues"}], (("taken",), ())),
+        ([{"apply_to": "exchanges", "pattern": "out"}], (("taken",), ())),
+    ],
+    ids=["none", "exchanges", "all", "queues", "another"],
+)
+def test_an_alternate_exchange_by_policy_is_followed(
+    policies: list[dict[str, Any]], expected: tuple[tuple[str, ...], ...]
+) -> None:
+    """As that of an argument: what no binding takes is due behind it, and its queue is looked at."""
+    found = [
+        policy({"alternate-exchange": "spare"}, **{"pattern": "^in$", **settings}) for settings in map(dict, policies)
+    ]
+    plan = with_policies(alternating("in"), "v", found)
+
+    assert plan.publishers[0].routes == expected
+    assert plan.untaken == expected[1]
+
+
+def test_an_alternate_exchange_by_argument_goes_before_a_policy() -> None:
+    """A broker asks for the argument first."""
+    before = alternating("in", "in: {type: direct, alternate_exchange: other}")
+    plan = with_policies(before, "v", [policy({"alternate-exchange": "spare"}, pattern="in", apply_to="exchanges")])
+
+    assert plan.publishers[0].routes == (("taken",), ("others",))
+
+
+def test_the_brokers_own_exchanges_have_policies_too() -> None:
+    """Nothing is bound to amq.direct."""
+    plan = with_policies(
+        alternating("amq.direct"), "v", [policy({"alternate-exchange": "spare"}, pattern="^amq", apply_to="all")]
+    )
+
+    assert plan.publishers[0].routes == (("kept",), ("kept",))
+
+
+def alternating(exchange: str, declared: str = "in: {type: direct}") -> Plan:
+    """Return the plan of a publisher to *exchange*."""
+    text = ALTERNATES.replace("EXCHANGE", exchange).replace("in: {type: direct}", declared)
+    return build_plan(load_scenario("s.yaml", text=text).scenario)
+
+
+@pytest.mark.parametrize("limit", [{"max-age": "1h"}, {"max-length-bytes": 1000}], ids=["age", "bytes"])
+def test_retention_by_policy_is_a_streams(limit: dict[str, Any]) -> None:
+    """A stream may drop its oldest messages by it."""
+    plan = with_policies(plan_of(), "v", [policy(limit, pattern="log")])
+
+    assert plan.may_drop["log"] == ("retention",)
