@@ -95,6 +95,7 @@ class Losses:
             delivered too often.
         undelivered: Published and neither answered nor delivered; also confirmed ones of a publisher whose routes are
             not known and of which no sink saw anything, since they may have gone where this run does not look.
+        unrouted: Those of undelivered that were confirmed.
         vanished: In doubt and not delivered, nor seen in a queue that was read; or confirmed, and perhaps taken by a
             process that is gone. Of queues from which the run takes.
         unknown: What is missing where it cannot be known what became of it.
@@ -115,6 +116,7 @@ class Losses:
     overflowed: int
     delivery_limit: int
     undelivered: int
+    unrouted: int
     vanished: int
     unknown: tuple[Unknown, ...]
     blurred: tuple[str, ...]
@@ -198,6 +200,7 @@ class _Search:
             overflowed=counts["maxlen"],
             delivery_limit=counts["delivery_limit"],
             undelivered=counts["undelivered"],
+            unrouted=counts["unrouted"],
             vanished=counts["vanished"],
             unknown=tuple(self._unknown),
             blurred=tuple(sink for sink in self._looks.untaken if self._is_blurred(sink)),
@@ -244,6 +247,7 @@ class _Search:
             self._unsure[sink] += len(in_doubt | uncertain | unanswered)
         if sink is None and publisher not in ledger.pairs_of:
             counts["undelivered"] += len(confirmed)
+            counts["unrouted"] += len(confirmed)
         elif confirmed:
             counts["remaining"] += len(confirmed & standing) if is_taken else 0
             self._missing.setdefault(sink, _Missing()).by_publisher[publisher] = confirmed - standing

@@ -270,6 +270,10 @@ class LedgerPart(Part):
     unknown: tuple[UnknownPart, ...] = Field(
         default=(), description="The sinks of which it cannot be known whether messages were lost."
     )
+    unrouted: int = Field(
+        default=0,
+        description="Confirmed and never seen, of publishers whose routes cannot be known.",
+    )
     held: dict[str, int] = Field(
         default={}, description="Messages in queues that nobody of the run takes from, after it, as the broker said."
     )

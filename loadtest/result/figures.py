@@ -14,6 +14,7 @@ from loadtest.measure.histogram import Histogram
 from loadtest.result.document import GroupPart, PointPart, RatesPart
 from loadtest.result.evidence import Evidence
 from loadtest.result.samples import histogram_of
+from loadtest.result.units import count_text
 from loadtest.scenario.metric import Metric
 from loadtest.scenario.threshold import MEASURED, STAGE, WARM_UP, WHOLE_RUN
 
@@ -82,7 +83,9 @@ class DocumentFigures:
         """Return where it cannot be known how many messages were lost, and why."""
         unknown = self._evidence.ledger.unknown
         if not unknown:
-            return None
+            missing = self._evidence.ledger.unrouted
+            where = "confirmed and never seen; where their exchange takes them cannot be known"
+            return f"not known for {count_text(missing)} messages, {where}" if missing else None
         more = f", and {len(unknown) - 1} more" if len(unknown) > 1 else ""
         return f"not known for {unknown[0].sink}{more}: {unknown[0].reason}"
 

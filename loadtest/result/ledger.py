@@ -87,6 +87,7 @@ def build_ledger(collector: Collector, books: Books) -> LedgerPart:
             )
             for each in books.losses.unknown
         ),
+        unrouted=books.losses.unrouted,
         held={
             queue: depth["messages"]
             for queue, depth in collector.depths.items()

@@ -280,3 +280,17 @@ def test_foreign_messages_alone_can_pass() -> None:
     run.end(NS_PER_S)
 
     assert build_result(run.collector()).verdict.reason == "no thresholds were set; 5 delivered, 0 lost"
+
+
+def test_lost_has_no_value_where_routes_cannot_be_known() -> None:
+    """What was confirmed and never seen may be lost, or in a queue that nobody of the run knows."""
+    run = StagedRun({"shop": ("publisher", "closed")}, routes=None, thresholds=["lost == 0"])
+    run.phase("measured", 0)
+    intended = run.publish("shop", range(10), 0)
+    run.confirm("shop", range(10), intended, 1_000)
+    run.cut(NS_PER_S, "measured")
+    run.end(NS_PER_S)
+    result = build_result(run.collector())
+
+    assert (result.verdict.exit_code, result.ledger.unrouted, result.totals.lost) == (1, 10, 0)
+    assert "not known for 10 messages" in result.verdict.reason
