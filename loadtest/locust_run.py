@@ -339,7 +339,7 @@ class LocustRun:
         deadline = time.monotonic() + longest_s
         while (there := len(self._master.links())) < options.expect_workers:
             if longest_s and time.monotonic() > deadline:
-                raise UsageError(f"only {there} of {options.expect_workers} workers are there after {longest_s:g} s")
+                raise UsageError(f"only {there} of {options.expect_workers} workers are there after {longest_s} s")
             gevent.sleep(WORKERS_POLL_S)
 
     def _join(self, worker: WorkerEnd, environment: Environment) -> None:

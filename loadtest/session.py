@@ -36,7 +36,7 @@ from loadtest.measure.collector import BEGINS, Collector
 from loadtest.measure.journal import Journal
 from loadtest.measure.records import broker_record, end_record, event_record, run_record
 from loadtest.measure.window import Window
-from loadtest.redaction import redacted
+from loadtest.redaction import redacted_value
 from loadtest.report.folder import create_folder
 from loadtest.report.read import JOURNAL_NAME
 from loadtest.report.write import write_what_can_be
@@ -337,7 +337,7 @@ class Session:
             started_at=self.started_at.isoformat(),
             scenario={
                 "name": scenario.name,
-                "description": redacted(scenario.description),
+                "description": redacted_value(scenario.description),
                 "hash": loaded.hash,
                 "text": redacted_scenario(loaded.text),
                 "overrides": [redacted_override(override) for override in loaded.overrides],

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from loadtest.clock import NS_PER_S, NS_PER_US
 from loadtest.errors import ResultsError, ScenarioError
 from loadtest.measure.collector import Collector
-from loadtest.redaction import redacted, redacted_json
+from loadtest.redaction import redacted, redacted_json, redacted_value
 from loadtest.result.bound import calibrated_rates, find_bound
 from loadtest.result.document import (
     CheckPart,
@@ -127,7 +127,7 @@ def _thresholds(scenario: dict[str, Any]) -> list[Threshold]:
 def _scenario(scenario: dict[str, Any]) -> ScenarioPart:
     return ScenarioPart(
         name=scenario["name"],
-        description=redacted(scenario.get("description", "")),
+        description=redacted_value(scenario.get("description", "")),
         hash=scenario["hash"],
         text=redacted_scenario(scenario["text"]),
         overrides=tuple(redacted_override(override) for override in scenario.get("overrides", ())),
