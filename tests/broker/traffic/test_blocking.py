@@ -2,43 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.topology import queue_depths
+from tests.broker.traffic.patched_run import perform_patched
 
 pytestmark = pytest.mark.broker
-
-ROOT = Path(__file__).parents[3]
-
-
-def perform(endpoint: Endpoint, text: str, *delete: str, users: Endpoint | None = None) -> dict[str, Any]:
-    """Run a scenario in a patched process, its users at *users* where that is given, and return what it reports."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.broker.traffic.patched", endpoint.url, *delete],
-        input=text,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "USERS_URL": (users or endpoint).url},
-    )
-    assert done.returncode == 0, done.stderr
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
 
 
 def test_all_three_roles_close_the_ledger(vhost_endpoint: Endpoint) -> None:
     """Confirmed publishes, consumers that ack every few, a getter that empties the rest, bodies stamped in them."""
-    report = perform(
+    report = perform_patched(
         vhost_endpoint,
         """
 topology: {keep: true, queues: {q: {durable: true}, r: {durable: true}}}
@@ -59,7 +34,7 @@ getters: {rest: {client: blocking, queue: r, after: more, until: empty, ack: eve
 @pytest.mark.parametrize("requeue", ["false", "true"])
 def test_a_share_is_refused(vhost_endpoint: Endpoint, requeue: str) -> None:
     """By Basic.Nack and Basic.Reject, as the bulk client does: what is requeued comes again, what is not is gone."""
-    report = perform(
+    report = perform_patched(
         vhost_endpoint,
         f"""
 topology: {{keep: true, queues: {{q: {{durable: true}}}}}}
@@ -83,7 +58,7 @@ def test_auto_ack_and_a_limit(vhost_endpoint: Endpoint) -> None:
 
     But what the broker sends after its Cancel-Ok pika throws away: with auto-ack that is lost, and counted.
     """
-    report = perform(
+    report = perform_patched(
         vhost_endpoint,
         """
 topology: {keep: true, queues: {q: {durable: true}, r: {durable: true}}}
@@ -103,7 +78,7 @@ run: {drain: 100ms}
 
 def test_what_comes_back_is_recorded(vhost_endpoint: Endpoint) -> None:
     """With confirms pika raises, without it calls back."""
-    report = perform(
+    report = perform_patched(
         vhost_endpoint,
         """
 topology: {exchanges: {x: {type: direct}}}
@@ -124,7 +99,7 @@ publishers:
 )
 def test_trouble_ends_the_run(vhost_endpoint: Endpoint, method: str, name: str, code: str) -> None:
     """A deleted exchange or queue ends the run with the reason, though it was to take a minute."""
-    report = perform(
+    report = perform_patched(
         vhost_endpoint,
         """
 topology:
@@ -146,7 +121,7 @@ run: {duration: 60s, reconnect: off}
 
 def test_a_duration_ends_users_that_wait(vhost_endpoint: Endpoint) -> None:
     """A publisher asleep until its next arrival and consumers without messages end with the run."""
-    report = perform(
+    report = perform_patched(
         vhost_endpoint,
         """
 topology: {queues: {q: {}}}
@@ -163,7 +138,7 @@ run: {duration: 300ms}
 
 def test_a_run_does_not_end_while_a_message_has_its_processing_time(vhost_endpoint: Endpoint) -> None:
     """Though nothing comes for longer than the run would wait, and the queue says that nothing is ready in it."""
-    report = perform(
+    report = perform_patched(
         vhost_endpoint,
         """
 topology: {queues: {q: {}}}

@@ -7,10 +7,6 @@ real broker takes it, and the message or argument arrives equal to what the file
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +21,7 @@ from loadtest.errors import ScenarioError
 from loadtest.scenario import build_plan, load_scenario
 from loadtest.scenario.model import Scenario
 from tests.broker.traffic.load_run import perform
+from tests.broker.traffic.patched_run import perform_patched
 
 pytestmark = pytest.mark.broker
 
@@ -112,18 +109,6 @@ def test_properties_and_headers_arrive_as_they_were_written(vhost_endpoint: Endp
 def is_short_lived(properties: str) -> bool:
     """Return whether a message with such properties may be gone before it is looked at."""
     return "expiration: " in properties and VERY_LONG not in properties
-
-
-def perform_patched(endpoint: Endpoint, text: str) -> dict[str, Any]:
-    """Run a scenario where the standard library is patched, as blocking clients need it."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.broker.traffic.patched", endpoint.url],
-        input=text, capture_output=True, text=True, check=False, timeout=60, cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    report: dict[str, Any] = json.loads(done.stdout)
-    return report
 
 
 def taken(endpoint: Endpoint) -> Iterator[tuple[str, dict[str, Any]]]:

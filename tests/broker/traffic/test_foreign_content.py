@@ -6,8 +6,6 @@ The queue holds one message of each of `foreign.CONTENTS` that the broker takes,
 
 from __future__ import annotations
 
-import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +20,7 @@ from loadtest.traffic.queue_reading import QueueReading
 from loadtest.wire.connection import Connection
 from tests.broker.traffic.foreign import CONTENTS, message, put
 from tests.broker.traffic.load_run import RUN_TAG, LoadRun
+from tests.broker.traffic.patched_run import perform_patched
 
 pytestmark = pytest.mark.broker
 
@@ -96,18 +95,7 @@ def test_bulk_clients_take_them(vhost_endpoint: Endpoint, foreign: int) -> None:
 
 def test_blocking_clients_take_them(vhost_endpoint: Endpoint, foreign: int) -> None:
     """By `pika.BlockingConnection`, whose decoder is pika's own."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.broker.traffic.patched", vhost_endpoint.url],
-        input=scenario("blocking"),
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
-    )
-    assert done.returncode == 0, done.stderr
-    report = json.loads(done.stdout)
+    report = perform_patched(vhost_endpoint, scenario("blocking"))
 
     assert_taken_once(report["totals"], foreign)
     assert queue_depths(vhost_endpoint, ["q", "r"]) == {"q": 0, "r": 0}

@@ -14,7 +14,7 @@ from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.management import ManagementApi
 from loadtest.result.document import RunResult
 from tests.broker.traffic.load_run import LoadRun
-from tests.broker.traffic.test_blocking import perform as perform_patched
+from tests.broker.traffic.patched_run import perform_patched
 from tests.broker.wire.proxy import Proxy
 
 pytestmark = pytest.mark.broker
