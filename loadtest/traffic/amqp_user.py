@@ -50,7 +50,7 @@ class AmqpUser(User):
         if pika_log.level == logging.NOTSET:
             pika_log.setLevel(logging.WARNING)
         url = self.broker or self.host or ""
-        endpoints = resolve_endpoints([url], os.environ)
+        endpoints = resolve_endpoints([url] if url else [], os.environ)
         if not endpoints:
             raise BrokerError("AmqpUser has no broker: set its attribute `broker`, or --host, to an AMQP URL")
         self.amqp = AmqpClient(environment, endpoints[0].pika_parameters())

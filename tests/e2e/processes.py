@@ -78,6 +78,12 @@ class Finished:
         return read_result(self.results_folder)
 
 
+def _default_signals() -> None:
+    """Take signals as a terminal's child does, also where the tests run under nohup or behind a shell's `&`."""
+    for number in (signal.SIGHUP, signal.SIGINT):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Running:
     """A process under way; what it prints goes to files, so that it never waits for a reader."""
 
@@ -87,7 +93,13 @@ class Running:
         self._began = time.monotonic()
         with self._out.open("wb") as out, self._err.open("wb") as err:
             self.process = subprocess.Popen(
-                command, cwd=folder, env=environ, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+                command,
+                cwd=folder,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                preexec_fn=_default_signals,  # noqa: PLW1509  # it takes no lock
             )
 
     @property

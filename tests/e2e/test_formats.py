@@ -36,7 +36,7 @@ thresholds: [lost == 0]
 """
 HIGHEST_NS = 3_600_000_000_000
 # Of docs/results.md: what figures are in, at the end of the column's name or before the name of a queue.
-UNITS = ("_s", "_ns", "_per_s", "_bytes", "_cores", "_messages", "_connected", "_connections", "_nodes")
+UNITS = ("_s", "_ns", "_per_s", "_bytes", "_cores", "_messages", "_connected", "_connections", "_nodes", "_share")
 
 
 @pytest.fixture(params=["1", "2"], ids=["one-process", "two-processes"])
