@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Callable
+import secrets
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
 from loadtest.broker.endpoint import Endpoint
+from loadtest.broker.management import ManagementApi
 from loadtest.report.write import regenerate
 from tests.broker.traffic.load_run import LoadRun
 from tests.e2e.broken.books import Held, Json, Truth, drain, read_told
 
-pytestmark = pytest.mark.broker
+# One run for all of them: kept to one process.
+pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("tampered books")]
 
 RUN = """
 topology:
@@ -44,12 +47,22 @@ class Kept:
     journal: Path
 
 
-@pytest.fixture
-def kept(vhost_endpoint: Endpoint, tmp_path: Path) -> Kept:
-    """Run it, and ask both witnesses, who agree."""
+@pytest.fixture(scope="module")
+def kept(
+    broker_endpoint: Endpoint, management: ManagementApi, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Kept]:
+    """Run it once, in a virtual host of its own, and ask both witnesses, who agree."""
+    vhost = f"test-{secrets.token_hex(6)}"
+    management.create_vhost(vhost, broker_endpoint.username)
+    yield ask_witnesses(broker_endpoint.with_vhost(vhost), tmp_path_factory.mktemp("kept"))
+    management.delete_vhost(vhost)
+
+
+def ask_witnesses(vhost_endpoint: Endpoint, folder: Path) -> Kept:
+    """Return the run with what each of them says."""
     with LoadRun(vhost_endpoint, RUN) as load_run:
         result = json.loads(load_run.perform().model_dump_json(by_alias=True))
-    journal = tmp_path / "windows.jsonl"
+    journal = folder / "windows.jsonl"
     journal.write_text("".join(json.dumps(record) + "\n" for record in load_run.records))
     url = vhost_endpoint.url
     truth = Truth(
@@ -140,14 +153,14 @@ def confirm_more(ledger: Json) -> None:
     ids=["a delivery too few", "a publish too few", "a confirm too few", "a confirm too many"],
 )
 def test_the_tool_itself_sees_a_journal_that_was_tampered_with(
-    kept: Kept, table: str, change: Callable[[Json], None], found: str
+    kept: Kept, table: str, change: Callable[[Json], None], found: str, tmp_path: Path
 ) -> None:
     """Its report says that a message is lost, or that the books do not balance; the run does not pass."""
     records = [json.loads(line) for line in kept.journal.read_text().splitlines()]
     ledger = next(record["ledger"] for record in records if table in record.get("ledger", {}) and "phase" in record)
     change(ledger)
-    kept.journal.write_text("".join(json.dumps(record) + "\n" for record in records))
-    result = regenerate(kept.journal.parent)
+    (tmp_path / kept.journal.name).write_text("".join(json.dumps(record) + "\n" for record in records))
+    result = regenerate(tmp_path)
     codes = {finding.code for finding in result.verdict.findings}
 
     assert result.verdict.exit_code == 1
