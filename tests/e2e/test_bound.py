@@ -75,12 +75,16 @@ def test_against_a_broker_that_costs_nothing_the_generator_is_the_limit(processe
 
 
 def is_right(result: Json, right: str) -> bool:
-    """Return whether *right* is named the limit; or the machine, where other programs left no time on it."""
+    """
+    Return whether *right* is named the limit.
+
+    Where other programs took their part, it is the machine if that was full, and not known if it was not quite.
+    """
     bound, cores = result["verdict"]["bound"], result["generator"]["cores"]
     others = bound["machine_cores"] - bound["generator_cores"] - (bound["broker_cores"] or 0.0)
-    is_full = bound["machine_cores"] >= BUSY_MACHINE * cores and others > OTHERS_CORES
+    is_full = bound["machine_cores"] >= BUSY_MACHINE * cores
     by: str = bound["by"]
-    return by == right or (by == "machine" and is_full)
+    return by == right or (others > OTHERS_CORES and by == ("machine" if is_full else "unknown"))
 
 
 @pytest.mark.long  # a calibration takes as long as it takes
