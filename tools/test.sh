@@ -28,11 +28,12 @@ stage() {
 }
 
 workers=${TEST_WORKERS:-2}
+waiting_workers=${TEST_WORKERS:-3} # these tests wait for nodes and for runs about half of their time
 stage house tests/house -n "$workers" --dist loadgroup -m "not long"
 stage unit tests/unit -n "$workers" --dist loadgroup -m "not long"
 stage alone tests/broker tests/e2e -m "alone and not long"
-stage broker tests/broker -n "$workers" --dist loadgroup -m "not alone and not long"
-stage e2e tests/e2e -n "$workers" --dist loadgroup -m "not alone and not long"
+stage broker tests/broker -n "$waiting_workers" --dist loadgroup -m "not alone and not long"
+stage e2e tests/e2e -n "$waiting_workers" --dist loadgroup -m "not alone and not long"
 
 if [ -n "$failed" ]; then echo "loadtest: failed:$failed" >&2; fi
 exit "$status"

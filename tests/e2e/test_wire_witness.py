@@ -20,7 +20,8 @@ from tests.e2e.broken.tap import Capture, Tap, has_tshark
 from tests.e2e.broken.wire_frames import Wire, assert_gap, read_wire
 from tests.e2e.processes import LOADTEST, Json, Processes
 
-pytestmark = pytest.mark.e2e
+# One run for all of them: kept to one process.
+pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("witnessed")]
 
 HELD_S = 1.5
 COUNTED = ("published", "confirmed", "nacked", "returned", "delivered", "got", "get_empty")

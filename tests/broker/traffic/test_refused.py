@@ -202,9 +202,9 @@ def perform(endpoint: Endpoint, text: str, meanwhile: Callable[[LoadRun, Proxy],
 @pytest.mark.parametrize(
     "publisher",
     [
-        "",
+        pytest.param("", marks=pytest.mark.long),
         ", in_doubt: republish",
-        ", on_outage: drop",
+        pytest.param(", on_outage: drop", marks=pytest.mark.long),
         ", confirm_window: 0, mandatory: false",
         ", users: 3",
     ],
