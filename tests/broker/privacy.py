@@ -11,6 +11,7 @@ import ipaddress
 import stat
 import time
 from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,8 @@ _ACCEPTS: Final = 0x10000  # __SO_ACCEPTCON of /proc/net/unix
 _UNIX_PATH: Final = 7
 LOOKS: Final = 4
 LOOK_S: Final = 0.1
+RESOLVER_S: Final = 6.0
+"""A resolver that gets no answer asks for 5 s (resolv.conf(5), timeout)."""
 
 
 def open_paths(folder: Path) -> dict[str, str]:
@@ -41,15 +44,21 @@ def open_sockets(pids: Iterable[int], folders: Iterable[Path]) -> list[str]:
     """
     Return by what processes can be reached from elsewhere: IP beyond loopback, Unix sockets beyond *folders*.
 
-    TCP as it is found at any look. UDP that stays over all looks: a resolver has one for an instant, to ask and not to
-    be asked. An abstract Unix socket has no folder, and is open to everybody.
+    TCP as it is found at any look. UDP that stays over all looks, as long as a resolver may: it has one to ask, and not
+    to be asked. An abstract Unix socket has no folder, and is open to everybody.
     """
-    looks = []
-    for _ in range(LOOKS):
-        looks.append(set(_sockets(list(pids))))
+    found: set[tuple[str, str]] = set()
+    lasting: set[tuple[str, str]] | None = None
+    deadline = time.monotonic() + RESOLVER_S
+    for look in count():
+        now = set(_sockets(list(pids)))
+        found |= now
+        lasting = now if lasting is None else lasting & now
+        is_udp_left = any(kind.startswith("udp") and not _is_private(kind, at, list(folders)) for kind, at in lasting)
+        if look >= LOOKS and not (is_udp_left and time.monotonic() < deadline):
+            break
         time.sleep(LOOK_S)
-    found = set().union(*looks)
-    lasting = set.intersection(*looks)
+    assert lasting is not None, "looked at least once"
     return sorted(
         f"{kind} {address}"
         for kind, address in found
