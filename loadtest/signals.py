@@ -7,7 +7,9 @@ second does not wait for what is in flight, the third ends the process. Knows ne
 
 from __future__ import annotations
 
+import atexit
 import signal
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -31,12 +33,24 @@ def ending_signals() -> tuple[signal.Signals, ...]:
     return (signal.SIGINT, signal.SIGTERM, *((signal.SIGHUP,) if hangs_up else ()))
 
 
+@cache
+def hold_back_at_exit() -> None:
+    """
+    Have these signals do nothing any more once the interpreter is on its way out.
+
+    It gives its handlers up there, as gevent's loop does, and one that came a moment later would end the process with
+    an exit code that is not the run's. Blocked, they stay so.
+    """
+    atexit.register(signal.pthread_sigmask, signal.SIG_BLOCK, ending_signals())
+
+
 def raise_interrupts() -> None:
     """
     Have the first of these signals raise KeyboardInterrupt, so that what is half made is unmade on the way out.
 
     The second does nothing, as that is under way; the third raises again, and breaks it off.
     """
+    hold_back_at_exit()
     came = 0
 
     def handle(number: int, frame: FrameType | None) -> None:

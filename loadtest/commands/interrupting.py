@@ -9,7 +9,7 @@ import typer
 
 from loadtest.commands.saying import say
 from loadtest.errors import EXIT_INTERRUPTED
-from loadtest.signals import ending_signals
+from loadtest.signals import ending_signals, hold_back_at_exit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 def heed_interrupts() -> None:
     """Have these signals raise KeyboardInterrupt, in a process that a shell had ignore Ctrl-C, too."""
+    hold_back_at_exit()
     for number in ending_signals():
         signal.signal(number, signal.default_int_handler)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from loadtest.signals import ending_signals, raise_interrupts
+from loadtest.signals import ending_signals, hold_back_at_exit, raise_interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,6 +31,7 @@ def on_signals(handle: Callable[[int], None]) -> None:
     lets the hub work any more, as on the way out, a signal does nothing.
     """
     _print_no_interrupt()
+    hold_back_at_exit()
     came = 0
 
     def take() -> None:
