@@ -130,6 +130,11 @@ def management(broker_node: PrivateNode | None, broker_endpoint: Endpoint) -> Ma
 @pytest.fixture
 def vhost_endpoint(broker_endpoint: Endpoint, management: ManagementApi) -> Iterator[Endpoint]:
     """A virtual host of the test's own, removed after it: tests that run at the same time do not meet."""
+    yield from own_vhost(broker_endpoint, management)
+
+
+def own_vhost(broker_endpoint: Endpoint, management: ManagementApi) -> Iterator[Endpoint]:
+    """Yield a new virtual host, and remove it; for fixtures of any scope."""
     vhost = f"test-{secrets.token_hex(6)}"
     management.create_vhost(vhost, broker_endpoint.username)
     yield broker_endpoint.with_vhost(vhost)

@@ -1,4 +1,4 @@
-"""The names and sizes that style 2.1 and 2.9 ask for, read from the source by AST."""
+"""The names and sizes that CONTRIBUTING.md asks for, read from the source by AST."""
 
 from __future__ import annotations
 

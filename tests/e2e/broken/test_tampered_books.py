@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import json
-import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +14,11 @@ from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.management import ManagementApi
 from loadtest.report.write import regenerate
 from tests.broker.traffic.load_run import LoadRun
+from tests.conftest import own_vhost
 from tests.e2e.broken.books import Held, Json, Truth, drain, read_told
 
 # One run for all of them: kept to one process.
-pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("tampered books")]
+pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("tampered-books")]
 
 RUN = """
 topology:
@@ -52,10 +52,8 @@ def kept(
     broker_endpoint: Endpoint, management: ManagementApi, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Kept]:
     """Run it once, in a virtual host of its own, and ask both witnesses, who agree."""
-    vhost = f"test-{secrets.token_hex(6)}"
-    management.create_vhost(vhost, broker_endpoint.username)
-    yield ask_witnesses(broker_endpoint.with_vhost(vhost), tmp_path_factory.mktemp("kept"))
-    management.delete_vhost(vhost)
+    for endpoint in own_vhost(broker_endpoint, management):
+        yield ask_witnesses(endpoint, tmp_path_factory.mktemp("kept"))
 
 
 def ask_witnesses(vhost_endpoint: Endpoint, folder: Path) -> Kept:

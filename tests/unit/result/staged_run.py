@@ -285,3 +285,18 @@ def broker_lost() -> StagedRun:
     run.event(NS_PER_S, "connection-lost", "publisher shop/1: the broker closed the connection: 320 CONNECTION_FORCED")
     run.end(NS_PER_S, complete=False, reason="publisher shop/1: 320 CONNECTION_FORCED")
     return run
+
+
+def unrecovered() -> StagedRun:
+    """Return a run whose publisher gets no answer any more after 0.1 s, and which ends at 6 s."""
+    run = StagedRun({"shop": ("publisher", "open")}, routes=[[]])
+    run.phase("measured", 0)
+    run.recorder().active("shop", START_NS)
+    run.confirm("shop", range(100), run.publish("shop", range(100), 0), NS_PER_MS)
+    run.cut(NS_PER_S, "measured")
+    run.publish("shop", range(100, 200), 2 * NS_PER_S)
+    run.cut(3 * NS_PER_S, "measured")
+    run.recorder().publisher("shop", 0).in_doubt(range(100, 200), START_NS + 2 * NS_PER_S, START_NS + 6 * NS_PER_S)
+    run.cut(6 * NS_PER_S, "drain")
+    run.end(6 * NS_PER_S)
+    return run

@@ -9,7 +9,7 @@ from loadtest.clock import NS_PER_MS, NS_PER_S
 from loadtest.measure.records import lost_worker_record, publisher_entry
 from loadtest.result.build import build_result
 from loadtest.result.findings import CODES
-from tests.unit.result.staged_run import START_NS, StagedRun, flood, orders
+from tests.unit.result.staged_run import START_NS, StagedRun, flood, orders, unrecovered
 
 
 def codes(run: StagedRun) -> list[str]:
@@ -412,17 +412,7 @@ def test_blocked_time_is_added_up() -> None:
 
 def test_an_outage_without_an_end_is_told() -> None:
     """What was published after the last confirm got no answer any more: a broker that is up, a queue that is not."""
-    run = StagedRun({"shop": ("publisher", "open")}, routes=[[]])
-    run.phase("measured", 0)
-    run.recorder().active("shop", START_NS)
-    run.confirm("shop", range(100), run.publish("shop", range(100), 0), NS_PER_MS)
-    run.cut(NS_PER_S, "measured")
-    run.publish("shop", range(100, 200), 2 * NS_PER_S)
-    run.cut(3 * NS_PER_S, "measured")
-    run.recorder().publisher("shop", 0).in_doubt(range(100, 200), START_NS + 2 * NS_PER_S, START_NS + 6 * NS_PER_S)
-    run.cut(6 * NS_PER_S, "drain")
-    run.end(6 * NS_PER_S)
-    (outage,) = build_result(run.collector()).groups["shop"].outages or ()
+    (outage,) = build_result(unrecovered().collector()).groups["shop"].outages or ()
 
     assert not outage.is_over
     assert (round(outage.start_s, 1), outage.end_s) == (0.1, 6.0)

@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from loadtest.clock import NS_PER_MS, NS_PER_S
+from loadtest.clock import NS_PER_S
 from loadtest.result.build import build_result
-from tests.unit.result.staged_run import START_NS, StagedRun, flood, orders
+from tests.unit.result.staged_run import START_NS, StagedRun, flood, orders, unrecovered
 
 
 def with_event(run: StagedRun, code: str, text: str = "it said so") -> StagedRun:
@@ -34,20 +34,6 @@ def with_gap() -> StagedRun:
     run = orders()
     second = [record for record in run.records if record["type"] == "window"][1]
     run.records.remove(second)
-    return run
-
-
-def unrecovered() -> StagedRun:
-    """Return a run whose publisher gets no answer any more after a second."""
-    run = StagedRun({"shop": ("publisher", "open")}, routes=[[]])
-    run.phase("measured", 0)
-    run.recorder().active("shop", START_NS)
-    run.confirm("shop", range(100), run.publish("shop", range(100), 0), NS_PER_MS)
-    run.cut(NS_PER_S, "measured")
-    run.publish("shop", range(100, 200), 2 * NS_PER_S)
-    run.recorder().publisher("shop", 0).in_doubt(range(100, 200), START_NS + 2 * NS_PER_S, START_NS + 6 * NS_PER_S)
-    run.cut(6 * NS_PER_S, "measured")
-    run.end(6 * NS_PER_S)
     return run
 
 
