@@ -35,13 +35,20 @@ def ending_signals() -> tuple[signal.Signals, ...]:
 
 @cache
 def hold_back_at_exit() -> None:
-    """
-    Have these signals do nothing any more once the interpreter is on its way out.
+    """Have these signals do nothing any more once the interpreter exits: the exit code of the run stands."""
+    atexit.register(_hold_back, ending_signals())
 
-    It gives its handlers up there, as gevent's loop does, and one that came a moment later would end the process with
-    an exit code that is not the run's. Blocked, they stay so.
+
+def _hold_back(numbers: tuple[signal.Signals, ...]) -> None:
     """
-    atexit.register(signal.pthread_sigmask, signal.SIG_BLOCK, ending_signals())
+    Ignore and block *numbers* until the process has ended.
+
+    Blocking holds for this thread alone: any other one (zmq, the resolver, numpy) would take the signal. So they are
+    ignored, too; the interpreter, which restores the default action of what a Python function handles, leaves that.
+    """
+    signal.pthread_sigmask(signal.SIG_BLOCK, numbers)
+    for number in numbers:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def raise_interrupts() -> None:
