@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from loadtest.measure.group_recorder import GroupRecorder, WarmUp
-from loadtest.measure.pending import PendingRuns
+from loadtest.measure.pending import Batch, PendingRuns
 from loadtest.measure.progressions import Progressions, of_arrivals, of_values, united
 
 Int64s = NDArray[np.int64]
@@ -41,8 +41,7 @@ class PublisherGroup(GroupRecorder):
     def settle(self) -> None:
         """Count what is pending."""
         self.settle_sent()
-        self.settle_answers(self.confirms, "confirmed")
-        self.settle_answers(self.nacks, "nacked")
+        self.settle_answers()
 
     def settle_sent(self) -> None:
         """Record the lateness of what was sent."""
@@ -50,15 +49,30 @@ class PublisherGroup(GroupRecorder):
             batch = self.sent.take()
             self.record(("lateness",), batch.intended, batch.instant - batch.intended)
 
-    def settle_answers(self, pending: PendingRuns, table: str) -> None:
-        """Record the latencies of the answers that came, and their seqs for the ledger's *table*."""
-        if not pending.used:
+    def settle_answers(self) -> None:
+        """Record the latencies of the answers that came, and their seqs for the ledger."""
+        pending = {"confirmed": self.confirms, "nacked": self.nacks}
+        batches = {table: runs.take() for table, runs in pending.items() if runs.used}
+        if not batches:
             return
-        batch = pending.take()
+        self._has_confirms = True
+        self._note_answers([*batches.values()])
+        for table, batch in batches.items():
+            self._record_answers(table, batch)
+
+    def _note_answers(self, batches: list[Batch]) -> None:
+        """Look for pauses: acks and nacks are both answers, and a pause ends at whichever came first."""
+        instants, intended = batches[0].instant, batches[0].intended
+        if len(batches) > 1:
+            instants = np.concatenate([batch.instant for batch in batches])
+            order = np.argsort(instants, kind="stable")
+            instants = instants[order]
+            intended = np.concatenate([batch.intended for batch in batches])[order]
+        self.pauses.note(instants, intended if self.is_open else None)
+
+    def _record_answers(self, table: str, batch: Batch) -> None:
         self.counters[table] += len(batch.seqs)
         self._unanswered -= len(batch.seqs)
-        self._has_confirms = True
-        self.pauses.note(batch.instant, batch.intended if self.is_open else None)
         latency = batch.instant - batch.intended
         if self.is_open:
             self.record(("confirm",), batch.intended, latency)
@@ -141,19 +155,19 @@ class PublisherRecorder:
         """Record that the broker's acks of *seqs* were read at *read_ns*."""
         group = self._group
         if group.confirms.append_scattered(self.publisher_id, read_ns, np.asarray(seqs), intended_ns, sent_ns):
-            group.settle_answers(group.confirms, "confirmed")
+            group.settle_answers()
 
     def confirmed_run(self, first_seq: int, n: int, intended_ns: ArrayLike, sent_ns: ArrayLike, read_ns: int) -> None:
         """Record that the broker's acks of the *n* messages from *first_seq* on were read at *read_ns*."""
         group = self._group
         if group.confirms.append(self.publisher_id, read_ns, first_seq, intended_ns, sent_ns, n):
-            group.settle_answers(group.confirms, "confirmed")
+            group.settle_answers()
 
     def nacked(self, seqs: ArrayLike, intended_ns: ArrayLike, sent_ns: ArrayLike, read_ns: int) -> None:
         """Record that the broker's nacks of *seqs* were read at *read_ns*; their latency counts as confirm latency."""
         group = self._group
         if group.nacks.append_scattered(self.publisher_id, read_ns, np.asarray(seqs), intended_ns, sent_ns):
-            group.settle_answers(group.nacks, "nacked")
+            group.settle_answers()
 
     def returned(self, seqs: ArrayLike) -> None:
         """Record that *seqs* came back as unroutable; where there are confirms, an ack of each comes besides."""

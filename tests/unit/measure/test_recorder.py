@@ -186,6 +186,23 @@ def test_outstanding_is_what_has_no_answer() -> None:
     assert _cut(recorder).gauges == {"shop.outstanding": 6.0}
 
 
+def test_a_pause_ends_at_an_ack_or_a_nack() -> None:
+    """Both are answers, in whatever order they are counted: a nack between two acks parts, and ends, what is silent."""
+    recorder = _recorder_of()
+    publisher = recorder.publisher("shop", 3)
+    dues = _array(*range(0, 600, 100)) * MS
+    publisher.published(0, dues, 600 * MS, 100)
+    for seq, read_ms in ((0, 1), (4, 900), (5, 950)):
+        publisher.confirmed(_array(seq), dues[seq : seq + 1], 0, read_ms * MS)
+    for seq, read_ms in ((1, 400), (2, 401), (3, 700)):
+        publisher.nacked(_array(seq), dues[seq : seq + 1], 0, read_ms * MS)
+    group = _cut(recorder).groups["shop"]
+
+    assert [(start // MS, end // MS) for start, end in group.pauses] == [(100, 400), (401, 700), (700, 900)]
+    assert group.last_ns == 950 * MS
+    assert (group.counters["confirmed"], group.counters["nacked"]) == (3, 3)
+
+
 def test_each_event_is_in_one_window() -> None:
     """What one window holds is not in the next."""
     recorder = _recorder_of()
