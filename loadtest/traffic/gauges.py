@@ -59,10 +59,22 @@ class Gauges:
             "outstanding": sum(task.outstanding() for task in run.tasks),
             "window_full_ns": full_ns - self._full_ns,
             "blocked_ns": blocked_ns - self._blocked_ns,
-            "users": sum(not task.is_lost for task in run.tasks),
+            "users": self._fewest_users(),
         }
         self._full_ns, self._blocked_ns, self._lag_max_ns = full_ns, blocked_ns, 0
         return {name: float(value) for name, value in gauges.items()}
+
+    def _fewest_users(self) -> int:
+        """
+        Return how many users had a connection when the fewest had one since the last reading.
+
+        A user is back within half a second where another node takes it: at the end of a window nothing is seen of that.
+        """
+        outages = self._run.outages
+        connected = sum(not task.is_lost for task in self._run.tasks)
+        returned = outages.take_most() - outages.count
+        # Some may have ended since they were back.
+        return max(0, connected - returned)
 
     def _probe_lag(self) -> None:
         while True:

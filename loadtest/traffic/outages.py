@@ -55,6 +55,7 @@ class Outages:
         self.longest_ns = settings.reconnect_for_ns
         self._record = record
         self._out: dict[str, int] = {}
+        self._most = 0  # that were out at once since `take_most`
         self._began_ns = 0
         self._users: set[str] = set()  # that lost their connection since then, each of them once or more
         self._back: set[str] = set()
@@ -63,6 +64,11 @@ class Outages:
     def count(self) -> int:
         """How many users have no connection."""
         return len(self._out)
+
+    def take_most(self) -> int:
+        """Return how many users at most had no connection at once since the last call, or have none now."""
+        most, self._most = self._most, len(self._out)
+        return most
 
     def lost(self, name: str, reason: str) -> None:
         """Take note that user *name* has lost its connection; the first one's *reason* is told."""
@@ -74,6 +80,7 @@ class Outages:
         self._users.add(name)
         self._back.discard(name)
         self._out.setdefault(name, monotonic_ns())
+        self._most = max(self._most, len(self._out))
 
     def back(self, name: str) -> None:
         """Take note that a user has a connection again."""
