@@ -38,7 +38,8 @@ class Staged:
     def __init__(self) -> None:
         self.run: Any = StagedRun(SCENARIO).run
         self.users = [User(f"in/{number}") for number in range(1, 5)]
-        self.run.tasks.extend(self.users)
+        tasks: list[Any] = [*self.users]
+        self.run.tasks.extend(tasks)
         self.gauges = Gauges(self.run)
 
     def lose(self, user: User) -> None:
