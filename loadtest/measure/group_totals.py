@@ -84,7 +84,8 @@ class GroupTotals:
             users of the group at work.
         last_ns: When something was confirmed, or delivered, last; 0 if never.
         published_from_ns: Begin of the last window in which something was published; 0 if nothing was.
-        due_ns: Begin and end of the last window in which something fell due by a schedule; zeros if there is none.
+        due_ns: Begin of the last window in which something fell due by a schedule, and until when in it the group had
+            work to do; zeros if there is none.
         by_user: Messages that each user published or took over the whole run, by its number from 0; those that are not
             told are not there.
         series: `message_counts` by sink, as runs [first, count, step] in order of arrival (of several workers: of
@@ -135,7 +136,8 @@ class GroupTotals:
         if group.counters.get("published"):
             self.published_from_ns = max(self.published_from_ns, window.start_ns)
         if group.counters.get("offered"):
-            self.due_ns = max(self.due_ns, (window.start_ns, window.end_ns))
+            until_ns = max((end for _, end in group.active), default=window.end_ns)
+            self.due_ns = max(self.due_ns, (window.start_ns, until_ns))
         for start, end in group.active:
             self.active.add(start, end)
         part = {"measured": self.measured, "warm_up": self.warm_up}.get(window.phase)

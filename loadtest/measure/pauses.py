@@ -12,7 +12,9 @@ Knows nothing of connections, nor why.
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -110,6 +112,16 @@ def without(stretches: Iterable[Stretch], others: Iterable[Stretch]) -> list[Str
                 at = hole_end
         left.append((at, end))
     return [(start, end) for start, end in left if end - start > LEAST_NS]
+
+
+def parted(stretches: Iterable[Stretch], instants: Iterable[int]) -> list[Stretch]:
+    """Return *stretches* cut at *instants*, at each of which something came, but for what is too short for a pause."""
+    cuts = sorted({*instants})
+    pieces: list[Stretch] = []
+    for start, end in stretches:
+        within = cuts[bisect_right(cuts, start) : bisect_left(cuts, end)]
+        pieces += pairwise([start, *within, end])
+    return [(start, end) for start, end in pieces if end - start > LEAST_NS]
 
 
 def _crossed(some: Sequence[Stretch], others: Sequence[Stretch]) -> list[Stretch]:

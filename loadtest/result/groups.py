@@ -9,7 +9,7 @@ from loadtest.clock import NS_PER_S
 from loadtest.measure.collector import Collector
 from loadtest.measure.group_totals import GroupTotals, SpanTotals
 from loadtest.measure.histogram import Histogram
-from loadtest.measure.pauses import LEAST_NS, Stretch, common, joined, without
+from loadtest.measure.pauses import LEAST_NS, Stretch, common, joined, parted, without
 from loadtest.measure.runs import Run
 from loadtest.result.document import (
     GroupKind,
@@ -137,9 +137,12 @@ def _outages(group: GroupTotals, collector: Collector) -> tuple[OutagePart, ...]
         return None
     stalls = {worker: collector.stalls.get(worker, []) for worker in group.pauses}
     # A process that did nothing says nothing of the broker: it may have been answered by then, or not.
-    silent = common(joined((*pauses, *stalls[worker])) for worker, pauses in group.pauses.items())
+    silent = common(joined((*each, *stalls[worker])) for worker, each in group.pauses.items())
     # ... but beside a pause of somebody it makes none longer.
-    silent = common((silent, joined(pause for pauses in group.pauses.values() for pause in pauses)))
+    pauses = [pause for each in group.pauses.values() for pause in each]
+    silent = common((silent, joined(pauses)))
+    # Two pauses that meet are two: something came between them.
+    silent = parted(silent, (end for _, end in pauses))
     excused = _excused(group, collector)
     found = [(start, end, True) for start, end in _unexcused(silent, excused)][:MAX_OUTAGES]
     until_ns = _unanswered_until_ns(group, collector)

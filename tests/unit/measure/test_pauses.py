@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from loadtest.clock import NS_PER_MS
-from loadtest.measure.pauses import Pauses, common, joined, without
+from loadtest.measure.pauses import Pauses, common, joined, parted, without
 
 MS = NS_PER_MS
 
@@ -150,3 +150,21 @@ def test_what_is_left_outside_of_others(others: list[tuple[int, int]], left: lis
 def test_joined_stretches_are_in_order() -> None:
     """What overlaps or touches is one."""
     assert joined([(5, 9), (0, 3), (3, 4), (8, 12)]) == [(0, 4), (5, 12)]
+
+
+@pytest.mark.parametrize(
+    "instants,pieces",
+    [
+        ([], [(0, 900)]),
+        ([0, 900, 1_500], [(0, 900)]),
+        ([400], [(0, 400), (400, 900)]),
+        ([700, 300, 300], [(0, 300), (300, 700), (700, 900)]),
+        ([850], [(0, 850)]),
+    ],
+    ids=["none", "at the ends", "within", "several", "what is left is short"],
+)
+def test_a_pause_is_parted_where_something_came(instants: list[int], pieces: list[tuple[int, int]]) -> None:
+    """Two pauses are none that is as long as both."""
+    found = parted([(0, 900 * MS)], [instant * MS for instant in instants])
+
+    assert [(start // MS, end // MS) for start, end in found] == pieces

@@ -435,6 +435,45 @@ def test_an_outage_in_which_nothing_could_be_sent_is_told() -> None:
     assert (round(outage.start_s, 1), outage.end_s) == (0.1, 3.0)
 
 
+def test_nothing_is_due_when_publishing_has_ended() -> None:
+    """The last window may end later, as on a machine that is busy: the outage is no longer for that."""
+    run = StagedRun({"shop": ("publisher", "open")}, routes=[[]])
+    run.phase("measured", 0)
+    run.recorder().active("shop", START_NS)
+    run.confirm("shop", range(100), run.publish("shop", range(100), 0), NS_PER_MS)
+    run.cut(NS_PER_S, "measured")
+    run.recorder().publisher("shop", 0).offered(100)
+    run.recorder().inactive("shop", START_NS + 2 * NS_PER_S)
+    run.cut(3 * NS_PER_S, "measured")
+    run.end(4 * NS_PER_S)
+    (outage,) = build_result(run.collector()).groups["shop"].outages or ()
+
+    assert not outage.is_over
+    assert (round(outage.start_s, 1), outage.end_s) == (0.1, 2.0)
+
+
+@pytest.mark.parametrize("is_stalled", [False, True], ids=["at work", "with a stall at the answer"])
+def test_silences_that_meet_are_outages_of_their_own(is_stalled: bool) -> None:
+    """What came between them, if read in one instant, ended the first: consumers that got something once a second."""
+    run = StagedRun({"shop": ("publisher", "open"), "billing": ("consumer", "open")}, routes=[["orders"]])
+    run.phase("measured", 0)
+    intended = run.publish("shop", range(500), 0)
+    run.confirm("shop", range(500), intended, NS_PER_MS)
+    run.deliver("billing", range(1), intended[:1], NS_PER_MS)
+    for second in (1, 2, 3):
+        seqs = range(10 * second, 10 * second + 1)
+        latency_ns = second * NS_PER_S - seqs[0] * NS_PER_MS
+        run.deliver("billing", seqs, intended[seqs[0] : seqs[0] + 1], latency_ns)
+    if is_stalled:
+        read_ns = START_NS + 2 * NS_PER_S
+        run.recorder().stalled(read_ns - 200 * NS_PER_MS, read_ns + 2 * NS_PER_MS)
+    run.cut(4 * NS_PER_S, "measured")
+    run.end(4 * NS_PER_S)
+    outages = build_result(run.collector()).groups["billing"].outages or ()
+
+    assert [(round(each.start_s, 1), round(each.end_s, 1)) for each in outages] == [(0.0, 1), (1, 2), (2, 3)]
+
+
 def test_latencies_between_clocks_say_how_far_they_may_be_off() -> None:
     """Only those that begin on one host and end on another; the document has each process and its clock."""
     result = build_result(across(NS_PER_MS // 4).collector())
