@@ -11,7 +11,6 @@ import argparse
 import contextlib
 import json
 import signal
-import socket
 import statistics
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from bench.generators import ROOT
 from bench.machine import describe_machine, load_average
 from bench.process_group import ProcessGroup
 from bench.scale_traffic import PROFILES, RECORDED, Profile, recording_of, scenario_of
+from loadtest.broker.ports import PortBlock
 from loadtest.broker.private_node import PrivateNode
 
 RESULTS: Final = ROOT / "results" / "bench-scale.json"
@@ -123,7 +123,8 @@ def run_trial(profile: Profile, workers: int, url: str, duration_s: float) -> Tr
     with tempfile.TemporaryDirectory(prefix="loadtest-scale-") as name:
         folder = Path(name)
         try:
-            told = _conduct(profile, workers, url, duration_s, folder)
+            with PortBlock.reserve() as ports:
+                told = _conduct(profile, workers, url, duration_s, folder, str(ports.free[0]))
         except RuntimeError as error:
             return Trial(profile.name, workers, load, error=str(error))
         (run,) = (folder / "results").iterdir()
@@ -133,11 +134,9 @@ def run_trial(profile: Profile, workers: int, url: str, duration_s: float) -> Tr
     return Trial(profile.name, workers, load, cores_of(told["samples"]), figures, fault)
 
 
-def _conduct(profile: Profile, workers: int, url: str, duration_s: float, folder: Path) -> dict[str, Any]:
+def _conduct(profile: Profile, workers: int, url: str, duration_s: float, folder: Path, port: str) -> dict[str, Any]:
     scenario = folder / "scenario.yaml"
     scenario.write_text(scenario_of(profile, workers, duration_s))
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = str(listener.getsockname()[1])
     told = folder / "told.json"
     master = [sys.executable, "-m", "bench.scale_master", str(told), "-f", str(ROOT / "loadtest" / "main.py")]
     master += ["--headless", "--master", "--master-bind-host", "127.0.0.1", "--master-bind-port", port]

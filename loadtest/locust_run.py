@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import socket
 import sys
 import time
 import traceback
@@ -23,6 +22,7 @@ from gevent.event import Event
 from locust.runners import MasterRunner, WorkerRunner
 
 from loadtest.broker.endpoint import resolve_endpoints
+from loadtest.broker.ports import PortBlock
 from loadtest.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, LoadTestError, UsageError
 from loadtest.exporting import Export, exporting
 from loadtest.report.progress import Progress
@@ -60,7 +60,8 @@ def add_arguments(parser: LocustArgumentParser) -> None:
     parser.set_defaults(web_host="127.0.0.1", master_bind_host="127.0.0.1", only_summary=True, loglevel="WARNING")
     if any(argument.partition("=")[0] == "--processes" for argument in sys.argv) or "LOCUST_PROCESSES" in os.environ:
         # Its own: two runs at a time must not get each other's workers.
-        parser.set_defaults(master_bind_port=_free_port(), master_port=_free_port())
+        port = _own_ports().free[0]
+        parser.set_defaults(master_bind_port=port, master_port=port)
     add_options(parser)
     # Locust's own, as we have them: its reading ends in a traceback, or in as many processes as are asked for.
     readers = {"run_time": seconds_argument, "processes": _processes_argument}
@@ -126,11 +127,9 @@ def _no_more_than_users(asked: int | None, users: int) -> int | None:
 
 
 @cache
-def _free_port() -> int:
-    """Return a port of the loopback interface that is free now, always the same: the parser is made several times."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+def _own_ports() -> PortBlock:
+    """Return the ports of this process, always the same: the parser is made several times. They are kept to its end."""
+    return PortBlock.reserve()
 
 
 def broker_text(request: Request) -> str:

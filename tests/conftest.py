@@ -27,6 +27,7 @@ from xdist.scheduler.loadscope import LoadScopeScheduling
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.management import ManagementApi, find_management
 from loadtest.broker.marked_process import find_marked
+from loadtest.broker.ports import PortBlock
 from loadtest.broker.private_node import PrivateNode
 from loadtest.broker.run_folder import STATE_ENVIRONMENT_NAME
 from loadtest.broker.server import NO_SERVER, find_server
@@ -145,6 +146,25 @@ def own_vhost(broker_endpoint: Endpoint, management: ManagementApi) -> Iterator[
 def vhost_url(vhost_endpoint: Endpoint) -> str:
     """The URL of a virtual host of the test's own."""
     return vhost_endpoint.url
+
+
+@pytest.fixture
+def port_block() -> Iterator[PortBlock]:
+    """Ports of the loopback address that nobody else gets before the test has ended."""
+    with PortBlock.reserve() as block:
+        yield block
+
+
+@pytest.fixture
+def free_port(port_block: PortBlock) -> int:
+    """A port on which nothing listens yet."""
+    return port_block.free[0]
+
+
+@pytest.fixture
+def refusing_port(port_block: PortBlock) -> int:
+    """A port that refuses connections as long as the test runs."""
+    return port_block.refusing
 
 
 @pytest.fixture(scope="session")

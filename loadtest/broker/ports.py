@@ -1,26 +1,32 @@
 """
-Free ports for a private node, in a block that no other loadtest process takes at the same time.
+Free ports for a program that listens only later, in a block that no other loadtest process takes at the same time.
 
-A port found free by binding may be taken before the node binds it. Blocks are therefore reserved: their first port
-stays bound, and is never listened on, as long as the node is ours, which is atomic between all processes of a host.
-Programs that know nothing of this may still take a port; the node then says so, and is started again on another
-block.
+A port found free by binding may be taken before the program binds it. Blocks are therefore reserved: their first port
+stays bound, and is never listened on, as long as the block is ours, which is atomic between all processes of a host,
+and ends with the process. They lie apart from the ports that the system itself gives to outgoing connections and to
+those who ask for any port, so that nobody gets one by chance. Programs that know nothing of this may still take a
+port by its number; a private node then says so, and is started again on another block.
 """
 
 from __future__ import annotations
 
+import contextlib
 import random
 import socket
-from typing import Final
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
 
 from loadtest.errors import BrokerError
 
 LOOPBACK: Final = "127.0.0.1"
 BLOCK_SIZE: Final = 20
 
-# Below Linux's and the IANA's ranges for outgoing connections (32768 and 49152), of which a load test opens thousands.
 _FIRST_PORT: Final = 20_000
-_BLOCKS: Final = 600
+_LAST_PORT: Final = 65_519
+_OUTGOING_FILE: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+# Linux's default range begins below that of the IANA, which other systems have (49152 to 65535).
+_OUTGOING_ELSEWHERE: Final = range(32_768, 65_536)
 
 
 class PortBlock:
@@ -42,19 +48,33 @@ class PortBlock:
         Raises:
             BrokerError: If there is none.
         """
-        blocks = list(range(_FIRST_PORT, _FIRST_PORT + _BLOCKS * BLOCK_SIZE, BLOCK_SIZE))
-        # Shuffled by the system's randomness: forked processes and seeded tests must not all begin with the same block.
-        random.SystemRandom().shuffle(blocks)
-        for base in blocks:
+        for base in _blocks(_outgoing_ports()):
             reservation = _bind(base)
             if reservation is None:
                 continue
-            if all(_is_free(port) for port in range(base + 1, base + BLOCK_SIZE)):
-                return cls(base, reservation)
-            reservation.close()
-        raise BrokerError(
-            f"no {BLOCK_SIZE} free ports in a row between {blocks[0]} and {blocks[-1]} for a private node"
-        )
+            block = cls(base, reservation)
+            if all(_is_free(port) for port in block.free):
+                return block
+            block.release()
+        raise BrokerError(f"no {BLOCK_SIZE} free ports in a row between {_FIRST_PORT} and {_LAST_PORT} at {LOOPBACK}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+    @property
+    def refusing(self) -> int:
+        """The port that is the reservation: it refuses connections, and nobody else can listen there."""
+        return self.base
+
+    @property
+    def free(self) -> range:
+        """The ports that can be listened on."""
+        return range(self.base + 1, self.base + BLOCK_SIZE)
 
     @property
     def amqp(self) -> int:
@@ -98,6 +118,25 @@ class PortBlock:
         """
         if self._reservation is not None:
             self._reservation.close()
+
+
+def _blocks(outgoing: range) -> list[int]:
+    """
+    Return the first ports of all blocks, in the order in which to try them: those apart from *outgoing* first.
+
+    Shuffled by the system's randomness: forked processes and seeded tests must not all begin with the same block.
+    """
+    blocks = list(range(_FIRST_PORT, _LAST_PORT + 2 - BLOCK_SIZE, BLOCK_SIZE))
+    random.SystemRandom().shuffle(blocks)
+    return sorted(blocks, key=lambda base: base < outgoing.stop and outgoing.start < base + BLOCK_SIZE)
+
+
+def _outgoing_ports() -> range:
+    """Return the ports that the system gives to those who name none: outgoing connections, and `bind` to port 0."""
+    with contextlib.suppress(OSError, ValueError):
+        first, last = map(int, _OUTGOING_FILE.read_text().split())
+        return range(first, last + 1)
+    return _OUTGOING_ELSEWHERE
 
 
 def _bind(port: int) -> socket.socket | None:

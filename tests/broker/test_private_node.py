@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import signal
-import socket
 import stat
 import subprocess
 import sys
@@ -222,13 +221,11 @@ def test_unknown_plugin(name: str, rabbitmq_server: Path) -> None:
     assert nothing_left(name)
 
 
-def test_listener_beyond_loopback_is_refused(name: str, rabbitmq_server: Path, tmp_path: Path) -> None:
+def test_listener_beyond_loopback_is_refused(name: str, rabbitmq_server: Path, tmp_path: Path, free_port: int) -> None:
     """An advanced.config that listens on all addresses does not get its node."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    (tmp_path / "advanced.config").write_text(f'[{{rabbit, [{{tcp_listeners, [{{"0.0.0.0", {port}}}]}}]}}].\n')
+    (tmp_path / "advanced.config").write_text(f'[{{rabbit, [{{tcp_listeners, [{{"0.0.0.0", {free_port}}}]}}]}}].\n')
 
-    with pytest.raises(BrokerError, match=rf"would listen beyond this machine, on 0\.0\.0\.0:{port}"):
+    with pytest.raises(BrokerError, match=rf"would listen beyond this machine, on 0\.0\.0\.0:{free_port}"):
         PrivateNode.start(config=tmp_path / "advanced.config", plugins=[], server=rabbitmq_server, name=name)
 
     assert nothing_left(name)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,11 +25,3 @@ def door(request: pytest.FixtureRequest) -> Door:
     """Each of the two commands that run a scenario."""
     chosen: Door = request.param
     return chosen
-
-
-@pytest.fixture
-def free_port() -> int:
-    """Return a port of the loopback interface on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

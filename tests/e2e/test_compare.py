@@ -139,9 +139,9 @@ def test_configs_of_private_brokers(processes: Processes, rabbitmq_server: Path,
     assert all("hunter2" not in path.read_text() for path in run.results_folder.rglob("*") if path.is_file())
 
 
-def test_a_broker_that_is_not_there(processes: Processes, free_port: int) -> None:
+def test_a_broker_that_is_not_there(processes: Processes, refusing_port: int) -> None:
     """The warm-up says so, with the exit code of a broker that is gone, and without the password."""
-    url = f"amqp://ann:hunter2@127.0.0.1:{free_port}/"
+    url = f"amqp://ann:hunter2@127.0.0.1:{refusing_port}/"
     run = processes.run(compare("flood-1000-direct", "--broker", f"a={url}", "--broker", f"b={url}", *FEW))
 
     assert run.exit_code == 3, run.printed

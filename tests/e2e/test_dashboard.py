@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import secrets
 import signal
-import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.management import ManagementApi
+from loadtest.broker.ports import PortBlock
 from tests.e2e.chromium import chromium
 from tests.e2e.processes import LOCUST, LOCUSTFILE, Processes, Running, wait_until
 
@@ -86,16 +86,15 @@ def serve(browser: Browser, vhost: str, tmp_path_factory: pytest.TempPathFactory
         *arguments: str, port: int | None = None, folder: Path | None = None, **settings: str
     ) -> Iterator[Site]:
         processes = Processes(folder or tmp_path_factory.mktemp("web"))
-        if port is None:
-            with closing(socket.create_server(("127.0.0.1", 0))) as free:
-                port = free.getsockname()[1]
-        command = [LOCUST, "-f", str(LOCUSTFILE), "--web-port", str(port), "--broker", vhost, *arguments]
-        site = Site(processes.start(command, **settings), port, browser)
-        wait_until(site.is_up, 20.0, "the page")
-        yield site
-        site.running.send(signal.SIGINT)
-        site.running.wait(20.0)
-        processes.end()
+        with PortBlock.reserve() as own:
+            port = port or own.free[0]
+            command = [LOCUST, "-f", str(LOCUSTFILE), "--web-port", str(port), "--broker", vhost, *arguments]
+            site = Site(processes.start(command, **settings), port, browser)
+            wait_until(site.is_up, 20.0, "the page")
+            yield site
+            site.running.send(signal.SIGINT)
+            site.running.wait(20.0)
+            processes.end()
 
     return serving
 
@@ -243,18 +242,16 @@ def test_login(serve: Serve) -> None:
 
 
 @pytest.mark.long
-def test_a_page_outlives_the_process(serve: Serve, tmp_path: Path) -> None:
+def test_a_page_outlives_the_process(serve: Serve, free_port: int, tmp_path: Path) -> None:
     """Killed in the middle of a run and started anew at the same port: windows that stay open show the next run."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
-    with serve(port=port, folder=tmp_path) as site:
+    with serve(port=free_port, folder=tmp_path) as site:
         page, watching = site.open(), site.open("loadtest/")
         begin(page, "steady-1kb", "run.warm_up=0s", "run.duration=300s")
         wait_until(lambda: ledger(watching, "published") > 0, 20, "messages")
         site.running.send(signal.SIGKILL)
     expect(watching.get_by_text("Connection lost")).to_be_visible(timeout=30_000)
     assert ledger(watching, "published") > 0
-    with serve(port=port, folder=tmp_path):
+    with serve(port=free_port, folder=tmp_path):
         expect(watching.get_by_text("No run in this process yet.")).to_be_visible(timeout=30_000)
         expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible(timeout=30_000)
         expect(watching.get_by_text("No result: it was cut off")).to_be_visible()

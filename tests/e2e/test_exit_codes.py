@@ -104,12 +104,12 @@ def test_wrong_scenario_is_2(door: Door, processes: Processes) -> None:
 
 @pytest.mark.parametrize("case", ["unreachable", "password", "vhost", "other-protocol"])
 def test_broker_that_cannot_be_used_is_3(
-    door: Door, case: str, processes: Processes, broker_endpoint: Endpoint, web_server: str
+    door: Door, case: str, processes: Processes, broker_endpoint: Endpoint, web_server: str, refusing_port: int
 ) -> None:
     """Nothing listens, the password is wrong, the vhost is missing, something else answers: a line each, and soon."""
     refused = Endpoint(broker_endpoint.host, broker_endpoint.port, username="nobody", password=PASSWORD)
     url, texts = {
-        "unreachable": (f"amqp://ann:{PASSWORD}@127.0.0.1:{free_port()}/", ["127.0.0.1", "refused"]),
+        "unreachable": (f"amqp://ann:{PASSWORD}@127.0.0.1:{refusing_port}/", ["127.0.0.1", "refused"]),
         "password": (refused.url, ["nobody", "ACCESS_REFUSED"]),
         "vhost": (broker_endpoint.with_vhost("nowhere").url, ["no vhost nowhere"]),
         "other-protocol": (f"amqp://ann:{PASSWORD}@{web_server}/", [web_server, "AMQP"]),
@@ -210,13 +210,6 @@ def answer_all(server: socket.socket) -> None:
         with closing(connection):
             connection.recv(8)
             connection.sendall(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
-
-
-def free_port() -> int:
-    """Return a port on which nothing listens."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as server:
-        port: int = server.getsockname()[1]
-        return port
 
 
 UNSUPPORTED = (

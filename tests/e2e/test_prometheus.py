@@ -6,7 +6,6 @@ import re
 import signal
 import socket
 import urllib.request
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -138,11 +137,9 @@ def test_a_port_that_is_taken_is_said_before_anything_starts(
     assert not (Path(run.folder) / "results").exists()
 
 
-def test_waiting_for_a_scrape_ends_with_the_process(processes: Processes, vhost_url: str) -> None:
+def test_waiting_for_a_scrape_ends_with_the_process(processes: Processes, vhost_url: str, free_port: int) -> None:
     """Where nobody scrapes, the verdict is that of the run all the same."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = str(free.getsockname()[1])
-    options = ("--prometheus-port", port, "--prometheus-linger", "1s")
+    options = ("--prometheus-port", str(free_port), "--prometheus-linger", "1s")
     run = processes.run(run_command("loadtest", "hello-default-exchange", "--broker", vhost_url, *options))
 
     assert run.exit_code == 0, run.printed

@@ -105,9 +105,11 @@ def test_a_point_that_cannot_be_run_is_a_gap(processes: Processes, rabbitmq_serv
     assert resumed.exit_code == 5
 
 
-def test_a_broker_that_is_not_there(processes: Processes, free_port: int) -> None:
+def test_a_broker_that_is_not_there(processes: Processes, refusing_port: int) -> None:
     """The warm-up says so, with the exit code of a broker that is gone, and without the password."""
-    run = processes.run(command("steady-1kb", *GRID, *SHORT, "--broker", f"amqp://ann:hunter2@127.0.0.1:{free_port}/"))
+    run = processes.run(
+        command("steady-1kb", *GRID, *SHORT, "--broker", f"amqp://ann:hunter2@127.0.0.1:{refusing_port}/")
+    )
 
     assert run.exit_code == 3, run.printed
     assert "size 12B, users 1 cannot be run" in run.stderr

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import signal
-import socket
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -81,11 +79,10 @@ class Page:
 
 
 @pytest.fixture
-def page(processes: Processes, vhost_url: str) -> Iterator[Page]:
+def page(processes: Processes, vhost_url: str, free_port: int) -> Iterator[Page]:
     """The page of `locust -f loadtest/main.py` on a free port; Ctrl-C ends it in order."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as free:
-        port = free.getsockname()[1]
-    page = Page(processes.start([LOCUST, "-f", str(LOCUSTFILE), "--web-port", str(port), "--broker", vhost_url]), port)
+    command = [LOCUST, "-f", str(LOCUSTFILE), "--web-port", str(free_port), "--broker", vhost_url]
+    page = Page(processes.start(command), free_port)
     wait_until(page.is_up, 20.0, "the page")
     yield page
     page.close()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import socket
 import time
 
 import gevent
@@ -56,14 +55,10 @@ def test_a_peer_that_is_no_broker_is_named_at_once(answer: bytes, error: type[Ex
         Connection.open(peer.parameters)
 
 
-def test_a_closed_port_is_named() -> None:
+def test_a_closed_port_is_named(refusing_port: int) -> None:
     """A refused connection is an AMQP error with host, port and reason."""
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
-
-    with pytest.raises(exceptions.AMQPConnectionError, match=f"127.0.0.1:{port}: Connection refused"):
-        Connection.open(pika.ConnectionParameters("127.0.0.1", port))
+    with pytest.raises(exceptions.AMQPConnectionError, match=f"127.0.0.1:{refusing_port}: Connection refused"):
+        Connection.open(pika.ConnectionParameters("127.0.0.1", refusing_port))
 
 
 def test_an_unknown_host_is_named() -> None:
