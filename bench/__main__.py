@@ -24,7 +24,7 @@ from bench.summary import OURS, Row, rate_name, summed_up
 from bench.table import render
 from bench.trial import Pace, Trial
 from bench.works import BESIDE, FULL, QUICK, WORKS, Work
-from loadtest.broker.private_node import PrivateNode
+from loadtest.broker.private.private_node import PrivateNode
 
 README: Final = ROOT / "README.md"
 DOCUMENT: Final = ROOT / "docs" / "benchmarks.md"

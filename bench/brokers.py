@@ -17,7 +17,7 @@ import requests
 
 from bench.process_group import cpu_s
 from bench.works import EXCHANGE, Work
-from loadtest.broker.private_node import PrivateNode
+from loadtest.broker.private.private_node import PrivateNode
 from loadtest.calibration.null_session import read_counts
 
 PLUGINS: Final = ("rabbitmq_management", "rabbitmq_prometheus")

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from pika import frame, spec
 
 from bench.micro_sinks import NoSink, RecordingSink, SinkHandler
+from loadtest.clients.intake import Intake
+from loadtest.clients.outstanding import Outstanding
 from loadtest.measure import Histogram, Ledger, Recorder
 from loadtest.measure.window import Window
 from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT, STAMP_VOID, run_publisher_word, run_words
-from loadtest.traffic.intake import Intake
-from loadtest.traffic.outstanding import Outstanding
-from loadtest.wire.acks import ack_head
-from loadtest.wire.publishing import PublishCycle
-from loadtest.wire.reader import FrameReader
+from loadtest.wire.frames.acks import ack_head
+from loadtest.wire.frames.publishing import PublishCycle
+from loadtest.wire.frames.reader import FrameReader
 
 RUN_TAG: Final = 7
 BODY: Final = b"Hello World!"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from loadtest.traffic.intake import Intake
+    from loadtest.clients.intake import Intake
     from loadtest.wire.sink import DeliverySink
 
 _CUT_EVERY: Final = 100_000
@@ -35,7 +35,7 @@ class NoSink:
 
 
 class RecordingSink(NoSink):
-    """Records deliveries as `loadtest.traffic.consumer.Subscription` does, for a consumer with auto-ack."""
+    """Records deliveries as `loadtest.clients.consumer.Subscription` does, for a consumer with auto-ack."""
 
     def __init__(self, intake: Intake, cut: Callable[[], object], read_ns: int) -> None:
         self._intake = intake

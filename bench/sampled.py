@@ -24,8 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from loadtest.cli import main as loadtest_main
-from loadtest.traffic.consumer import Subscription
-from loadtest.wire.stream import Stream
+from loadtest.clients.consumer import Subscription
+from loadtest.wire.connection.stream import Stream
 
 __all__ = ["locust", "main"]
 

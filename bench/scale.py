@@ -27,8 +27,8 @@ from bench.generators import ROOT
 from bench.machine import describe_machine, load_average
 from bench.process_group import ProcessGroup
 from bench.scale_traffic import PROFILES, RECORDED, Profile, recording_of, scenario_of
-from loadtest.broker.ports import PortBlock
-from loadtest.broker.private_node import PrivateNode
+from loadtest.broker.private.ports import PortBlock
+from loadtest.broker.private.private_node import PrivateNode
 
 RESULTS: Final = ROOT / "results" / "bench-scale.json"
 WORKERS: Final = (10, 100, 1_000)

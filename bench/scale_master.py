@@ -23,18 +23,18 @@ from typing import Any, Final
 
 from locust.rpc.protocol import Message
 
-import loadtest.locust_run
+import loadtest.locust_app.locust_run
+from loadtest.locust_app.locust_links import ANSWER, MasterEnd
 from loadtest.measure.group_totals import GroupTotals
 from loadtest.measure.journal import Journal
-from loadtest.measure.ledger import Ledger
+from loadtest.measure.ledger.ledger import Ledger
 from loadtest.measure.timeline import Timeline
 from loadtest.measure.window import Window
-from loadtest.report.progress import Progress
-from loadtest.result.live import Watch
-from loadtest.session import Session
-from loadtest.traffic.cutter import Cutter
-from loadtest.traffic.fleet import Fleet
-from loadtest.traffic.locust_links import ANSWER, MasterEnd
+from loadtest.report.run.progress import Progress
+from loadtest.result.run.live import Watch
+from loadtest.run.cutter import Cutter
+from loadtest.run.session import Session
+from loadtest.run.workers.fleet import Fleet
 
 __all__ = ["locust", "main"]
 
@@ -98,7 +98,7 @@ class Meter:
             (Timeline, "take", "timeline"),
             (Progress, "take", "progress"),
             (Watch, "hopeless", "watch"),
-            (loadtest.locust_run, "feed", "Locust statistics"),
+            (loadtest.locust_app.locust_run, "feed", "Locust statistics"),
         ):
             time_part(owner, name, part)
         Window.from_record = self.parts.timed(Window.from_record, "validate")  # type: ignore[method-assign]

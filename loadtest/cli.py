@@ -71,7 +71,7 @@ def main() -> None:
         refuse_empty(sys.argv[1:])
         exit_code = app(standalone_mode=False)
     except LoadTestError as error:
-        from loadtest.report.announce import complain
+        from loadtest.report.run.announce import complain
 
         complain(error, os.environ)
         sys.exit(error.exit_code)
@@ -154,9 +154,9 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
 ) -> None:
     """Run a scenario and judge it; the exit code is the verdict."""
     from loadtest.commands.run import run_scenario, run_scenario_in_processes
-    from loadtest.report.announce import check_json_file
-    from loadtest.request import Request, check_processes
-    from loadtest.run_options import seconds_of
+    from loadtest.report.run.announce import check_json_file
+    from loadtest.run.request import Request, check_processes
+    from loadtest.run.run_options import seconds_of
 
     check_json_file(json_file)
     request = Request(
@@ -206,11 +206,11 @@ def report(
     """Make every output of a run, comparison, capacity or sweep again and print it; put several runs side by side."""
     from loadtest.commands.results import put_side_by_side, report_capacity, report_comparison
     from loadtest.commands.sweep import report_sweep
-    from loadtest.report.announce import announce, check_json_file
-    from loadtest.report.capacity_files import is_capacity
-    from loadtest.report.comparison_files import is_comparison
-    from loadtest.report.sweep_files import is_sweep
-    from loadtest.report.write import regenerate
+    from loadtest.report.capacity.capacity_files import is_capacity
+    from loadtest.report.compare.comparison_files import is_comparison
+    from loadtest.report.run.announce import announce, check_json_file
+    from loadtest.report.run.write import regenerate
+    from loadtest.report.sweep.sweep_files import is_sweep
 
     if len(folders) > 1:
         if json_file is not None:
@@ -285,8 +285,8 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     """Run variants of a scenario, or of a broker, in turns, and say which is better, by how much, and how surely."""
     from loadtest.commands import compare as comparing
     from loadtest.commands.compare_capacity import Searching, searching_of
-    from loadtest.compare.asking import Options, asked_for
-    from loadtest.compare.variants import Asked
+    from loadtest.experiments.compare.asking import Options, asked_for
+    from loadtest.experiments.compare.variants import Asked
 
     if resume is not None or scenario is None:
         raise typer.Exit(comparing.resume(resume, broker or (), repeat_marked))

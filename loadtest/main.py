@@ -2,7 +2,7 @@
 The locustfile: `locust -f loadtest/main.py --scenario NAME`.
 
 A table of contents: which arguments Locust gets, which user it finds, which listeners drive the run. What happens in a
-run is in locust_run.py, session.py and traffic/.
+run is in locust_app/, run/ and clients/.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from locust import User, events
 from locust.argument_parser import get_parser
 
-from loadtest.locust_run import LocustRun, add_arguments, check_command_line
+from loadtest.locust_app.locust_run import LocustRun, add_arguments, check_command_line
 from loadtest.streams import survive_streams
 
 

@@ -4,8 +4,8 @@ Secrets in text, replaced before anything is written or shown.
 `redacted` is for any text: it replaces passwords in URLs and leaves the rest alone, so that an error about a key called
 `password` or a file called `/etc/passwd` stays readable. `redacted_value` is for what a person wrote as one value, and
 also replaces what stands behind `password=` or `token:` in it. What is written as YAML has its own way
-(`loadtest.scenario.secrets_in_yaml`). The tool itself puts no secret into a record (an endpoint's `repr` hides its
-password).
+(`loadtest.scenario.loading.secrets_in_yaml`). The tool itself puts no secret into a record (an endpoint's `repr` hides
+its password).
 """
 
 from __future__ import annotations

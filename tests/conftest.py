@@ -25,12 +25,12 @@ from xdist.remote import Producer
 from xdist.scheduler.loadscope import LoadScopeScheduling
 
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.management import ManagementApi, find_management
-from loadtest.broker.marked_process import find_marked
-from loadtest.broker.ports import PortBlock
-from loadtest.broker.private_node import PrivateNode
-from loadtest.broker.run_folder import STATE_ENVIRONMENT_NAME
-from loadtest.broker.server import NO_SERVER, find_server
+from loadtest.broker.monitor.management import ManagementApi, find_management
+from loadtest.broker.private.ports import PortBlock
+from loadtest.broker.private.private_node import PrivateNode
+from loadtest.broker.private.run_folder import STATE_ENVIRONMENT_NAME
+from loadtest.broker.private.server import NO_SERVER, find_server
+from loadtest.broker.processes.marked_process import find_marked
 
 TEST_BROKER_NAME = "LOADTEST_TEST_BROKER"
 SESSION_MARKER = "LOADTEST_TEST_SESSION"

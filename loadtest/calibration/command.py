@@ -12,7 +12,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from loadtest.broker.fingerprint import generator_fingerprint
+from loadtest.broker.monitor.fingerprint import generator_fingerprint
 from loadtest.calibration.measure import WORKS, measure
 from loadtest.calibration.store import calibration_path, save_calibration
 from loadtest.errors import ResultsError

@@ -20,7 +20,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
 
-from loadtest.broker.child_process import start_child
+from loadtest.broker.processes.child_process import start_child
 from loadtest.calibration.null_session import read_counts
 from loadtest.errors import BrokerError, ResultsError
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from loadtest.broker.fingerprint import generator_fingerprint
+from loadtest.broker.monitor.fingerprint import generator_fingerprint
 from loadtest.errors import ResultsError
 
 SCHEMA: Final = "loadtest.calibration/1"

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from loadtest.commands.options import Config, Name, Plugin, Server, Tls
-from loadtest.commands.saying import say
+from loadtest.commands.progress import say
 
 broker_app = typer.Typer(help="Start, stop and look at private RabbitMQ nodes.", no_args_is_help=True)
 
@@ -26,8 +26,8 @@ def broker_start(
     tls: Tls = False,  # noqa: FBT002  # a flag
 ) -> None:
     """Start a node, or a cluster, that stays until it is stopped, and print its URL, or URLs, for LOADTEST_BROKER."""
-    from loadtest.broker.detached import start_detached
-    from loadtest.request import check_nodes
+    from loadtest.broker.private.detached import start_detached
+    from loadtest.run.request import check_nodes
 
     check_nodes(nodes)
     cluster = start_detached(name, nodes=nodes, config=config, plugins=plugin, server=server, tls=tls, progress=say)
@@ -41,7 +41,7 @@ def broker_start(
 @broker_app.command("stop")
 def broker_stop(name: Name = "default") -> None:
     """Stop a node, or all of a cluster, and remove all it has stored."""
-    from loadtest.broker.detached import stop_detached
+    from loadtest.broker.private.detached import stop_detached
 
     nodes = stop_detached(name)
     typer.echo(f"stopped {name}" if nodes == 1 else f"stopped the {nodes} nodes of {name}")
@@ -50,7 +50,7 @@ def broker_stop(name: Name = "default") -> None:
 @broker_app.command("status")
 def broker_status() -> None:
     """Show the nodes that were started, and whether they live."""
-    from loadtest.broker.detached import running_nodes
+    from loadtest.broker.private.detached import running_nodes
 
     nodes = running_nodes()
     for node in nodes:
@@ -68,6 +68,6 @@ def broker_logs(
     lines: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many lines.")] = 50,
 ) -> None:
     """Print the end of a node's log."""
-    from loadtest.broker.detached import tail_logs
+    from loadtest.broker.private.detached import tail_logs
 
     typer.echo(tail_logs(name, lines, number=node), nl=False)

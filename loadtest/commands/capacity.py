@@ -11,24 +11,23 @@ from typing import TYPE_CHECKING, Final
 from pydantic_core import PydanticCustomError
 
 from loadtest.broker.endpoint import broker_urls
-from loadtest.capacity.request import REQUEST, CapacityRequest, request_again
-from loadtest.capacity.searching import CapacitySearch
-from loadtest.commands.interrupting import heed_interrupts, interrupted
+from loadtest.commands.progress import heed_interrupts, interrupted, say
 from loadtest.commands.results import tell_capacity
-from loadtest.commands.saying import say
 from loadtest.errors import ResultsError, UsageError
-from loadtest.report.announce import STANDARD_OUTPUT
-from loadtest.report.capacity_files import DOCUMENT, read_capacity, write_capacity
+from loadtest.experiments.capacity.request import REQUEST, CapacityRequest, request_again
+from loadtest.experiments.capacity.searching import CapacitySearch
+from loadtest.report.capacity.capacity_files import DOCUMENT, read_capacity, write_capacity
 from loadtest.report.folder import create_folder
+from loadtest.report.run.announce import STANDARD_OUTPUT
 from loadtest.scenario import load_scenario, parse_threshold
-from loadtest.scenario.fault import words_of
-from loadtest.scenario.quantity import NS_PER_S, QuantityError, parse_duration, parse_rate
+from loadtest.scenario.grammar.quantity import NS_PER_S, QuantityError, parse_duration, parse_rate
+from loadtest.scenario.loading.fault import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loadtest.compare.variants import Variant
-    from loadtest.result.capacity import CapacityResult
+    from loadtest.experiments.compare.variants import Variant
+    from loadtest.result.capacity.capacity import CapacityResult
 
 
 MOST_HOLD_NS: Final = 24 * 3600 * NS_PER_S

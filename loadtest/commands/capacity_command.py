@@ -42,14 +42,14 @@ def capacity(  # noqa: PLR0913, PLR0917  # typer makes an option of each argumen
     results: Annotated[Path, typer.Option(help="Folder that the results go to.")] = Path("results"),
 ) -> None:
     """Find the highest rate that a broker sustains within an SLO, with no backlog growing and nothing lost."""
-    from loadtest.capacity.request import CapacityRequest
     from loadtest.commands.capacity import capacity as search
     from loadtest.commands.capacity import hold_of, rate_of
     from loadtest.commands.capacity import resume as go_on
-    from loadtest.compare.variants import Variant
-    from loadtest.report.announce import check_json_file
-    from loadtest.request import check_nodes, check_processes
-    from loadtest.scenario.quantity import MAX_RATE_PER_S
+    from loadtest.experiments.capacity.request import CapacityRequest
+    from loadtest.experiments.compare.variants import Variant
+    from loadtest.report.run.announce import check_json_file
+    from loadtest.run.request import check_nodes, check_processes
+    from loadtest.scenario.grammar.quantity import MAX_RATE_PER_S
 
     check_json_file(json_file)
     if resume is not None:

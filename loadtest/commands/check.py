@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 from pydantic_core import PydanticCustomError
 
 from loadtest.errors import UsageError
-from loadtest.report.read import read_result
-from loadtest.report.terminal import print_checks
-from loadtest.result.evidence import evidence_of
-from loadtest.result.figures import DocumentFigures
-from loadtest.result.regression import DIFFERENCES, check_regressions, differences, parse_regression
-from loadtest.result.thresholds import check_thresholds
-from loadtest.result.verdict import judge_anew
+from loadtest.report.run.read import read_result
+from loadtest.report.run.terminal import print_checks
+from loadtest.result.compare.regression import DIFFERENCES, check_regressions, differences, parse_regression
+from loadtest.result.run.evidence import evidence_of
+from loadtest.result.run.figures import DocumentFigures
+from loadtest.result.run.thresholds import check_thresholds
+from loadtest.result.run.verdict import judge_anew
 from loadtest.scenario import Threshold, parse_threshold
-from loadtest.scenario.fault import words_of
+from loadtest.scenario.loading.fault import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loadtest.result.document import CheckPart, RunResult
+    from loadtest.result.run.document import CheckPart, RunResult
 
 
 def check(

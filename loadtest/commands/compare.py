@@ -14,22 +14,21 @@ from pydantic import ValidationError
 from loadtest.broker.endpoint import broker_urls
 from loadtest.commands.compare_capacity import search_s
 from loadtest.commands.compare_opening import opening_lines
-from loadtest.commands.interrupting import heed_interrupts, interrupted
+from loadtest.commands.progress import heed_interrupts, interrupted, say
 from loadtest.commands.results import tell_comparison
-from loadtest.commands.saying import say
-from loadtest.compare.asking import shared_brokers, with_brokers
-from loadtest.compare.checking import checked_variant, load_variant
-from loadtest.compare.comparing import Comparison
-from loadtest.compare.kinds import metric_part
-from loadtest.compare.reading_back import read_effects
-from loadtest.compare.request import REQUEST, CompareRequest, request_again, variant_hash
-from loadtest.compare.turns import marked_turns
-from loadtest.compare.variants import Asked
 from loadtest.errors import BrokerError, LoadTestError, ResultsError, UsageError
-from loadtest.report.comparison_files import DOCUMENT, read_comparison, write_comparison
+from loadtest.experiments.compare.asking import shared_brokers, with_brokers
+from loadtest.experiments.compare.checking import checked_variant, load_variant
+from loadtest.experiments.compare.comparing import Comparison
+from loadtest.experiments.compare.kinds import metric_part
+from loadtest.experiments.compare.reading_back import read_effects
+from loadtest.experiments.compare.request import REQUEST, CompareRequest, request_again, variant_hash
+from loadtest.experiments.compare.turns import marked_turns
+from loadtest.experiments.compare.variants import Asked
+from loadtest.report.compare.comparison_files import DOCUMENT, read_comparison, write_comparison
 from loadtest.report.folder import create_folder
-from loadtest.result.comparison import CompareResult, counts, failed_laps
-from loadtest.scenario.compare_block import MOST_REPEATS
+from loadtest.result.compare.comparison import CompareResult, counts, failed_laps
+from loadtest.scenario.grammar.compare_block import MOST_REPEATS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

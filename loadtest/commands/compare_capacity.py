@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from loadtest.capacity.holding import scenario_rate_per_s
-from loadtest.capacity.request import CapacityRequest
-from loadtest.capacity.searching import CapacitySearch
 from loadtest.commands.capacity import check_slo, hold_of
-from loadtest.commands.saying import say
-from loadtest.compare.kinds import CapacityLaps
+from loadtest.commands.progress import say
 from loadtest.errors import ScenarioError, UsageError
+from loadtest.experiments.capacity.holding import scenario_rate_per_s
+from loadtest.experiments.capacity.request import CapacityRequest
+from loadtest.experiments.capacity.searching import CapacitySearch
+from loadtest.experiments.compare.kinds import CapacityLaps
 from loadtest.scenario import load_scenario
 
 if TYPE_CHECKING:
-    from loadtest.compare.request import CompareRequest
-    from loadtest.compare.variants import Variant
+    from loadtest.experiments.compare.request import CompareRequest
+    from loadtest.experiments.compare.variants import Variant
 
 DEFAULT_START_PER_S: Final = 1_000.0
 DEFAULT_HOLD: Final = "10s"

@@ -12,20 +12,20 @@ from typing import TYPE_CHECKING
 import typer
 
 from loadtest.errors import EXIT_INCOMPLETE, UsageError
-from loadtest.report.announce import STANDARD_OUTPUT
 from loadtest.report.announce_several import announce_capacity, announce_comparison
-from loadtest.report.capacity_files import read_capacity, write_capacity
-from loadtest.report.comparison_files import read_comparison, write_comparison
+from loadtest.report.capacity.capacity_files import read_capacity, write_capacity
+from loadtest.report.compare.comparison_files import read_comparison, write_comparison
 from loadtest.report.folder import write_file
-from loadtest.report.html_page.side_by_side_page import side_by_side_html
-from loadtest.report.read import read_result
+from loadtest.report.run.announce import STANDARD_OUTPUT
+from loadtest.report.run.read import read_result
 from loadtest.report.side_by_side import NamedRun, print_side_by_side
+from loadtest.report.side_by_side_page import side_by_side_html
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from loadtest.result.capacity import CapacityResult
-    from loadtest.result.comparison import CompareResult
+    from loadtest.result.capacity.capacity import CapacityResult
+    from loadtest.result.compare.comparison import CompareResult
 
 
 def put_side_by_side(folders: Sequence[Path], page: Path) -> None:

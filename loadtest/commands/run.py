@@ -18,22 +18,22 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from locust.env import Environment
 
 from loadtest.errors import EXIT_INTERRUPTED
-from loadtest.exporting import Export, exporting
-from loadtest.report.announce import announce
-from loadtest.report.progress import Progress
-from loadtest.request import Request, check_processes
-from loadtest.run_options import arguments_of
-from loadtest.session import Session
+from loadtest.locust_app.interrupts import interrupt_preparation, on_signals
+from loadtest.locust_app.users import user_classes
+from loadtest.report.run.announce import announce
+from loadtest.report.run.progress import Progress
+from loadtest.run.exporting import Export, exporting
+from loadtest.run.request import Request, check_processes
+from loadtest.run.run_options import arguments_of
+from loadtest.run.session import Session
 from loadtest.signals import LAST
-from loadtest.traffic.interrupts import interrupt_preparation, on_signals
-from loadtest.traffic.users import user_classes
 
 if TYPE_CHECKING:
-    from loadtest.result.document import RunResult
+    from loadtest.result.run.document import RunResult
 
 LOCUSTFILE: Final = Path(__file__).parents[1] / "main.py"
 # Not imported: it is a program, and what it needs a run in one process does without.
-PROGRAM: Final = "loadtest.commands.locust_process"
+PROGRAM: Final = "loadtest.locust_app.locust_process"
 _OPTIONS_OF_LOCUSTFILE: Final = ("LOADTEST_SCENARIO", "LOADTEST_OVERRIDES", "LOADTEST_PROMETHEUS_PORT")
 """Variables that stand for options of `locust -f loadtest/main.py`; what of them counts is in the request already."""
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from loadtest.commands.options import Scenario, Set
-from loadtest.errors import UsageError
+from loadtest.errors import LoadTestError, ScenarioError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from loadtest.scenario import LoadedScenario
 
 
 def list_scenarios() -> None:
@@ -40,9 +45,9 @@ def schema(
 ) -> None:
     """Print the JSON Schema of scenario files, of the lines of windows.jsonl, or of a result of that name."""
     from loadtest.measure.record_models import windows_schema
-    from loadtest.result.capacity import capacity_schema
-    from loadtest.result.comparison import compare_schema
-    from loadtest.result.document import result_schema
+    from loadtest.result.capacity.capacity import capacity_schema
+    from loadtest.result.compare.comparison import compare_schema
+    from loadtest.result.run.document import result_schema
     from loadtest.result.sweep import sweep_schema
     from loadtest.scenario import scenario_schema
 
@@ -60,9 +65,48 @@ def schema(
 
 
 def validate(files: Annotated[list[str], typer.Argument(metavar="FILE...")]) -> None:
-    """Check scenario files; every fault of every file is reported at once."""
-    from loadtest.commands.validate import validate as check_files
+    """Check scenario files; every error of every file is reported at once."""
+    exit_codes = [check_file(file) for file in files]
+    if any(exit_codes):
+        raise typer.Exit(next(code for code in exit_codes if code))
 
-    exit_code = check_files(files)
-    if exit_code:
-        raise typer.Exit(exit_code)
+
+def check_file(file: str) -> int:
+    """
+    Print what is wrong with *file* and with each of its variants, or that it is valid; return the exit code.
+
+    Numbers that cannot hold together (more published than can be taken) are warnings. Needs no broker.
+    """
+    from loadtest.redaction import redacted
+    from loadtest.scenario import load_scenario
+
+    try:
+        loaded = load_scenario(file, checks_variants=True)
+        warnings = list(_warnings(file, loaded))
+    except LoadTestError as error:
+        typer.echo(redacted(str(error)), err=True)
+        return error.exit_code
+    block = loaded.scenario.compare
+    compares = f", and compares {', '.join(block.variants)}" if block is not None and block.variants else ""
+    typer.echo(f"{file}: valid{compares}")
+    for warning in dict.fromkeys(warnings):
+        typer.echo(f"{file}: warning: {redacted(warning)}", err=True)
+    return 0
+
+
+def _warnings(file: str, loaded: LoadedScenario) -> Iterator[str]:
+    """Yield the warnings of a scenario, then those that only a variant has; errors as `load_scenario`, `build_plan`."""
+    from loadtest.experiments.compare.variants import variants_of
+    from loadtest.scenario import build_plan, load_scenario
+    from loadtest.scenario.checks.arithmetic import warnings
+
+    of_all = list(warnings(build_plan(loaded.scenario, folder=loaded.folder)))
+    yield from of_all
+    block = loaded.scenario.compare
+    for variant in variants_of(block, loaded.folder) if block is not None else ():
+        try:
+            scenario = load_scenario(file, overrides=variant.overrides).scenario
+            plan = build_plan(scenario, folder=loaded.folder)
+        except ScenarioError as error:
+            raise ScenarioError(f"{variant.name}: {error}") from None
+        yield from (f"{variant.name}: {warning}" for warning in warnings(plan) if warning not in of_all)

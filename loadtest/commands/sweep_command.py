@@ -50,9 +50,9 @@ def sweep(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     """Run a scenario at every combination of values: a table, a CSV and charts of how its figures depend on them."""
     from loadtest.commands.sweep import resume as go_on
     from loadtest.commands.sweep import sweep as run_sweep
-    from loadtest.compare.variants import Variant
-    from loadtest.sweep.axes import parse_axes
-    from loadtest.sweep.sweeping import SweepRequest
+    from loadtest.experiments.compare.variants import Variant
+    from loadtest.experiments.sweep.axes import parse_axes
+    from loadtest.experiments.sweep.sweeping import SweepRequest
 
     if resume is not None:
         if scenario is not None or vary:

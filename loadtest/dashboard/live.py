@@ -34,16 +34,16 @@ from loadtest.dashboard.points import Points
 from loadtest.measure.collector import Collector
 from loadtest.metrics.standing import Gauges
 from loadtest.redaction import redacted
-from loadtest.report.html_page.page import WORDS, WRONG
-from loadtest.result.evidence import MEASURED
-from loadtest.result.groups import LATENCIES
-from loadtest.result.live import checks_so_far
+from loadtest.report.run.page import WORDS, WRONG
+from loadtest.result.run.evidence import MEASURED
+from loadtest.result.run.groups import LATENCIES
+from loadtest.result.run.live import checks_so_far
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from loadtest.result.document import RunResult
-    from loadtest.scenario.threshold import Threshold
+    from loadtest.result.run.document import RunResult
+    from loadtest.scenario.grammar.threshold import Threshold
 
 SCHEMA: Final = "loadtest.live/1"
 MAX_EVENTS: Final = 50

@@ -15,10 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from loadtest.report import capacity_files, comparison_files, sweep_files
-from loadtest.report.html_page import capacity_page, comparison_page, page, sweep_page
+from loadtest.report.capacity import capacity_files, capacity_page
+from loadtest.report.compare import comparison_files, comparison_page
 from loadtest.report.json_file import FILE_NAME as RESULT
-from loadtest.report.read import JOURNAL_NAME
+from loadtest.report.run import page
+from loadtest.report.run.read import JOURNAL_NAME
+from loadtest.report.sweep import sweep_files, sweep_page
 
 MAX_LISTED: Final = 200
 READ_BYTES: Final = 1_000_000

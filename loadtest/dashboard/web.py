@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from locust.web import WebUI
 
     from loadtest.dashboard.start_form import Arm
+    from loadtest.run.session import Session
     from loadtest.scenario import Plan
-    from loadtest.session import Session
 
 
 class Dashboard:

@@ -6,11 +6,11 @@ Does not know what a run means (`result`) nor who made it happen (`traffic`). Ne
 
 from loadtest.measure.collector import Collector
 from loadtest.measure.group_totals import GroupTotals
-from loadtest.measure.histogram import Histogram
+from loadtest.measure.histogram.histogram import Histogram
 from loadtest.measure.journal import Journal, read_journal
-from loadtest.measure.ledger import Ledger, LedgerTotals
-from loadtest.measure.losses import Losses, LostMessage
-from loadtest.measure.recorder import DeliveryRecorder, PublisherRecorder, Recorder
+from loadtest.measure.ledger.ledger import Ledger, LedgerTotals
+from loadtest.measure.ledger.losses import Losses, LostMessage
+from loadtest.measure.recorder.recorder import DeliveryRecorder, PublisherRecorder, Recorder
 from loadtest.measure.timeline import Timeline
 from loadtest.measure.window import GroupWindow, Window
 

@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from loadtest.errors import ResultsError
 from loadtest.measure.group_totals import GroupTotals
-from loadtest.measure.ledger import Ledger
-from loadtest.measure.ledger_delta import LedgerDelta
-from loadtest.measure.losses import Drops, Looks, Losses, find_losses
+from loadtest.measure.ledger.ledger import Ledger
+from loadtest.measure.ledger.ledger_delta import LedgerDelta
+from loadtest.measure.ledger.losses import Drops, Looks, Losses, find_losses
+from loadtest.measure.ledger.stream_view import StreamView
 from loadtest.measure.records import FORMAT, Record
-from loadtest.measure.stream_view import StreamView
 from loadtest.measure.timeline import Timeline
 from loadtest.measure.window import Window
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from loadtest.clock import NS_PER_S
-from loadtest.measure.histogram import Histogram
+from loadtest.measure.histogram.histogram import Histogram
+from loadtest.measure.histogram.recorded import Recorded
 from loadtest.measure.intervals import Intervals
-from loadtest.measure.recorded import Recorded
 from loadtest.measure.runs import Run, extend_runs
 from loadtest.measure.window import GroupWindow, Window
 

@@ -21,8 +21,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from loadtest.clock import NS_PER_S
-from loadtest.measure.histogram import Histogram
-from loadtest.measure.recorded import Recorded
+from loadtest.measure.histogram.histogram import Histogram
+from loadtest.measure.histogram.recorded import Recorded
 from loadtest.measure.window import GroupWindow, Window
 
 RATES: Final = {

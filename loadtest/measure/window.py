@@ -14,7 +14,7 @@ Fields of the record (`type` "window", `format` as in `FORMAT`):
     `pauses` [[from_ns, to_ns], …] in which nothing was confirmed, or delivered, though something was due; `last_ns`
     the instant at which something last was;
     `series` {`message_counts`: {sink: [[first, count, step], …]}} in the order of arrival}}.
-`ledger` what changed: see `loadtest.measure.ledger_delta`.
+`ledger` what changed: see `loadtest.measure.ledger.ledger_delta`.
 `gauges` {name: value at `end_ns`}.
 `stalls` [[from_ns, to_ns], …] in which the worker's process did nothing at all; left out where there are none.
 
@@ -28,9 +28,9 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
 from loadtest.errors import ResultsError
-from loadtest.measure.histogram import Histogram
-from loadtest.measure.ledger_delta import LedgerDelta
-from loadtest.measure.recorded import Recorded
+from loadtest.measure.histogram.histogram import Histogram
+from loadtest.measure.histogram.recorded import Recorded
+from loadtest.measure.ledger.ledger_delta import LedgerDelta
 
 FORMAT: Final = "loadtest.window/1"
 

@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.clock import NS_PER_S, monotonic_ns
-from loadtest.measure.buckets import index_of
 from loadtest.measure.collector import Collector
-from loadtest.measure.histogram import Histogram
+from loadtest.measure.histogram.buckets import index_of
+from loadtest.measure.histogram.histogram import Histogram
 
 EDGES_NS: Final = tuple(mantissa * 10**power for power in range(4, 12) for mantissa in (1, 2, 5))[:22]
 """10 µs to 100 s in steps of 1, 2, 5: from what a broker does at its best to what no one waits for."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from loadtest.errors import EXIT_FAILED, EXIT_PASSED
-from loadtest.report import sweep
-from loadtest.report.annotations import command, first
-from loadtest.report.capacity import doubts, headline_text
-from loadtest.report.comparison import outcome_word, remarks
-from loadtest.report.plain import plain_line
-from loadtest.result.capacity import CapacityResult, is_precise
-from loadtest.result.comparison import CompareResult, change_text
+from loadtest.report.capacity.capacity import doubts, headline_text
+from loadtest.report.compare.comparison import outcome_word, remarks
+from loadtest.report.run.annotations import command, first
+from loadtest.report.sweep import sweep
+from loadtest.report.text.plain import plain_line
+from loadtest.result.capacity.capacity import CapacityResult, is_precise
+from loadtest.result.compare.comparison import CompareResult, change_text
 from loadtest.result.sweep import SweepResult
 
 

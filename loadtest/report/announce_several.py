@@ -11,13 +11,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from loadtest.report.annotations_several import capacity_annotations, comparison_annotations, sweep_annotations
-from loadtest.report.announce import STANDARD_OUTPUT, exit_code_of, tell_github
-from loadtest.report.capacity import capacity_markdown, print_capacity
-from loadtest.report.capacity_files import capacity_json
-from loadtest.report.comparison import comparison_markdown, print_comparison
-from loadtest.report.sweep import print_sweep, sweep_markdown
-from loadtest.result.capacity import CapacityResult
-from loadtest.result.comparison import CompareResult
+from loadtest.report.capacity.capacity import capacity_markdown, print_capacity
+from loadtest.report.capacity.capacity_files import capacity_json
+from loadtest.report.compare.comparison import comparison_markdown, print_comparison
+from loadtest.report.run.announce import STANDARD_OUTPUT, exit_code_of, tell_github
+from loadtest.report.sweep.sweep import print_sweep, sweep_markdown
+from loadtest.result.capacity.capacity import CapacityResult
+from loadtest.result.compare.comparison import CompareResult
 from loadtest.result.sweep import SweepResult
 
 

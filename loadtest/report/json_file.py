@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import JsonValue, ValidationError
 
 from loadtest.errors import ResultsError
-from loadtest.result.document import RunResult
+from loadtest.result.run.document import RunResult
 
 FILE_NAME: Final = "result.json"
 

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Final, Literal
 from xml.etree import ElementTree as ET
 
-from loadtest.report.plain import plain_line
+from loadtest.report.text.plain import plain_line
 
 FILE_NAME: Final = "junit.xml"
 

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from loadtest.errors import ResultsError
 from loadtest.report.folder import write_all
-from loadtest.report.html_page import page
-from loadtest.result.document import Part
+from loadtest.report.run import page
+from loadtest.result.run.document import Part
 
 Document = TypeVar("Document", bound=Part)
 

@@ -16,10 +16,10 @@ from typing import Final, TextIO
 from pydantic import JsonValue
 from rich.text import Text
 
-from loadtest.report.page import Cell, Column, Page, Row
-from loadtest.report.plain import plain_line
-from loadtest.report.terminal import print_page
-from loadtest.result.document import GroupPart, LatencyPart, RunResult
+from loadtest.report.run.terminal import print_page
+from loadtest.report.text.page import Cell, Column, Page, Row
+from loadtest.report.text.plain import plain_line
+from loadtest.result.run.document import GroupPart, LatencyPart, RunResult
 from loadtest.result.units import NOTHING, count_text, rate_text, share_text, throughput_text, time_text
 
 RATES: Final = ("offered", "published", "confirmed", "delivered", "got")

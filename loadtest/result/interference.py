@@ -11,14 +11,14 @@ from statistics import fmean
 from typing import TYPE_CHECKING, Final
 
 from loadtest.measure.timeline import ALL_CPU
-from loadtest.result.evidence import MEASURED
+from loadtest.result.run.evidence import MEASURED
 from loadtest.result.units import share_text, span_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loadtest.result.document import PointPart
-    from loadtest.result.evidence import Evidence
+    from loadtest.result.run.document import PointPart
+    from loadtest.result.run.evidence import Evidence
 
 OTHERS_CORES: Final = 0.5
 """Used by neither broker nor generator; the kernel's work for them takes up to about that much."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from loadtest.measure.histogram import Histogram
-from loadtest.result.document import LatencyPart
+from loadtest.measure.histogram.histogram import Histogram
+from loadtest.result.run.document import LatencyPart
 
 VALUES_BEYOND: Final = 10
 """

@@ -14,7 +14,7 @@ from typing import Final, Literal, TypeAlias
 from pydantic import Field, JsonValue
 
 from loadtest.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_PASSED
-from loadtest.result.document import Part
+from loadtest.result.run.document import Part
 
 SCHEMA: Final = "loadtest.sweep/1"
 """

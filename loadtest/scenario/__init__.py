@@ -4,11 +4,12 @@ What to do: scenarios, from YAML to the plan of every user.
 Pure: no broker, no sockets, no clock. `load_scenario` reads and checks, `build_plan` resolves.
 """
 
-from loadtest.scenario.arrivals import Arrivals, EvenArrivals, PoissonArrivals
 from loadtest.scenario.catalogue import CatalogueEntry, catalogue, catalogue_folder, comparisons
-from loadtest.scenario.dump import dump_scenario
-from loadtest.scenario.loader import LoadedScenario, load_scenario
-from loadtest.scenario.model import Run, Scenario
+from loadtest.scenario.grammar.model import Run, Scenario
+from loadtest.scenario.grammar.threshold import GroupKind, Metric, Threshold, parse_threshold
+from loadtest.scenario.loading.dump import dump_scenario
+from loadtest.scenario.loading.loader import LoadedScenario, load_scenario
+from loadtest.scenario.loading.schema import scenario_schema
 from loadtest.scenario.plan import (
     Ack,
     BindingSpec,
@@ -22,8 +23,7 @@ from loadtest.scenario.plan import (
     Start,
 )
 from loadtest.scenario.planner import build_plan
-from loadtest.scenario.schema import scenario_schema
-from loadtest.scenario.threshold import GroupKind, Metric, Threshold, parse_threshold
+from loadtest.scenario.schedule.arrivals import Arrivals, EvenArrivals, PoissonArrivals
 
 __all__ = [
     "Ack",

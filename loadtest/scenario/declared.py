@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from loadtest.scenario.grammar.topology import Binding, Exchange, Queue, Topology
 from loadtest.scenario.plan import BindingSpec, DeclaredTopology, ExchangeSpec, QueueSpec
 from loadtest.scenario.sequence import NUMBER, numbered, sequence
-from loadtest.scenario.topology import Binding, Exchange, Queue, Topology
 
 
 def declared_topology(topology: Topology) -> DeclaredTopology:

@@ -19,8 +19,8 @@ from statistics import NormalDist
 from typing import TYPE_CHECKING, Final, Literal
 
 if TYPE_CHECKING:
-    from loadtest.scenario.arrivals import Arrivals
-    from loadtest.scenario.model import Scenario
+    from loadtest.scenario.grammar.model import Scenario
+    from loadtest.scenario.schedule.arrivals import Arrivals
 
 Z99: Final = NormalDist().inv_cdf(0.99)
 """The 99th percentile of the standard normal distribution."""

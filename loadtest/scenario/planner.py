@@ -14,15 +14,24 @@ from pathlib import Path as FilePath
 from typing import Final
 
 from loadtest.errors import ScenarioError
-from loadtest.scenario.arrivals import Arrivals, arrivals_of_users
-from loadtest.scenario.body import make_bodies
+from loadtest.scenario.checks.limits import MAX_USERS, users_need
 from loadtest.scenario.dead_letters import fates
 from loadtest.scenario.declared import declared_topology
-from loadtest.scenario.fault import path_text
-from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Group, Paced, Properties, PublisherGroup, ZipfKeys
-from loadtest.scenario.leaf import numbered_fault
-from loadtest.scenario.limits import MAX_USERS, users_need
-from loadtest.scenario.model import Scenario
+from loadtest.scenario.grammar.body import make_bodies
+from loadtest.scenario.grammar.groups import (
+    ConsumerGroup,
+    GetterGroup,
+    Group,
+    Paced,
+    Properties,
+    PublisherGroup,
+    ZipfKeys,
+)
+from loadtest.scenario.grammar.leaf import numbered_fault
+from loadtest.scenario.grammar.model import Scenario
+from loadtest.scenario.grammar.work import service_time
+from loadtest.scenario.grammar.zipf import zipf_keys
+from loadtest.scenario.loading.fault import path_text
 from loadtest.scenario.plan import (
     ConsumerPlan,
     DeclaredTopology,
@@ -34,10 +43,9 @@ from loadtest.scenario.plan import (
     untaken_by,
 )
 from loadtest.scenario.routing import Routes
+from loadtest.scenario.schedule.arrivals import Arrivals, arrivals_of_users
 from loadtest.scenario.sequence import NUMBER, numbered, numbers_of_user
 from loadtest.scenario.sharing import share_messages, share_users
-from loadtest.scenario.work import service_time
-from loadtest.scenario.zipf import zipf_keys
 
 _HERE: Final = FilePath()
 

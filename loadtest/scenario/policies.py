@@ -15,9 +15,9 @@ from functools import partial
 from typing import Any, Final
 
 from loadtest.scenario.dead_letters import QUEUE_TYPE, fates
+from loadtest.scenario.grammar.topology import ALTERNATE_EXCHANGE, BUILTIN_EXCHANGES
 from loadtest.scenario.plan import Plan, PublisherPlan, QueueSpec, sinks_by_queue, untaken_by
 from loadtest.scenario.routing import Routes
-from loadtest.scenario.topology import ALTERNATE_EXCHANGE, BUILTIN_EXCHANGES
 
 Policy = Mapping[str, Any]
 """As the management API has it: `vhost`, `pattern`, `apply-to`, `definition`, `priority`."""

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from loadtest.errors import ScenarioError
+from loadtest.scenario.grammar.topology import ALTERNATE_EXCHANGE, BUILTIN_EXCHANGES, EXCHANGE_TYPES
 from loadtest.scenario.plan import BindingSpec, DeclaredTopology
-from loadtest.scenario.topology import ALTERNATE_EXCHANGE, BUILTIN_EXCHANGES, EXCHANGE_TYPES
 
 _WILDCARDS: Final = {"*", "#"}
 # No sets: what a scenario gives as x-match may be a mapping or a list, which no set can be asked for.

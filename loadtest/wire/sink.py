@@ -1,7 +1,7 @@
 """
 Who takes deliveries: the one interface between the wire and a consumer.
 
-Implemented by `loadtest.traffic`. All methods are called on the gevent hub, between two reads of the socket: they must
+Implemented by `loadtest.clients`. All methods are called on the gevent hub, between two reads of the socket: they must
 not block, and an exception out of them closes the connection with that exception.
 """
 

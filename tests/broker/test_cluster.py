@@ -15,20 +15,20 @@ import pika
 import pika.exceptions
 import pytest
 
-from loadtest.broker import detached
-from loadtest.broker.connections import close_all_connections, close_connections
+from loadtest.broker.admin.reach import probe
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.fingerprint import broker_fingerprint
-from loadtest.broker.listening import foreign_listeners, listening_addresses
-from loadtest.broker.management import ManagementApi, find_management
-from loadtest.broker.marked_process import find_marked
-from loadtest.broker.private_cluster import PrivateCluster
-from loadtest.broker.private_node import PrivateNode
-from loadtest.broker.queue_depths import DepthAsker
-from loadtest.broker.rabbitmqctl import control
-from loadtest.broker.reach import probe
-from loadtest.broker.run_folder import MARKER
-from loadtest.broker.sampler import state_sources
+from loadtest.broker.faults.connections import close_all_connections, close_connections
+from loadtest.broker.monitor.fingerprint import broker_fingerprint
+from loadtest.broker.monitor.management import ManagementApi, find_management
+from loadtest.broker.monitor.queue_depths import DepthAsker
+from loadtest.broker.monitor.sampler import state_sources
+from loadtest.broker.private import detached
+from loadtest.broker.private.private_cluster import PrivateCluster
+from loadtest.broker.private.private_node import PrivateNode
+from loadtest.broker.private.rabbitmqctl import control
+from loadtest.broker.private.run_folder import MARKER
+from loadtest.broker.processes.listening import foreign_listeners, listening_addresses
+from loadtest.broker.processes.marked_process import find_marked
 from loadtest.errors import BrokerError, UsageError
 from tests.broker.privacy import open_paths, open_sockets
 
@@ -299,7 +299,7 @@ def test_sizes() -> None:
 HOLDER = """
 import sys, time
 from gevent import monkey; monkey.patch_all()
-from loadtest.broker.private_cluster import PrivateCluster
+from loadtest.broker.private.private_cluster import PrivateCluster
 cluster = PrivateCluster.start(nodes={nodes}, plugins=[], name={name!r})
 cluster.nodes[-1].server.pause()
 print(cluster.nodes[-1].server.is_paused, flush=True)
@@ -331,7 +331,7 @@ def test_killed_tool_leaves_nothing(nodes: int, rabbitmq_server: Path, monkeypat
 
 ATTACHED = """
 import sys, time
-from loadtest.broker.detached import find_cluster, find_node
+from loadtest.broker.private.detached import find_cluster, find_node
 import os
 cluster = find_cluster([find_node({name!r}).endpoint], os.environ)
 server = cluster.nodes[0].server

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.broker import detached
-from loadtest.broker.management import find_management
-from loadtest.broker.marked_process import find_marked
-from loadtest.broker.reach import probe
-from loadtest.broker.run_folder import MARKER
+from loadtest.broker.admin.reach import probe
+from loadtest.broker.monitor.management import find_management
+from loadtest.broker.private import detached
+from loadtest.broker.private.run_folder import MARKER
+from loadtest.broker.processes.marked_process import find_marked
 from loadtest.errors import BrokerError, UsageError
 
 pytestmark = pytest.mark.broker
 
 ROOT = Path(__file__).parents[2]
-START = "from loadtest.broker.detached import start_detached; start_detached('kept', plugins=['rabbitmq_top'])"
+START = "from loadtest.broker.private.detached import start_detached; start_detached('kept', plugins=['rabbitmq_top'])"
 
 
 def test_life_of_a_detached_node(rabbitmq_server: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

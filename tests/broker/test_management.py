@@ -10,11 +10,11 @@ from contextlib import closing
 import pika
 import pytest
 
+from loadtest.broker.admin.reach import probe
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.fingerprint import broker_fingerprint, generator_fingerprint
-from loadtest.broker.management import ManagementApi, find_management
-from loadtest.broker.private_node import PrivateNode
-from loadtest.broker.reach import probe
+from loadtest.broker.monitor.fingerprint import broker_fingerprint, generator_fingerprint
+from loadtest.broker.monitor.management import ManagementApi, find_management
+from loadtest.broker.private.private_node import PrivateNode
 from loadtest.errors import BrokerError, UsageError
 
 pytestmark = pytest.mark.broker

@@ -12,10 +12,10 @@ from pathlib import Path
 import pika
 import pytest
 
-from loadtest.broker import detached
-from loadtest.broker.detached import DetachedNode
-from loadtest.broker.marked_process import find_marked
-from loadtest.broker.run_folder import MARKER
+from loadtest.broker.private import detached
+from loadtest.broker.private.detached import DetachedNode
+from loadtest.broker.private.run_folder import MARKER
+from loadtest.broker.processes.marked_process import find_marked
 from tests.broker.privacy import open_paths, open_sockets
 
 pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("privacy")]
@@ -28,7 +28,7 @@ START = """
 import os, sys
 os.umask(0)
 from pathlib import Path
-from loadtest.broker.detached import start_detached
+from loadtest.broker.private.detached import start_detached
 start_detached('private', config=Path(sys.argv[1]), plugins=['rabbitmq_management', 'rabbitmq_stream', 'rabbitmq_mqtt'])
 """
 

@@ -17,16 +17,16 @@ from pathlib import Path
 import pika
 import pytest
 
-from loadtest.broker.child_process import start_child
+from loadtest.broker.admin.reach import probe
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.launch import USER_FILE
-from loadtest.broker.listening import foreign_listeners, listening_addresses
-from loadtest.broker.management import find_management
-from loadtest.broker.marked_process import find_marked
-from loadtest.broker.private_node import PrivateNode, new_password, new_user
-from loadtest.broker.rabbitmqctl import control, evaluate
-from loadtest.broker.reach import probe
-from loadtest.broker.run_folder import MARKER
+from loadtest.broker.monitor.management import find_management
+from loadtest.broker.private.launch import USER_FILE
+from loadtest.broker.private.private_node import PrivateNode, new_password, new_user
+from loadtest.broker.private.rabbitmqctl import control, evaluate
+from loadtest.broker.private.run_folder import MARKER
+from loadtest.broker.processes.child_process import start_child
+from loadtest.broker.processes.listening import foreign_listeners, listening_addresses
+from loadtest.broker.processes.marked_process import find_marked
 from loadtest.errors import BrokerError, UsageError
 
 pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("private-node")]
@@ -249,7 +249,7 @@ def test_killed_and_stopped(name: str, rabbitmq_server: Path) -> None:
 HOLDER = """
 import sys, time
 {patch}
-from loadtest.broker.private_node import PrivateNode, new_password, new_user
+from loadtest.broker.private.private_node import PrivateNode, new_password, new_user
 node = PrivateNode.start(plugins=[], name={name!r})
 print(node.endpoint.url, flush=True)
 time.sleep(60)

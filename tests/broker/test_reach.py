@@ -12,10 +12,10 @@ from urllib.parse import quote
 import pika
 import pytest
 
+from loadtest.broker.admin.reach import probe
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.management import ManagementApi, find_management
-from loadtest.broker.reach import probe
-from loadtest.broker.sampler import state_sources
+from loadtest.broker.monitor.management import ManagementApi, find_management
+from loadtest.broker.monitor.sampler import state_sources
 from loadtest.errors import BrokerError
 
 pytestmark = pytest.mark.broker

@@ -12,12 +12,12 @@ import gevent
 import pika
 import pytest
 
+from loadtest.broker.admin.reach import probe
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.management import ManagementApi, find_management
-from loadtest.broker.private_node import PrivateNode
-from loadtest.broker.reach import probe
-from loadtest.broker.sampler import UNSAMPLED, Sampler, state_sources
-from tests.broker.traffic.test_alarm import control
+from loadtest.broker.monitor.management import ManagementApi, find_management
+from loadtest.broker.monitor.sampler import UNSAMPLED, Sampler, state_sources
+from loadtest.broker.private.private_node import PrivateNode
+from tests.broker.clients.test_alarm import control
 
 pytestmark = pytest.mark.broker
 

@@ -11,13 +11,13 @@ from pathlib import Path
 import pika
 import pytest
 
+from loadtest.broker.admin.reach import probe
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.network import Network
-from loadtest.broker.private_node import PrivateNode
-from loadtest.broker.reach import probe
+from loadtest.broker.faults.network import Network
+from loadtest.broker.private.private_node import PrivateNode
 from loadtest.broker.tls import Tls
 from loadtest.errors import BrokerError
-from loadtest.wire.connection import Connection
+from loadtest.wire.connection.connection import Connection
 
 pytestmark = [pytest.mark.broker, pytest.mark.xdist_group("tls")]
 

@@ -11,9 +11,9 @@ from dataclasses import replace
 import pika
 import pytest
 
+from loadtest.broker.admin.topology import Topology, queue_depths
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.management import ManagementApi
-from loadtest.broker.topology import Topology, queue_depths
+from loadtest.broker.monitor.management import ManagementApi
 from loadtest.errors import BrokerError
 from loadtest.scenario.plan import BindingSpec, DeclaredTopology, ExchangeSpec, QueueSpec
 

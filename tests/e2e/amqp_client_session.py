@@ -15,7 +15,7 @@ import pika
 from locust.env import Environment
 
 from loadtest import AmqpUser
-from loadtest.traffic.amqp_client import AmqpClient, RequestError
+from loadtest.locust_app.amqp_client import AmqpClient, RequestError
 
 requests: list[dict[str, Any]] = []
 seen: dict[str, Any] = {"requests": requests}

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 
-from loadtest.broker.marked_process import find_marked, kill_marked
+from loadtest.broker.processes.marked_process import find_marked, kill_marked
 
 ROOT: Final = Path(__file__).parents[2]
 LOCUSTFILE: Final = ROOT / "loadtest" / "main.py"

@@ -18,7 +18,7 @@ from loadtest.dashboard.live import Asked, Live
 from loadtest.dashboard.web import Dashboard
 from loadtest.measure import Collector
 from loadtest.measure.records import Record
-from loadtest.result.build import build_result
+from loadtest.result.run.build import build_result
 from tests.unit.dashboard.web_ui import FakeWebUI
 from tests.unit.result.staged_run import StagedRun
 

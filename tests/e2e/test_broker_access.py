@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.management import ManagementApi
+from loadtest.broker.monitor.management import ManagementApi
 from tests.e2e.processes import LOADTEST, Finished, Processes, run_command
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("rabbitmq_server")]

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.management import ManagementApi
-from loadtest.broker.private_node import PrivateNode
+from loadtest.broker.monitor.management import ManagementApi
+from loadtest.broker.private.private_node import PrivateNode
 from tests.e2e.processes import LOADTEST, Door, Json, Processes, run_command, wait_until
 
 pytestmark = pytest.mark.e2e

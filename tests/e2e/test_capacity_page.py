@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from loadtest.report.capacity_files import write_capacity
+from loadtest.report.capacity.capacity_files import write_capacity
 from tests.e2e.chromium import chromium, look_at
 from tests.e2e.test_comparison_page import TEXTS_OUTSIDE
 from tests.e2e.test_report_page import BLANK, HOSTILE

@@ -8,8 +8,8 @@ from pathlib import Path
 import pika
 import pytest
 
+from loadtest.broker.admin.reach import probe
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.reach import probe
 from tests.e2e.processes import LOADTEST, ROOT, Processes, run_command
 
 pytestmark = pytest.mark.e2e

@@ -61,7 +61,7 @@ def test_two_names_of_one_broker(processes: Processes, vhost_url: str) -> None:
     assert "a and b compare nothing: both brokers are the same, " in run.stderr
 
 
-@pytest.mark.long  # the effects themselves are read in tests/unit/compare/test_effects.py
+@pytest.mark.long  # the effects themselves are read in tests/unit/experiments/compare/test_effects.py
 @pytest.mark.timeout(180)
 def test_what_nodes_were_told_without_effect(processes: Processes, rabbitmq_server: Path) -> None:
     """

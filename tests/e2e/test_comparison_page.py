@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from playwright.sync_api import Browser
 
-from loadtest.report.comparison_files import write_comparison
+from loadtest.report.compare.comparison_files import write_comparison
 from tests.e2e.chromium import chromium, look_at
 from tests.e2e.processes import LOADTEST, Processes
 from tests.e2e.test_report_page import BLANK, HOSTILE

@@ -15,8 +15,8 @@ import requests
 from playwright.sync_api import Browser, Page, expect
 
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.management import ManagementApi
-from loadtest.broker.ports import PortBlock
+from loadtest.broker.monitor.management import ManagementApi
+from loadtest.broker.private.ports import PortBlock
 from tests.e2e.chromium import chromium
 from tests.e2e.processes import LOCUST, LOCUSTFILE, Processes, Running, wait_until
 

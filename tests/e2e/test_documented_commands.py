@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.broker.run_folder import STATE_ENVIRONMENT_NAME
-from loadtest.broker.server import find_server
+from loadtest.broker.private.run_folder import STATE_ENVIRONMENT_NAME
+from loadtest.broker.private.server import find_server
 from tests.e2e.processes import LOADTEST, LOCUST, ROOT, Processes
 
 pytestmark = pytest.mark.e2e

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.management import ManagementApi
+from loadtest.broker.monitor.management import ManagementApi
 from loadtest.errors import BrokerError
 from tests.e2e.processes import DOORS, Door, Finished, Processes, assert_closed, run_command, wait_until
 

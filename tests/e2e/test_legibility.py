@@ -9,12 +9,12 @@ from typing import Final, get_args
 import pytest
 from playwright.sync_api import Browser, expect
 
-from loadtest.report.capacity_files import write_capacity
-from loadtest.report.comparison_files import write_comparison
-from loadtest.report.sweep_files import write_sweep
-from loadtest.report.write import regenerate
-from loadtest.result.build import build_result
-from loadtest.result.document import Outcome
+from loadtest.report.capacity.capacity_files import write_capacity
+from loadtest.report.compare.comparison_files import write_comparison
+from loadtest.report.run.write import regenerate
+from loadtest.report.sweep.sweep_files import write_sweep
+from loadtest.result.run.build import build_result
+from loadtest.result.run.document import Outcome
 from tests.e2e.chromium import chromium, look_at
 from tests.e2e.legibility import FAINT
 from tests.e2e.staged_page import StagedPage, served

@@ -108,7 +108,7 @@ def test_the_end_of_the_proxy_is_told(processes: Processes, tmp_path: Path, vhos
     path = scenario(tmp_path, "{at: 5s, do: cut-network, how: reset}", **{"drain: 15s": "drain: 2s, reconnect_for: 1s"})
     running = processes.start(run_command("loadtest", path, "--broker", vhost_url))
     running.wait_measured()
-    (proxy,) = [pid for pid in processes.running() if b"loadtest.network" in command(pid)]
+    (proxy,) = [pid for pid in processes.running() if b"loadtest.broker.proxy" in command(pid)]
     os.kill(proxy, signal.SIGKILL)
     run = running.wait()
 
@@ -123,7 +123,7 @@ def test_nothing_is_left_of_a_killed_run(processes: Processes, tmp_path: Path, v
     path = scenario(tmp_path, "{at: 5s, do: cut-network}")
     running = processes.start(run_command("loadtest", path, "--broker", vhost_url))
     running.wait_measured()
-    descriptors = [os.pidfd_open(pid) for pid in processes.running() if b"loadtest.network" in command(pid)]
+    descriptors = [os.pidfd_open(pid) for pid in processes.running() if b"loadtest.broker.proxy" in command(pid)]
     running.send(signal.SIGKILL)
     running.process.wait()
     processes.end()

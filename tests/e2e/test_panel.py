@@ -11,11 +11,11 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from loadtest.clock import NS_PER_S
-from loadtest.measure.histogram import Histogram
-from loadtest.measure.ledger_delta import LedgerDelta
+from loadtest.measure.histogram.histogram import Histogram
+from loadtest.measure.ledger.ledger_delta import LedgerDelta
 from loadtest.measure.window import GroupWindow, Window
-from loadtest.report.write import regenerate
-from loadtest.scenario.threshold import parse_threshold
+from loadtest.report.run.write import regenerate
+from loadtest.scenario.grammar.threshold import parse_threshold
 from tests.e2e.chromium import chromium
 from tests.e2e.legibility import FAINT
 from tests.e2e.processes import wait_until

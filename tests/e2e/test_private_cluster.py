@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from loadtest.broker.admin.reach import probe
 from loadtest.broker.endpoint import resolve_endpoints
-from loadtest.broker.reach import probe
 from tests.e2e.processes import LOADTEST, Processes, assert_closed, run_command
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("rabbitmq_server")]

@@ -11,9 +11,9 @@ import pytest
 from playwright.sync_api import Browser
 
 from loadtest.clock import NS_PER_S
-from loadtest.measure.histogram import Histogram
+from loadtest.measure.histogram.histogram import Histogram
 from loadtest.measure.records import end_record
-from loadtest.report.write import regenerate
+from loadtest.report.run.write import regenerate
 from tests.e2e.chromium import chromium, look_at
 from tests.e2e.processes import LOADTEST, Processes, run_command
 from tests.unit.result.staged_run import START_NS, StagedRun, orders

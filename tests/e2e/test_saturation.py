@@ -16,7 +16,7 @@ import pika
 import pytest
 
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.management import ManagementApi
+from loadtest.broker.monitor.management import ManagementApi
 from loadtest.errors import BrokerError
 from tests.e2e.processes import Json, Processes, assert_closed, run_command, wait_until
 

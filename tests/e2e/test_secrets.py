@@ -16,7 +16,7 @@ import pytest
 import requests
 
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.management import ManagementApi
+from loadtest.broker.monitor.management import ManagementApi
 from tests.e2e.processes import LOADTEST, LOCUST, LOCUSTFILE, Door, Processes, run_command, wait_until
 
 pytestmark = pytest.mark.e2e

@@ -17,7 +17,7 @@ from typing import Final
 import pytest
 
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.management import ManagementApi
+from loadtest.broker.monitor.management import ManagementApi
 from tests.e2e.processes import LOADTEST, Door, Processes, Running, journal, run_command, wait_until
 
 pytestmark = pytest.mark.e2e

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from loadtest.report.sweep_files import write_sweep
+from loadtest.report.sweep.sweep_files import write_sweep
 from tests.e2e.chromium import chromium, look_at
 from tests.e2e.processes import LOADTEST, Finished, Json, Processes, wait_until
 from tests.e2e.test_comparison_page import TEXTS_OUTSIDE

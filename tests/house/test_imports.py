@@ -29,7 +29,6 @@ ROOMS: dict[str, set[str]] = {
     "fields": set(),
     "pika_codec": {"fields"},
     "timerfd": {"clock"},
-    "network": EARLIEST,
     "redaction": set(),
     "signals": set(),
     "streams": set(),
@@ -37,34 +36,23 @@ ROOMS: dict[str, set[str]] = {
     "measure": EARLIEST | {"scenario"},
     "result": EARLIEST | {"scenario", "measure"},
     "report": EARLIEST | {"scenario", "measure", "result"},
-    "broker": EARLIEST | {"scenario", "network", "pika_codec"},
+    "broker": EARLIEST | {"scenario", "pika_codec"},
     "wire": EARLIEST | {"scenario", "broker", "pika_codec"},
-    "traffic": EARLIEST | {"scenario", "broker", "wire", "measure"},
+    "clients": EARLIEST | {"scenario", "broker", "wire", "measure"},
     "calibration": EARLIEST | {"broker", "wire"},
     "metrics": EARLIEST | {"measure"},
-    "request": EARLIEST | {"scenario"},
-    "run_options": EARLIEST | {"scenario", "request"},
-    "share": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request"},
-    "session": EARLIEST | PURE_ROOMS | {"broker", "wire", "traffic", "request", "share", "calibration"},
-    "capacity": EARLIEST | PURE_ROOMS | {"broker", "compare"},
-    "compare": EARLIEST | PURE_ROOMS | {"broker"},
-    "sweep": EARLIEST | PURE_ROOMS | {"broker", "compare"},
-    "exporting": EARLIEST | {"metrics", "request", "session"},
-    "dashboard": EARLIEST
-    | PURE_ROOMS
-    | {"broker", "wire", "traffic", "request", "share", "calibration", "session", "metrics"},
-    "locust_run": EARLIEST
-    | PURE_ROOMS
-    | {"broker", "wire", "traffic", "dashboard", "request", "run_options", "share", "calibration", "session"}
-    | {"exporting"},
+    "run": EARLIEST | PURE_ROOMS | {"broker", "wire", "clients", "calibration", "metrics"},
+    "experiments": EARLIEST | PURE_ROOMS | {"broker"},
+    "dashboard": EARLIEST | PURE_ROOMS | {"broker", "run", "metrics"},
+    "locust_app": EARLIEST | PURE_ROOMS | {"broker", "wire", "clients", "run", "dashboard"},
 }
 DOORS = {"__init__", "__main__", "main", "cli", "commands"}
 
 # Packages that are kept to the rooms that need them.
 KEPT: dict[str, set[str]] = {
-    "pika": {"pika_codec", "broker", "wire", "traffic", "share", "calibration"},
-    "locust": {"traffic", "dashboard", "locust_run"},
-    "gevent": {"broker", "wire", "traffic", "session", "metrics", "dashboard", "locust_run"},
+    "pika": {"pika_codec", "broker", "wire", "clients", "run", "calibration", "locust_app"},
+    "locust": {"dashboard", "locust_app"},
+    "gevent": {"broker", "wire", "clients", "run", "metrics", "dashboard", "locust_app"},
     "prometheus_client": {"metrics"},
     "requests": {"broker", "dashboard"},
     "hdrh": {"measure"},
@@ -155,7 +143,7 @@ def test_no_cycles() -> None:
 
 
 def module_name(path: Path) -> str:
-    """Return the dotted name of a file: ``loadtest.wire.stamp``, and the package's own for an ``__init__``."""
+    """Return the dotted name of a file: ``loadtest.wire.frames.stamp``, and the package's own for an ``__init__``."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -181,3 +169,19 @@ def test_pure_rooms_load_without_the_network() -> None:
 
     assert run.returncode == 0, run.stderr
     assert {"gevent", "locust", "pika", "requests"} & set(run.stdout.split()) == set()
+
+
+def test_the_proxy_is_a_program_of_its_own() -> None:
+    """The proxy starts without third-party packages (`python -S`), so it imports itself and the earliest rooms only."""
+    allowed = {f"loadtest.{room}" for room in EARLIEST} | {"loadtest"}
+    found = {
+        name
+        for path in (PACKAGE / "broker" / "proxy").glob("*.py")
+        for name in (
+            *top_level_imports(path),
+            *(name for _, name, _ in imports_of(path) if name.startswith("loadtest")),
+        )
+        if not name.startswith("loadtest.broker.proxy")
+    }
+
+    assert found <= allowed

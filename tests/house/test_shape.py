@@ -96,3 +96,15 @@ def test_tests_are_unique_in_their_file(path: Path) -> None:
     names = [node.name for node in ast.parse(path.read_bytes()).body if isinstance(node, Function)]
 
     assert sorted(set(names)) == sorted(names)
+
+
+FOLDERS = sorted({path.parent for path in MODULES})
+MOST_MODULES_IN_A_FOLDER = 15
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=short)
+def test_folders_are_small(folder: Path) -> None:
+    """A folder has at most 15 modules; one that grows past gets sub-packages, each for a noun."""
+    modules = [path.name for path in folder.glob("*.py") if not path.name.startswith("__")]
+
+    assert len(modules) <= MOST_MODULES_IN_A_FOLDER

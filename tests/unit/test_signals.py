@@ -34,12 +34,12 @@ while os.getppid() == parent:
 """
 PREPARE = {
     "a run": """
-from loadtest.traffic.interrupts import interrupt_preparation, on_signals
+from loadtest.locust_app.interrupts import interrupt_preparation, on_signals
 interrupt_preparation()
 on_signals(print)
 """,
     "its preparation": "from loadtest.signals import raise_interrupts; raise_interrupts()",
-    "many runs": "from loadtest.commands.interrupting import heed_interrupts; heed_interrupts()",
+    "many runs": "from loadtest.commands.progress import heed_interrupts; heed_interrupts()",
 }
 
 

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from statistics import fmean
 from typing import Any, Final
 
-from loadtest.measure.histogram import Histogram
+from loadtest.measure.histogram.histogram import Histogram
 from loadtest.report.html_page.heat_map import HEADLINES, HeatMaps
 from loadtest.report.html_page.series import Columns, Value, rounded
-from loadtest.result.document import GroupPart, LatencyPart, RunResult
+from loadtest.result.run.document import GroupPart, LatencyPart, RunResult
+from loadtest.result.run.unavailability import OUTAGE_LIMIT_S
 from loadtest.result.samples import histogram_of
-from loadtest.result.unavailability import OUTAGE_LIMIT_S
-from loadtest.scenario.threshold import MEASURED
+from loadtest.scenario.grammar.threshold import MEASURED
 
 Json = dict[str, Any]
 

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.clock import NS_PER_S
-from loadtest.measure.buckets import COUNTS, bounds_of
-from loadtest.measure.histogram import Histogram
+from loadtest.measure.histogram.buckets import COUNTS, bounds_of
+from loadtest.measure.histogram.histogram import Histogram
 
 HEADLINES: Final = ("confirm", "end_to_end", "get")
 MAX_COLUMNS: Final = 240

@@ -14,7 +14,7 @@ from functools import cached_property
 from statistics import fmean, median
 from typing import Final, TypeAlias
 
-from loadtest.result.document import PointPart
+from loadtest.result.run.document import PointPart
 
 MAX_POINTS: Final = 3_600
 """An hour second by second; more than that no screen has pixels for."""

@@ -8,8 +8,8 @@ import pika
 import pytest
 
 from loadtest.broker.endpoint import Endpoint
-from loadtest.wire.channel import Channel
-from loadtest.wire.connection import Connection
+from loadtest.wire.connection.channel import Channel
+from loadtest.wire.connection.connection import Connection
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ import pika
 import pytest
 from pika import exceptions
 
-from loadtest.broker.management import ManagementApi
-from loadtest.wire.connection import Connection
+from loadtest.broker.monitor.management import ManagementApi
+from loadtest.wire.connection.connection import Connection
 from tests.broker.wire.proxy import Proxy
 from tests.broker.wire.recording import RecordingSink, cycle_for, publish, wait_until
 

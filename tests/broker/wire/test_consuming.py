@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from pika import exceptions
 
-from loadtest.wire.ack_frames import encode_acks
-from loadtest.wire.channel import Channel
-from loadtest.wire.connection import Connection
+from loadtest.wire.connection.channel import Channel
+from loadtest.wire.connection.connection import Connection
+from loadtest.wire.frames.ack_frames import encode_acks
 from tests.broker.wire.recording import RecordingSink, cycle_for, publish, wait_until
 
 pytestmark = pytest.mark.broker

@@ -8,8 +8,8 @@ import pika
 import pytest
 from numpy.typing import NDArray
 
-from loadtest.wire.channel import Channel, Returned
-from loadtest.wire.connection import Connection
+from loadtest.wire.connection.channel import Channel, Returned
+from loadtest.wire.connection.connection import Connection
 from tests.broker.wire.proxy import Proxy
 from tests.broker.wire.recording import RecordingSink, cycle_for, publish, wait_until
 

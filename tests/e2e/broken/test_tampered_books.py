@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.management import ManagementApi
-from loadtest.report.write import regenerate
-from tests.broker.traffic.load_run import LoadRun
+from loadtest.broker.monitor.management import ManagementApi
+from loadtest.report.run.write import regenerate
+from tests.broker.clients.load_run import LoadRun
 from tests.conftest import own_vhost
 from tests.e2e.broken.books import Held, Json, Truth, drain, read_told
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.broker import boot
+from loadtest.broker.private import boot
 
 FOLDER = Path("/state/nodes/n")
 CONFIG = Path("/home/ann/my.conf")

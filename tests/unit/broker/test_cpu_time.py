@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.broker import cpu_time
-from loadtest.broker.cpu_time import CpuTime, is_here
 from loadtest.broker.endpoint import Endpoint
+from loadtest.broker.monitor import cpu_time
+from loadtest.broker.monitor.cpu_time import CpuTime, is_here
 from loadtest.clock import NS_PER_S
 
 TICKS = os.sysconf("SC_CLK_TCK")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.broker.conversation import Refusal
-from loadtest.broker.declarations import bind, exchange_declare, explain, queue_declare
+from loadtest.broker.admin.conversation import Refusal
+from loadtest.broker.admin.declarations import bind, exchange_declare, explain, queue_declare
 from loadtest.scenario.plan import BindingSpec, ExchangeSpec, QueueSpec
 
 DURABLE = (

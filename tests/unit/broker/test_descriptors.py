@@ -6,7 +6,7 @@ import resource
 
 import pytest
 
-from loadtest.broker import descriptors
+from loadtest.broker.processes import descriptors
 from loadtest.errors import UsageError
 from loadtest.scenario import Plan, build_plan, load_scenario
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.broker import detached
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.run_folder import DETACHED_MARK, STATE_ENVIRONMENT_NAME, state_folder
+from loadtest.broker.private import detached
+from loadtest.broker.private.run_folder import DETACHED_MARK, STATE_ENVIRONMENT_NAME, state_folder
 from loadtest.errors import BrokerError, UsageError
 
 

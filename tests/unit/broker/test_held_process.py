@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from loadtest.broker.held_process import HeldProcess
+from loadtest.broker.processes.held_process import HeldProcess
 
 LONG_S = 10.0
 NAME = "LOADTEST_UNIT_TEST_HELD"

@@ -7,7 +7,7 @@ import socket
 
 import pytest
 
-from loadtest.broker.listening import _address, foreign_listeners, listening_addresses
+from loadtest.broker.processes.listening import _address, foreign_listeners, listening_addresses
 
 ADDRESSES = {
     "loopback": ("0100007F:1F90", ("127.0.0.1", 8080)),

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.broker.marked_process import find_marked, kill_marked
+from loadtest.broker.processes.marked_process import find_marked, kill_marked
 
 NAME = "LOADTEST_UNIT_TEST_MARKER"
 SLEEP = ["sleep", "60"]
@@ -65,7 +65,8 @@ def test_a_zombie_is_not_found(value: str) -> None:
 
 def test_never_itself(value: str) -> None:
     """A process that runs under a marker itself does not find, and so not kill, itself."""
-    command = f"from loadtest.broker.marked_process import kill_marked; print(kill_marked({NAME!r}, {value!r}))"
+    module = "loadtest.broker.processes.marked_process"
+    command = f"from {module} import kill_marked; print(kill_marked({NAME!r}, {value!r}))"
     environ = os.environ | {NAME: value, "PYTHONPATH": str(Path(__file__).parents[3])}
     ended = subprocess.run([sys.executable, "-c", command], env=environ, capture_output=True, text=True, check=True)
 

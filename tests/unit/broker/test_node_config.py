@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.broker import node_config
-from loadtest.broker.ports import PortBlock
+from loadtest.broker.private import node_config
+from loadtest.broker.private.ports import PortBlock
 from loadtest.errors import UsageError
-from loadtest.scenario.node_environment import shown_environment, variable_fault
+from loadtest.scenario.grammar.node_environment import shown_environment, variable_fault
 
 
 class FakeReservation:

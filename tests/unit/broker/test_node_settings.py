@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loadtest.broker.node_settings import parse_flags, parse_settings
+from loadtest.broker.private.node_settings import parse_flags, parse_settings
 
 OWN = {"/nodes/run-4a5e79be": "FOLDER", "run-4a5e79be@localhost": "NODE", "29501": "PORT+1"}
 OTHER = {"/nodes/run-bf4c9a02": "FOLDER", "run-bf4c9a02@localhost": "NODE", "26541": "PORT+1"}

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.broker import ports
-from loadtest.broker.ports import BLOCK_SIZE, LOOPBACK, PortBlock, _bind, _blocks
+from loadtest.broker.private import ports
+from loadtest.broker.private.ports import BLOCK_SIZE, LOOPBACK, PortBlock, _bind, _blocks
 
 
 def test_blocks_do_not_overlap() -> None:
@@ -41,7 +41,7 @@ def test_a_reservation_excludes_others_until_released() -> None:
 
 RESERVE = """
 import sys
-from loadtest.broker.ports import PortBlock
+from loadtest.broker.private.ports import PortBlock
 blocks = [PortBlock.reserve() for _ in range(30)]
 print(*(block.base for block in blocks), flush=True)
 sys.stdin.read()

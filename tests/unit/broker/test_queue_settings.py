@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.broker.queue_settings import ignored, queue_settings
+from loadtest.broker.admin.queue_settings import ignored, queue_settings
 from loadtest.scenario import QueueSpec
 
 CLASSIC = {"auto_delete": False, "durable": True, "type": "classic", "policy": None, "effective_policy_definition": {}}

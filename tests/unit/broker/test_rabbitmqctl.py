@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.broker.node_server import NodeOrder, NodeServer
-from loadtest.broker.ports import PortBlock
-from loadtest.broker.rabbitmqctl import control, erlang_binary, evaluate
-from loadtest.broker.run_folder import MARKER, RunFolder
+from loadtest.broker.private.node_server import NodeOrder, NodeServer
+from loadtest.broker.private.ports import PortBlock
+from loadtest.broker.private.rabbitmqctl import control, erlang_binary, evaluate
+from loadtest.broker.private.run_folder import MARKER, RunFolder
 from loadtest.errors import BrokerError
 
 

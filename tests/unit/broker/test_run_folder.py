@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.broker.marked_process import find_marked
-from loadtest.broker.run_folder import (
+from loadtest.broker.private.run_folder import (
     MARKER,
     RunFolder,
     is_held,
@@ -20,6 +19,7 @@ from loadtest.broker.run_folder import (
     sweep,
     write_private,
 )
+from loadtest.broker.processes.marked_process import find_marked
 from loadtest.errors import BrokerError
 
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 import gevent
 import pytest
 
-from loadtest.broker import sampler as sampler_module
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.management import ManagementApi
-from loadtest.broker.queue_depths import queues_of
-from loadtest.broker.sampler import UNSAMPLED, Sampler, depth_gauges, state_sources
-from loadtest.broker.state import ManagementState, PrometheusState, Reading
+from loadtest.broker.monitor import sampler as sampler_module
+from loadtest.broker.monitor.management import ManagementApi
+from loadtest.broker.monitor.queue_depths import queues_of
+from loadtest.broker.monitor.sampler import UNSAMPLED, Sampler, depth_gauges, state_sources
+from loadtest.broker.monitor.state import ManagementState, PrometheusState, Reading
 from loadtest.clock import NS_PER_S
 from loadtest.errors import BrokerError
 from loadtest.scenario import build_plan, load_scenario

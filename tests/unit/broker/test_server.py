@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.broker import server
-from loadtest.broker.server import find_epmd, find_server
+from loadtest.broker.private import server
+from loadtest.broker.private.server import find_epmd, find_server
 from loadtest.errors import UsageError
 
 

@@ -11,9 +11,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from loadtest.broker import state
-from loadtest.broker.http_client import NodesClient, RefusedError
-from loadtest.broker.state import LISTED_PER_S, ManagementState, PrometheusState, queues_path
+from loadtest.broker.monitor import state
+from loadtest.broker.monitor.http_client import NodesClient, RefusedError
+from loadtest.broker.monitor.state import LISTED_PER_S, ManagementState, PrometheusState, queues_path
 from loadtest.clock import NS_PER_S
 from loadtest.errors import BrokerError
 

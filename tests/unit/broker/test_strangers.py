@@ -10,8 +10,8 @@ from contextlib import closing, suppress
 
 import pytest
 
+from loadtest.broker.admin.reach import probe
 from loadtest.broker.endpoint import Endpoint
-from loadtest.broker.reach import probe
 from loadtest.errors import BrokerError
 
 TIMEOUT_S = 0.15

@@ -14,8 +14,8 @@ import pytest
 from loadtest.calibration.null_broker import NullBroker
 from loadtest.calibration.null_session import Counts, read_counts
 from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT, run_publisher_word
-from loadtest.wire.connection import Connection
-from loadtest.wire.publishing import PublishCycle
+from loadtest.wire.connection.connection import Connection
+from loadtest.wire.frames.publishing import PublishCycle
 
 
 class Taken:

@@ -22,10 +22,10 @@ from werkzeug.datastructures import ImmutableMultiDict
 from loadtest import cli
 from loadtest.commands import run as running
 from loadtest.dashboard.start_form import form_options
-from loadtest.locust_run import add_arguments
-from loadtest.report import announce
-from loadtest.request import Request
-from loadtest.run_options import arguments_of, request_of
+from loadtest.locust_app.locust_run import add_arguments
+from loadtest.report.run import announce
+from loadtest.run.request import Request
+from loadtest.run.run_options import arguments_of, request_of
 
 
 class Taken(Exception):  # noqa: N818  # no error

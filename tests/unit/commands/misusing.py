@@ -17,8 +17,8 @@ import sys
 import traceback
 
 from loadtest import cli
-from loadtest.broker.private_cluster import PrivateCluster
-from loadtest.locust_run import add_arguments, check_command_line
+from loadtest.broker.private.private_cluster import PrivateCluster
+from loadtest.locust_app.locust_run import add_arguments, check_command_line
 
 
 def run(words: list[str]) -> None:

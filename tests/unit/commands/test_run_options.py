@@ -15,8 +15,8 @@ import typer
 
 from loadtest import cli
 from loadtest.errors import UsageError
-from loadtest.request import Request
-from loadtest.run_options import OPTIONS, seconds_of
+from loadtest.run.request import Request
+from loadtest.run.run_options import OPTIONS, seconds_of
 
 RUN: Any = typer.main.get_group(cli.app).commands["run"]
 OF_THE_COMMAND = sorted(str(param.name) for param in RUN.params if param.name not in {"scenario", "processes"})

@@ -11,8 +11,8 @@ import pytest
 from loadtest.clock import NS_PER_S
 from loadtest.dashboard.live import MAX_EVENTS, SCHEMA, Asked, Live, Rested
 from loadtest.measure import Collector
-from loadtest.result.build import build_result
-from loadtest.scenario.threshold import parse_threshold
+from loadtest.result.run.build import build_result
+from loadtest.scenario.grammar.threshold import parse_threshold
 from tests.unit.result.staged_run import START_NS, StagedRun, broker_lost, orders
 
 S = NS_PER_S

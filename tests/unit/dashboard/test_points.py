@@ -9,7 +9,7 @@ import pytest
 
 from loadtest.clock import NS_PER_S
 from loadtest.dashboard.points import Points, merged
-from loadtest.measure.ledger_delta import LedgerDelta
+from loadtest.measure.ledger.ledger_delta import LedgerDelta
 from loadtest.measure.timeline import Timeline
 from loadtest.measure.window import GroupWindow, Window
 

@@ -17,7 +17,7 @@ from loadtest.dashboard.live import Asked
 from loadtest.dashboard.start_form import as_the_form_says, form_options
 from loadtest.dashboard.web import Dashboard, asked_of
 from loadtest.errors import UsageError
-from loadtest.result.build import build_result
+from loadtest.result.run.build import build_result
 from loadtest.scenario import build_plan, load_scenario
 from tests.unit.dashboard.web_ui import FakeWebUI
 from tests.unit.result.staged_run import flood

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.measure.arrival_order import ArrivalOrder
+from loadtest.measure.recorder.arrival_order import ArrivalOrder
 
 
 @settings(derandomize=True, deadline=None, max_examples=50)

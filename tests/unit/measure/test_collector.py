@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from loadtest.errors import ResultsError
 from loadtest.measure.collector import Collector
 from loadtest.measure.group_totals import GroupTotals
-from loadtest.measure.recorder import Recorder
+from loadtest.measure.recorder.recorder import Recorder
 from loadtest.measure.records import (
     GroupKind,
     end_record,

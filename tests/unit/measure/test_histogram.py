@@ -7,9 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.errors import ResultsError
-from loadtest.measure.buckets import COUNTS, HIGHEST_NS, LARGEST_NS, LOWEST_NS, bounds_of, index_of, indices_of
-from loadtest.measure.histogram import Histogram
-from loadtest.measure.recorded import Recorded
+from loadtest.measure.histogram.buckets import (
+    COUNTS,
+    HIGHEST_NS,
+    LARGEST_NS,
+    LOWEST_NS,
+    bounds_of,
+    index_of,
+    indices_of,
+)
+from loadtest.measure.histogram.histogram import Histogram
+from loadtest.measure.histogram.recorded import Recorded
 
 derandomized = settings(derandomize=True, deadline=None, max_examples=50)
 # Every power of two and its neighbours, and what lies between: where an index formula goes wrong.

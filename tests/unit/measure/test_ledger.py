@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.measure.ledger import Ledger
-from loadtest.measure.ledger_delta import LedgerDelta
-from loadtest.measure.losses import find_losses
-from loadtest.measure.recorder import Recorder
+from loadtest.measure.ledger.ledger import Ledger
+from loadtest.measure.ledger.ledger_delta import LedgerDelta
+from loadtest.measure.ledger.losses import find_losses
+from loadtest.measure.recorder.recorder import Recorder
 
 ROUTES = {
     0: (("a", "b"),),

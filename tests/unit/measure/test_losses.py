@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loadtest.measure.ledger import Ledger
-from loadtest.measure.ledger_delta import LedgerDelta
-from loadtest.measure.losses import Drops, Looks, Unknown, find_losses
-from loadtest.measure.progressions import of_values
-from loadtest.measure.recorder import Recorder
-from loadtest.measure.stream_view import StreamView
+from loadtest.measure.ledger.ledger import Ledger
+from loadtest.measure.ledger.ledger_delta import LedgerDelta
+from loadtest.measure.ledger.losses import Drops, Looks, Unknown, find_losses
+from loadtest.measure.ledger.progressions import of_values
+from loadtest.measure.ledger.stream_view import StreamView
+from loadtest.measure.recorder.recorder import Recorder
 
 
 def _ordinary_ledger(messages: int, missing: list[int]) -> Ledger:

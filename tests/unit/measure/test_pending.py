@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.measure.pending import PendingRuns
-from loadtest.measure.pending_stamps import PendingStamps
+from loadtest.measure.recorder.pending import PendingRuns
+from loadtest.measure.recorder.pending_stamps import PendingStamps
 from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT, STAMP_VOID
 
 runs = st.lists(st.tuples(st.sampled_from(["stretch", "scattered"]), st.integers(1, 300)), min_size=1, max_size=12)

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from loadtest.measure.pending import CAPACITY
-from loadtest.measure.recorder import Recorder
+from loadtest.measure.recorder.pending import CAPACITY
+from loadtest.measure.recorder.recorder import Recorder
 from loadtest.measure.window import GroupWindow, Window
 
 MS = 1_000_000

@@ -3,8 +3,8 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.measure.progressions import Progressions
-from loadtest.measure.seq_sets import SeqSets
+from loadtest.measure.ledger.progressions import Progressions
+from loadtest.measure.ledger.seq_sets import SeqSets
 
 derandomized = settings(derandomize=True, deadline=None, max_examples=50)
 row = st.tuples(st.integers(0, 3), st.integers(0, 60), st.integers(1, 20), st.sampled_from([1, 1, 1, 2, 3]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.measure.stream_view import StreamView, joined
+from loadtest.measure.ledger.stream_view import StreamView, joined
 
 
 @pytest.mark.parametrize(

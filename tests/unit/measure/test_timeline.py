@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from loadtest.measure.histogram import Histogram
-from loadtest.measure.ledger_delta import LedgerDelta
+from loadtest.measure.histogram.histogram import Histogram
+from loadtest.measure.ledger.ledger_delta import LedgerDelta
 from loadtest.measure.timeline import Timeline
 from loadtest.measure.window import GroupWindow, Window
 

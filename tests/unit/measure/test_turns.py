@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.measure.progressions import Progressions
-from loadtest.measure.turns import Turns
+from loadtest.measure.ledger.progressions import Progressions
+from loadtest.measure.ledger.turns import Turns
 
 ROUTES = (("a", "b"), ("b",), ("c",), ("b", "a"), ())
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from loadtest.errors import ResultsError
-from loadtest.measure.ledger_delta import LedgerDelta
-from loadtest.measure.progressions import Progressions, of_values
+from loadtest.measure.ledger.ledger_delta import LedgerDelta
+from loadtest.measure.ledger.progressions import Progressions, of_values
 from loadtest.measure.window import GroupWindow, Window
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.exporting import Export
+from loadtest.run.exporting import Export
 
 
 class FakeExporter:

@@ -9,7 +9,7 @@ import pytest
 
 from loadtest.clock import NS_PER_S
 from loadtest.measure.collector import Collector
-from loadtest.measure.histogram import Histogram
+from loadtest.measure.histogram.histogram import Histogram
 from loadtest.metrics.standing import EDGES_NS, KIND_COUNTERS, STALE_NS, Latency, Standing
 from tests.unit.metrics.scraping import feed
 from tests.unit.result.staged_run import StagedRun, broker_lost, flood, orders

@@ -6,7 +6,15 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from loadtest.result.comparison import CompareResult, FindingPart, LapPart, MetricPart, VariantPart, findings_of, judge
+from loadtest.result.compare.comparison import (
+    CompareResult,
+    FindingPart,
+    LapPart,
+    MetricPart,
+    VariantPart,
+    findings_of,
+    judge,
+)
 
 ROUNDS = 6
 METRICS = (

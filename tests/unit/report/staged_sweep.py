@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from loadtest.experiments.sweep.axes import axis_parts, parse_axes, points_of
 from loadtest.result.sweep import (
     SweepMetricPart,
     SweepResult,
@@ -11,7 +12,6 @@ from loadtest.result.sweep import (
     judge,
     point_part,
 )
-from loadtest.sweep.axes import axis_parts, parse_axes, points_of
 
 SIZES = "body.size=12B,1KB,10KB"
 USERS = "publishers.p.users=1,2,4"

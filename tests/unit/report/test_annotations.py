@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.report.annotations import command, github_annotations
-from loadtest.result.build import build_result
-from loadtest.result.document import CheckPart, RunResult
+from loadtest.report.run.annotations import command, github_annotations
+from loadtest.result.run.build import build_result
+from loadtest.result.run.document import CheckPart, RunResult
 from tests.unit.result.staged_run import StagedRun, broker_lost, cut_off, flood, nothing, orders
 
 COMMAND = re.compile(r"::(error|warning|notice) title=([^:,\r\n]*)::([^\r\n]*)")

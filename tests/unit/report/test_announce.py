@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import BrokerError, UsageError
-from loadtest.report.announce import announce, check_json_file, complain
 from loadtest.report.json_file import result_json
-from loadtest.report.markdown import summary_md
-from loadtest.result.build import build_result
+from loadtest.report.run.announce import announce, check_json_file, complain
+from loadtest.report.run.markdown import summary_md
+from loadtest.result.run.build import build_result
 from tests.unit.result.staged_run import flood
 
 GITHUB = {"GITHUB_ACTIONS": "true"}

@@ -10,9 +10,9 @@ import pytest
 from loadtest.clock import NS_PER_S
 from loadtest.errors import ResultsError
 from loadtest.measure.collector import Collector
-from loadtest.report.terminal import render
-from loadtest.report.windows_csv import windows_csv
-from loadtest.result.build import build_result
+from loadtest.report.run.terminal import render
+from loadtest.report.run.windows_csv import windows_csv
+from loadtest.result.run.build import build_result
 from tests.unit.result.staged_run import START_NS, StagedRun, orders
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from loadtest.clock import NS_PER_S
-from loadtest.report.clocks_line import clock_items
-from loadtest.report.markdown import summary_md
-from loadtest.report.terminal import render
-from loadtest.result.build import build_result
-from loadtest.result.document import RunResult
+from loadtest.report.run.clocks_line import clock_items
+from loadtest.report.run.markdown import summary_md
+from loadtest.report.run.terminal import render
+from loadtest.result.run.build import build_result
+from loadtest.result.run.document import RunResult
 from tests.unit.result.staged_run import flood
 
 

@@ -11,14 +11,14 @@ import pytest
 from loadtest.errors import ResultsError
 from loadtest.report.annotations_several import comparison_annotations
 from loadtest.report.announce_several import announce_comparison
-from loadtest.report.comparison import comparison_markdown, remarks
-from loadtest.report.comparison_files import is_comparison, read_comparison, write_comparison
-from loadtest.report.comparison_junit import RUN_CASE, comparison_junit
-from loadtest.report.html_page.comparison_charts import NO_CHANGE, comparison_data, merged_latencies
-from loadtest.report.html_page.comparison_page import comparison_html, p_text
-from loadtest.report.write import regenerate
-from loadtest.result.build import build_result
-from loadtest.result.comparison import CompareResult, findings_of, judge, signed
+from loadtest.report.compare.comparison import comparison_markdown, remarks
+from loadtest.report.compare.comparison_charts import NO_CHANGE, comparison_data, merged_latencies
+from loadtest.report.compare.comparison_files import is_comparison, read_comparison, write_comparison
+from loadtest.report.compare.comparison_junit import RUN_CASE, comparison_junit
+from loadtest.report.compare.comparison_page import comparison_html, p_text
+from loadtest.report.run.write import regenerate
+from loadtest.result.compare.comparison import CompareResult, findings_of, judge, signed
+from loadtest.result.run.build import build_result
 from tests.unit.report.staged_comparison import METRICS, ROUNDS, comparison, finding_of
 from tests.unit.report.test_html_page import HOSTILE, carried
 from tests.unit.report.test_junit import SCHEMA

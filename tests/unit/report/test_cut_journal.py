@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import ResultsError
-from loadtest.report.write import regenerate
+from loadtest.report.run.write import regenerate
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "staged-orders" / "windows.jsonl"
 JOURNAL = GOLDEN.read_bytes()

@@ -27,8 +27,8 @@ from hypothesis import strategies as st
 from loadtest.commands.check import check
 from loadtest.commands.results import put_side_by_side
 from loadtest.errors import LoadTestError, ResultsError
-from loadtest.report.announce import announce
-from loadtest.report.write import regenerate
+from loadtest.report.run.announce import announce
+from loadtest.report.run.write import regenerate
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 RUNS = ("flood", "staged-orders", "slow-consumers")

@@ -15,8 +15,8 @@ import pytest
 
 from loadtest.measure.record_models import FORMATS, RECORD, windows_schema
 from loadtest.report.json_file import parse_result
-from loadtest.report.write import regenerate
-from loadtest.result.document import SCHEMA
+from loadtest.report.run.write import regenerate
+from loadtest.result.run.document import SCHEMA
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 FOLDERS = sorted(path for path in GOLDEN.iterdir() if path.is_dir())

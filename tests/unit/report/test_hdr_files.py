@@ -10,9 +10,9 @@ from hdrh.log import HistogramLogReader
 
 from loadtest.clock import NS_PER_S
 from loadtest.measure import Histogram
-from loadtest.report.hdr_files import percentile_distribution
-from loadtest.report.write import write_results
-from loadtest.result.build import build_result
+from loadtest.report.run.hdr_files import percentile_distribution
+from loadtest.report.run.write import write_results
+from loadtest.result.run.build import build_result
 from tests.unit.result.staged_run import StagedRun, orders
 
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.report.junit import LEDGER_CASE, RUN_CASE, junit_xml
-from loadtest.result.build import build_result
-from loadtest.result.document import CheckPart, RunResult
+from loadtest.report.run.junit import LEDGER_CASE, RUN_CASE, junit_xml
+from loadtest.result.run.build import build_result
+from loadtest.result.run.document import CheckPart, RunResult
 from tests.unit.result.staged_run import START_NS, StagedRun, broker_lost, cut_off, flood, never_begun, nothing, orders
 
 # `junit-10.xsd` of Jenkins' xUnit plugin, as far as we use it: required and allowed attributes, children.

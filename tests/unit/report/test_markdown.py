@@ -10,11 +10,11 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from loadtest.clock import NS_PER_S
-from loadtest.report.markdown import MAX_BYTES, summary_md
-from loadtest.report.markdown_text import code, fenced, sentence, table_head, table_row
-from loadtest.report.terminal import render
-from loadtest.result.build import build_result
-from loadtest.result.document import RunResult
+from loadtest.report.run.markdown import MAX_BYTES, summary_md
+from loadtest.report.run.terminal import render
+from loadtest.report.text.markdown_text import code, fenced, sentence, table_head, table_row
+from loadtest.result.run.build import build_result
+from loadtest.result.run.document import RunResult
 from tests.unit.result.staged_run import START_NS, StagedRun, broker_lost, cut_off, flood, never_begun, nothing, orders
 
 # What GitHub makes HTML of, but for its mentions, which no library knows.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.report.plain import ascii_only, plain_line
+from loadtest.report.text.plain import ascii_only, plain_line
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from rich.live import Live
 
-from loadtest.measure.histogram import Histogram
-from loadtest.measure.ledger_delta import LedgerDelta
+from loadtest.measure.histogram.histogram import Histogram
+from loadtest.measure.ledger.ledger_delta import LedgerDelta
 from loadtest.measure.window import GroupWindow, Window
-from loadtest.report.progress import Progress
+from loadtest.report.run.progress import Progress
 
 NS = 10**9
 

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from loadtest.report.terminal import render
-from loadtest.result.build import build_result
+from loadtest.report.run.terminal import render
+from loadtest.result.run.build import build_result
 from tests.unit.result.staged_run import StagedRun, broker_lost, cut_off, flood, never_begun, nothing, orders
 
 FOLDER = Path("results/2026-03-01T120000Z-flood")

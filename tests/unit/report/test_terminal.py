@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from loadtest.clock import NS_PER_S
-from loadtest.report.plain import plain_line
-from loadtest.report.terminal import print_summary, render
-from loadtest.result.build import build_result
+from loadtest.report.run.terminal import print_summary, render
+from loadtest.report.text.plain import plain_line
+from loadtest.result.run.build import build_result
 from tests.unit.result.staged_run import (
     START_NS,
     StagedRun,

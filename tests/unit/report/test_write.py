@@ -11,7 +11,7 @@ from loadtest.clock import NS_PER_S
 from loadtest.errors import ResultsError
 from loadtest.report.folder import write_file
 from loadtest.report.json_file import parse_result
-from loadtest.report.write import regenerate, write_results
+from loadtest.report.run.write import regenerate, write_results
 from tests.unit.result.staged_run import START_NS, StagedRun, flood, orders
 
 FILES = {

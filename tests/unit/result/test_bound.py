@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from loadtest.clock import NS_PER_MS, NS_PER_S
-from loadtest.result.build import build_result
-from loadtest.result.document import BoundPart
+from loadtest.result.run.build import build_result
+from loadtest.result.run.document import BoundPart
 from tests.unit.result.staged_run import START_NS, StagedRun, orders
 from tests.unit.result.test_findings import interrupted_by_the_broker, overworked
 

@@ -5,7 +5,7 @@ import pytest
 from loadtest.clock import NS_PER_MS, NS_PER_S
 from loadtest.errors import ResultsError
 from loadtest.measure import Collector, Histogram
-from loadtest.result.build import build_result
+from loadtest.result.run.build import build_result
 from tests.unit.result.staged_run import START_NS, StagedRun, flood, orders
 
 

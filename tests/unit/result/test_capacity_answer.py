@@ -7,9 +7,9 @@ import math
 import numpy as np
 import pytest
 
-from loadtest.result.capacity import Bound, CoresPart, LimitPart, ProbePart, UncertaintyPart
-from loadtest.result.capacity_answer import judge, knees_of, limit_of, uncertainty_of, used_text
-from loadtest.result.knee import knee_of
+from loadtest.result.capacity.capacity import Bound, CoresPart, LimitPart, ProbePart, UncertaintyPart
+from loadtest.result.capacity.capacity_answer import judge, knees_of, limit_of, uncertainty_of, used_text
+from loadtest.result.capacity.knee import knee_of
 from tests.unit.report.staged_capacity import SERVICE_PER_S, capacity
 
 FULL = CoresPart(generator=0.4, broker=1.5, machine=1.95, cores=2, limit="broker")

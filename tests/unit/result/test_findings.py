@@ -7,8 +7,8 @@ import pytest
 
 from loadtest.clock import NS_PER_MS, NS_PER_S
 from loadtest.measure.records import lost_worker_record, publisher_entry
-from loadtest.result.build import build_result
-from loadtest.result.findings import CODES
+from loadtest.result.run.build import build_result
+from loadtest.result.run.findings import CODES
 from tests.unit.result.staged_run import START_NS, StagedRun, flood, orders, unrecovered
 
 

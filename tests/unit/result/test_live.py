@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from loadtest.measure import Collector
-from loadtest.result.build import build_result
-from loadtest.result.live import Watch, checks_so_far
+from loadtest.result.run.build import build_result
+from loadtest.result.run.live import Watch, checks_so_far
 from loadtest.scenario import Threshold
-from loadtest.scenario.threshold import ThresholdEntry, parse_threshold
+from loadtest.scenario.grammar.threshold import ThresholdEntry, parse_threshold
 from tests.unit.result.staged_run import START_NS, StagedRun, orders
 
 S = 10**9

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from loadtest.result import paired
-from loadtest.result.paired import (
+from loadtest.result.compare import paired
+from loadtest.result.compare.paired import (
     ALPHA,
     LEAST_PAIRS,
     MOST_CHANGE,

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loadtest.compare.schedule import laps_of_round
-from loadtest.result import paired
-from loadtest.result.comparison import FindingPart, LapPart, MetricPart, findings_of
-from loadtest.result.paired import ALPHA, alpha_of_look, looks
+from loadtest.experiments.compare.schedule import laps_of_round
+from loadtest.result.compare import paired
+from loadtest.result.compare.comparison import FindingPart, LapPart, MetricPart, findings_of
+from loadtest.result.compare.paired import ALPHA, alpha_of_look, looks
 
 RECORDED: Mapping[str, Mapping[str, list[float]]] = json.loads(
     Path(__file__).with_name("recorded_rounds.json").read_text(encoding="utf-8")

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from loadtest.errors import UsageError
-from loadtest.result.build import build_result
-from loadtest.result.document import RunResult
-from loadtest.result.regression import check_regressions, differences, parse_regression
+from loadtest.result.compare.regression import check_regressions, differences, parse_regression
+from loadtest.result.run.build import build_result
+from loadtest.result.run.document import RunResult
 from tests.unit.result.staged_run import flood, orders
 
 TEXT = """

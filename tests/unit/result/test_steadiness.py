@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from loadtest.result.build import build_result
-from loadtest.result.document import PointGroupPart, PointLatencyPart, PointPart
-from loadtest.result.evidence import Evidence, evidence_of
-from loadtest.result.findings.steadiness import unstable_over_time
+from loadtest.result.run.build import build_result
+from loadtest.result.run.document import PointGroupPart, PointLatencyPart, PointPart
+from loadtest.result.run.evidence import Evidence, evidence_of
+from loadtest.result.run.findings.steadiness import unstable_over_time
 from tests.unit.result.staged_run import flood, orders
 
 Doubles = NDArray[np.float64]

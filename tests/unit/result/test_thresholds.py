@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.result.build import build_result
-from loadtest.result.document import CheckPart
+from loadtest.result.run.build import build_result
+from loadtest.result.run.document import CheckPart
 from tests.unit.result.staged_run import START_NS, StagedRun, flood, orders
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from loadtest.clock import NS_PER_S
-from loadtest.result.build import build_result
+from loadtest.result.run.build import build_result
 from tests.unit.result.staged_run import START_NS, StagedRun, flood, orders, unrecovered
 
 

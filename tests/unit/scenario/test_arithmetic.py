@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loadtest.scenario import Plan, build_plan, load_scenario
-from loadtest.scenario.arithmetic import most_of, warnings
+from loadtest.scenario.checks.arithmetic import most_of, warnings
 
 SCENARIO = """
 name: arithmetic

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.scenario.arrivals import Arrivals, EvenArrivals, PoissonArrivals, arrivals_of_users
-from loadtest.scenario.curve import Curve, constant_curve, staged_curve
-from loadtest.scenario.groups import Stage, stage_rates
-from loadtest.scenario.poisson import BLOCK, SCALE, UnitPoisson
+from loadtest.scenario.grammar.groups import Stage, stage_rates
+from loadtest.scenario.schedule.arrivals import Arrivals, EvenArrivals, PoissonArrivals, arrivals_of_users
+from loadtest.scenario.schedule.curve import Curve, constant_curve, staged_curve
+from loadtest.scenario.schedule.poisson import BLOCK, SCALE, UnitPoisson
 
 NS = 1_000_000_000
 DAY_NS = 24 * 3600 * NS

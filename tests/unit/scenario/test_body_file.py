@@ -10,8 +10,8 @@ import pytest
 
 from loadtest.errors import ScenarioError
 from loadtest.scenario import build_plan, load_scenario
-from loadtest.scenario.loader import LoadedScenario
-from loadtest.scenario.quantity import MAX_SIZE_BYTES
+from loadtest.scenario.grammar.quantity import MAX_SIZE_BYTES
+from loadtest.scenario.loading.loader import LoadedScenario
 
 TEXT = """\
 name: s

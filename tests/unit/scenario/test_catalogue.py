@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from loadtest.compare.variants import variants_of
+from loadtest.experiments.compare.variants import variants_of
 from loadtest.scenario import (
     CatalogueEntry,
     build_plan,
@@ -16,7 +16,7 @@ from loadtest.scenario import (
     load_scenario,
     scenario_schema,
 )
-from loadtest.scenario.schema import SCHEMA_NAME
+from loadtest.scenario.loading.schema import SCHEMA_NAME
 
 EXPECTED = {
     "backlog-drain",

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from loadtest.errors import ScenarioError
 from loadtest.scenario import dump_scenario, load_scenario
-from loadtest.scenario.compare_block import CompareBlock, VariantEntry, min_effect_of
-from loadtest.scenario.document import read_document
-from loadtest.scenario.dump import flow_text
+from loadtest.scenario.grammar.compare_block import CompareBlock, VariantEntry, min_effect_of
+from loadtest.scenario.loading.document import read_document
+from loadtest.scenario.loading.dump import flow_text
 
 BASE: Final = """\
 name: two

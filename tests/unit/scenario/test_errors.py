@@ -8,8 +8,8 @@ import pytest
 
 from loadtest.errors import ScenarioError
 from loadtest.scenario import load_scenario
-from loadtest.scenario.faults import FAULTS
-from loadtest.scenario.limits import users_need
+from loadtest.scenario.checks.limits import users_need
+from loadtest.scenario.grammar.faults import FAULTS
 
 GOOD = """\
 name: t

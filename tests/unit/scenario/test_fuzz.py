@@ -23,7 +23,7 @@ from pydantic import ValidationError
 
 from loadtest.errors import ScenarioError
 from loadtest.scenario import build_plan, catalogue, load_scenario, routing
-from loadtest.scenario.document import read_document
+from loadtest.scenario.loading.document import read_document
 
 ROOT = Path(__file__).parents[3]
 FUZZ = settings(

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from loadtest.errors import ScenarioError
 from loadtest.scenario import build_plan, catalogue, dump_scenario, load_scenario
-from loadtest.scenario.document import read_document, resolve
-from loadtest.scenario.model import Scenario
+from loadtest.scenario.grammar.model import Scenario
+from loadtest.scenario.loading.document import read_document, resolve
 
 FIXED = settings(derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.broker.queue_depths import queues_of
+from loadtest.broker.monitor.queue_depths import queues_of
 from loadtest.errors import ScenarioError
 from loadtest.scenario import Ack, BindingSpec, Plan, Start, build_plan, load_scenario
 from loadtest.scenario.sequence import is_member, numbers_of_user, sequence

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.scenario.quantity import (
+from loadtest.scenario.grammar.quantity import (
     MAX_BANDWIDTH_BYTES_PER_S,
     MAX_DURATION_NS,
     MAX_SIZE_BYTES,

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from loadtest.scenario import load_scenario
-from loadtest.scenario.body import Body, Sizes
-from loadtest.scenario.compare_block import CompareBlock, VariantEntry
-from loadtest.scenario.faults import BrokerFault
-from loadtest.scenario.groups import ConsumerGroup, GetterGroup, Properties, PublisherGroup, Stage
-from loadtest.scenario.metric import GAUGES, LATENCIES, RATES, TOTALS
-from loadtest.scenario.model import Run, Scenario
-from loadtest.scenario.part import Part
-from loadtest.scenario.threshold import ThresholdEntry
-from loadtest.scenario.topology import Binding, Exchange, Queue, Topology
-from loadtest.scenario.work import Exponential, Lognormal, Normal, ProcessingTimes, Refused, Uniform
-from loadtest.scenario.zipf import Zipf
+from loadtest.scenario.grammar.body import Body, Sizes
+from loadtest.scenario.grammar.compare_block import CompareBlock, VariantEntry
+from loadtest.scenario.grammar.faults import BrokerFault
+from loadtest.scenario.grammar.groups import ConsumerGroup, GetterGroup, Properties, PublisherGroup, Stage
+from loadtest.scenario.grammar.metric import GAUGES, LATENCIES, RATES, TOTALS
+from loadtest.scenario.grammar.model import Run, Scenario
+from loadtest.scenario.grammar.part import Part
+from loadtest.scenario.grammar.threshold import ThresholdEntry
+from loadtest.scenario.grammar.topology import Binding, Exchange, Queue, Topology
+from loadtest.scenario.grammar.work import Exponential, Lognormal, Normal, ProcessingTimes, Refused, Uniform
+from loadtest.scenario.grammar.zipf import Zipf
 
 REFERENCE = (Path(__file__).parents[3] / "docs" / "scenarios.md").read_text(encoding="utf-8")
 PARTS: tuple[type[Part], ...] = (

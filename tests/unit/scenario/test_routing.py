@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import pytest
 
 from loadtest.scenario.declared import declared_topology
+from loadtest.scenario.grammar.topology import Topology
 from loadtest.scenario.routing import Routes, headers_match, topic_matches, topic_words
-from loadtest.scenario.topology import Topology
 
 TOPIC = [
     ("a.b.c", "a.b.c", True),

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from loadtest.errors import ScenarioError
 from loadtest.scenario import catalogue, load_scenario
-from loadtest.scenario.document import read_document
-from loadtest.scenario.secrets_in_yaml import redacted_override, redacted_scenario
+from loadtest.scenario.loading.document import read_document
+from loadtest.scenario.loading.secrets_in_yaml import redacted_override, redacted_scenario
 
 SECRET_WORDS = ["password", "refresh-token", "db_secret", "x-api-key", "Authorization", "authToken", "passwd"]
 

@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from loadtest.scenario import Metric, Threshold, load_scenario, parse_threshold
-from loadtest.scenario.stages import stages_of_groups
+from loadtest.scenario.schedule.stages import stages_of_groups
 
 S = 10**9
 

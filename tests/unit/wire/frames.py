@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 from pika import frame, spec
 
 from loadtest.stamp import STAMP_BYTES
-from loadtest.wire.gets import PropertyShapes, parse_get_ok
-from loadtest.wire.reader import FrameReader
+from loadtest.wire.frames.gets import PropertyShapes, parse_get_ok
+from loadtest.wire.frames.reader import FrameReader
 
 FRAME_MAX = 4096
 Event = tuple[Any, ...]

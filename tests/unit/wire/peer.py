@@ -13,8 +13,8 @@ import pika
 from gevent.queue import Queue
 from pika import frame, spec
 
-from loadtest.wire.channel import Channel
-from loadtest.wire.connection import Connection
+from loadtest.wire.connection.channel import Channel
+from loadtest.wire.connection.connection import Connection
 
 HANDSHAKE = (
     (

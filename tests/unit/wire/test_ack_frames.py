@@ -7,7 +7,7 @@ import pika.frame
 import pytest
 from pika import spec
 
-from loadtest.wire.ack_frames import encode_acks, encode_refusals
+from loadtest.wire.frames.ack_frames import encode_acks, encode_refusals
 
 
 @pytest.mark.parametrize("tags", [[7], [1, 2, 1 << 63]])

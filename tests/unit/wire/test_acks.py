@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loadtest.wire.ack_frames import encode_acks
-from loadtest.wire.acks import MIN_VECTOR_RUN, ack_head
+from loadtest.wire.frames.ack_frames import encode_acks
+from loadtest.wire.frames.acks import MIN_VECTOR_RUN, ack_head
 from tests.unit.wire.frames import RecordingHandler, ack, deliver, events_by_pika, feed
 
 

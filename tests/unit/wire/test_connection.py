@@ -10,7 +10,7 @@ import pika
 import pytest
 from pika import exceptions, frame, spec
 
-from loadtest.wire.receiving import ReceiveBuffer
+from loadtest.wire.connection.receiving import ReceiveBuffer
 from tests.unit.wire.frames import ack, content, deliver, stamp_bytes
 from tests.unit.wire.peer import Peer, opened, wait_closed, with_channel
 
@@ -254,7 +254,7 @@ def test_lone_and_many_confirms_reach_their_callbacks() -> None:
 def test_a_message_larger_than_the_receive_buffer_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """A message in one piece that does not fit the buffer makes it grow."""
     small = ReceiveBuffer(1000)
-    monkeypatch.setattr("loadtest.wire.stream.hub_buffer", lambda: small)
+    monkeypatch.setattr("loadtest.wire.connection.stream.hub_buffer", lambda: small)
     body = bytes(4000)
 
     def play(peer: Peer) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from loadtest import fields
 from loadtest.pika_codec import ContentProperties
-from tests.broker.traffic.foreign import CONTENTS, FIELDS, long, short, table
+from tests.broker.clients.foreign import CONTENTS, FIELDS, long, short, table
 
 
 def plain_pika_data() -> ModuleType:

@@ -10,7 +10,15 @@ import gevent
 import pytest
 
 from loadtest.clock import NS_PER_MS
-from loadtest.wire.gathering import GATHER_NS, LEAST_BYTES, LEAST_WAITED_NS, LOOK_S, MEASURE_NS, MOST_BYTES, Gathering
+from loadtest.wire.connection.gathering import (
+    GATHER_NS,
+    LEAST_BYTES,
+    LEAST_WAITED_NS,
+    LOOK_S,
+    MEASURE_NS,
+    MOST_BYTES,
+    Gathering,
+)
 
 LONG_NS = 10 * LEAST_WAITED_NS
 

@@ -5,7 +5,7 @@ import pytest
 from pika import spec
 
 from loadtest.stamp import Stamp
-from loadtest.wire.gets import GetOk, PropertyShapes, parse_get_ok
+from loadtest.wire.frames.gets import GetOk, PropertyShapes, parse_get_ok
 from tests.unit.wire.frames import content, stamp_bytes
 
 METHOD = spec.Basic.GetOk(9, True, "zhenshiceshi", "111112", 998)

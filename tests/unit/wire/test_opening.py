@@ -7,7 +7,7 @@ import pika
 import pytest
 from pika import exceptions, spec
 
-from loadtest.wire.connection import Connection
+from loadtest.wire.connection.connection import Connection
 from tests.unit.wire.peer import Peer, opened
 
 

@@ -280,7 +280,14 @@ def test_a_reason_cut_within_a_character_is_text() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["broker.conversation", "broker.topology", "wire.gets", "wire.channel", "traffic.blocking"]
+    "module",
+    [
+        "broker.admin.conversation",
+        "broker.admin.topology",
+        "wire.frames.gets",
+        "wire.connection.channel",
+        "clients.blocking",
+    ],
 )
 def test_the_hooks_are_there_wherever_pika_is(module: str) -> None:
     """Each way to a broker brings them, by whatever module a program begins with."""

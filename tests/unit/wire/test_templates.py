@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 from pika import exceptions
 
-from loadtest.wire.deliveries import DeliveryTemplate
-from loadtest.wire.templates import MAX_TEMPLATES
+from loadtest.wire.frames.deliveries import DeliveryTemplate
+from loadtest.wire.frames.templates import MAX_TEMPLATES
 from tests.unit.wire.frames import (
     FRAME_MAX,
     RecordingHandler,

@@ -1,0 +1,1 @@
+"""Faults that a scenario injects into the broker and its network."""

@@ -1,0 +1,1 @@
+"""What a broker and its machine report of themselves while a run lasts."""

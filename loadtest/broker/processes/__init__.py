@@ -1,0 +1,1 @@
+"""Processes of the operating system: started, held, found again, and what they have open."""

@@ -1,0 +1,356 @@
+"""
+A comparison from its first lap to its document: rounds in turns, saved after each lap, gone on with after a pause.
+
+Knows laps and the statistics of `result`; prints nothing but by `say`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import astuple, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+from loadtest.broker.monitor.machine_times import read_times
+from loadtest.errors import EXIT_BROKER, EXIT_INTERRUPTED, BrokerError, UsageError
+from loadtest.experiments.compare.differences import differences
+from loadtest.experiments.compare.effects import Effect, nothing_differs, shown_effect
+from loadtest.experiments.compare.kinds import Kind, RunLaps, lap_part, metric_part
+from loadtest.experiments.compare.laps import OVERHEAD_S, Brokers, LapRunner, with_config_file
+from loadtest.experiments.compare.machine import disturbances
+from loadtest.experiments.compare.progress import Pace, where_text
+from loadtest.experiments.compare.request import REQUEST, CompareRequest, shown_variant
+from loadtest.experiments.compare.schedule import Lap, laps_of_round, turns_of_round
+from loadtest.experiments.compare.turns import FAILED, attempt_to_run, is_compared, marked_turns, settled
+from loadtest.experiments.compare.variants import Variant
+from loadtest.redaction import redacted
+from loadtest.report.compare.comparison_files import DOCUMENT
+from loadtest.report.folder import write_file
+from loadtest.report.junit_suite import elapsed_s
+from loadtest.result.compare.comparison import (
+    WARM_UP,
+    CompareResult,
+    LapPart,
+    MetricPart,
+    VariantPart,
+    findings_of,
+    judge,
+)
+from loadtest.result.compare.paired import ALPHA, alpha_of_look, looks
+from loadtest.result.run.document import RunResult
+from loadtest.scenario.grammar.node_environment import shown_environment
+
+Say = Callable[[str], None]
+ReadBack = Callable[[CompareRequest, Mapping[str, Variant], Brokers], Mapping[str, Effect]]
+
+LAPS: Final = "laps"
+
+
+class Comparison:
+    """
+    One comparison in a folder.
+
+    Args:
+        say: Takes a line about what goes on.
+        read_back: Returns what variants come to on their brokers, which are up; None: that is not looked at.
+    """
+
+    def __init__(self, request: CompareRequest, folder: Path, say: Say, *, read_back: ReadBack | None = None) -> None:
+        self._request = request
+        self._folder = folder
+        self._say = say
+        self._read_back = read_back
+        self._effects: Mapping[str, Effect] = {}
+        self._notes: list[str] = []
+        self._variants = {variant.name: variant for variant in request.variants}
+        self._laps: list[LapPart] = []
+        self._metrics: list[MetricPart] = [metric_part(name) for name in request.metrics]
+        self._kind: Kind = request.searching or RunLaps()
+        self._first: dict[str, Any] = {}
+        self._runs: dict[str, RunResult] = {}
+        self._configs: dict[str, str | None] = {}
+        self._started_at = datetime.now(UTC).isoformat()
+        self._pace = Pace()
+
+    def resume(self, before: CompareResult) -> None:
+        """
+        Take over what was done before a pause.
+
+        Raises:
+            UsageError: If other variants were compared then.
+        """
+        if [variant.name for variant in before.variants] != list(self._variants):
+            raise UsageError("other variants were compared in that folder")
+        self._laps = self._without_failed(before.laps)
+        self._metrics = list(before.metrics)
+        self._started_at = before.started_at
+
+    def _without_failed(self, laps: Sequence[LapPart]) -> list[LapPart]:
+        """Return laps without those that failed and have no other try: they are run alone, in their turn's place."""
+        names, repeats = list(self._variants), self._request.repeat_marked
+        again = set(marked_turns(laps, names, repeats))
+        kept = [lap for lap in laps if FAILED not in lap.marks or lap.repeated or (lap.round, lap.turn) in again]
+        return settled(kept, names)
+
+    def run(self) -> CompareResult:
+        """
+        Run all rounds, and return what they say.
+
+        Raises:
+            KeyboardInterrupt: What was done has been written, after each lap.
+            UsageError: If its variants are the same on this broker, before the first lap.
+            LoadTestError: If a broker cannot be started, a lap of the warm-up cannot be run, or all of a round failed.
+        """
+        request = self._request
+        write_file(self._folder, REQUEST, request.to_json())
+        for lap in self._laps:
+            self._remember(lap.variant, self._folder / lap.folder)
+        brokers = None if request.restart else Brokers(request.environ, self._say)
+        kind = self._kind.lap
+        runner = LapRunner(request.source, request.overrides, self._folder / LAPS, brokers, request.environ, kind)
+        with ExitStack() as opened:
+            if any(variant.settings for variant in request.variants):
+                configs = Path(opened.enter_context(TemporaryDirectory(prefix="loadtest-configs-")))
+                self._variants = {each.name: with_config_file(each, configs) for each in request.variants}
+            try:
+                if brokers is not None:
+                    brokers.start(list(self._variants.values()))
+                    self._configs = {name: brokers.config(variant) for name, variant in self._variants.items()}
+                self._look(brokers)
+                self._run_rounds(runner)
+            finally:
+                if brokers is not None:
+                    brokers.close()
+        return self._write(complete=True)
+
+    def _look(self, brokers: Brokers | None) -> None:
+        """
+        Read back what the variants come to; where each lap has a broker of its own, from one that is like it.
+
+        Raises:
+            UsageError: If all of them come to the same, and so nothing would be compared.
+        """
+        if self._read_back is None:
+            return
+        with ExitStack() as opened:
+            if brokers is None:
+                brokers = Brokers(self._request.environ, self._say)
+                opened.callback(brokers.close)
+                brokers.start(list(self._variants.values()))
+            self._effects = self._read_back(self._request, self._variants, brokers)
+        told, self._notes = nothing_differs(self._request.variants, self._effects, self._request.baseline)
+        if told is not None:
+            raise UsageError(redacted(told))
+        for text in self._notes:
+            self._say(redacted(text))
+
+    def _run_rounds(self, runner: LapRunner[Any]) -> None:
+        number = WARM_UP
+        while not self._is_over(number):
+            for turn in turns_of_round(number):
+                self._run_turn(number, turn, runner)
+            if number == WARM_UP:
+                self._settle_metrics()
+            self._stop_if_hopeless(number)
+            number += 1
+
+    def _run_turn(self, number: int, turn: int, runner: LapRunner[Any]) -> None:
+        """Run what is missing of a turn; and, as often as is asked, all of it again, if it was marked."""
+        names, repeats = list(self._variants), self._request.repeat_marked
+        while (attempt := attempt_to_run(self._laps, number, turn, names, repeats)) is not None:
+            for lap in laps_of_round(number, names):
+                if lap.turn == turn:
+                    self._run_lap(replace(lap, attempt=attempt), runner)
+
+    def _is_over(self, number: int) -> bool:
+        """Return whether round *number* is not to be run any more."""
+        request = self._request
+        done = number - 1
+        if done < max(request.rounds, *(lap.round for lap in self._laps), WARM_UP):
+            return False
+        if not request.until_decided or done >= request.max_rounds:
+            return True
+        return done in self._looks() and all(
+            finding.verdict != "inconclusive" for finding in self.document(complete=False).findings
+        )
+
+    def _run_lap(self, lap: Lap, runner: LapRunner[Any]) -> None:
+        if any((each.round, each.turn, each.variant, each.attempt) == astuple(lap) for each in self._laps):
+            return
+        self._say(where_text(lap, self._laps, list(self._variants), self._pace, self._planned()))
+        before = read_times()
+        exit_code, folder, result = runner.run(lap, self._variants[lap.variant])
+        after = read_times()
+        self._pace.take(lap.variant, after.at_s - before.at_s)
+        if result is None and lap.round == WARM_UP:
+            kind = BrokerError if exit_code == EXIT_BROKER else UsageError
+            raise kind(f"{lap.variant} cannot be run: {runner.last_words(folder)}")
+        if result is not None:
+            self._refuse_other(lap, result)
+            self._keep(lap.variant, folder, result)
+        taken = disturbances(before, after)
+        part = lap_part(lap, exit_code, folder, result, self._metrics, self._kind, taken)
+        if FAILED in part.marks:
+            part = part.model_copy(update={"why": (redacted(runner.last_words(folder)),)})
+        if part.marks:
+            why = f" ({'; '.join(part.why)})" if part.why else ""
+            self._say(f"  {lap.variant}: {', '.join(part.marks)}{why}")
+        self._laps = settled([*self._laps, part], list(self._variants))
+        self._write(complete=False)
+
+    def _refuse_other(self, lap: Lap, result: Any) -> None:
+        """
+        Refuse a lap of another scenario than the variant's first.
+
+        Raises:
+            UsageError: If somebody has changed the file meanwhile.
+        """
+        first = self._first.get(lap.variant, result)
+        if self._kind.scenario_hash(first) != self._kind.scenario_hash(result):
+            raise UsageError(
+                f"{self._request.scenario}, or a file that it names, was changed while it was compared: {lap.variant} "
+                f"is not what it was; put it back, and go on: loadtest compare --resume {self._folder}; or compare anew"
+            )
+
+    def _settle_metrics(self) -> None:
+        """Decide what is looked at, unless it has been told, and refuse what no variant has, by the warm-up."""
+        results = [self._first[variant] for variant in self._variants if variant in self._first]
+        if not self._metrics:
+            self._metrics = self._kind.default_metrics(results)
+        for metric in self._metrics:
+            if results and all(self._kind.value(metric.name, result) is None for result in results):
+                raise UsageError(f"--metric {metric.name}: the warm-up has no such figure")
+
+    def _remember(self, variant: str, folder: Path) -> None:
+        """Take the first result of a variant, and how long it took, from a lap of before a pause."""
+        if variant not in self._first:
+            results = sorted(folder.glob(f"*/{self._kind.lap.document}"))
+            if results:
+                result = self._kind.lap.read(results[-1].parent)
+                self._pace.known_s[variant] = elapsed_s(result.started_at, result.ended_at) + OVERHEAD_S
+                self._keep(variant, folder, result)
+
+    def _keep(self, variant: str, folder: Path, result: Any) -> None:
+        """Keep the first result of a variant, and a run of it."""
+        if variant not in self._first:
+            self._first[variant] = result
+            run = self._kind.run_of(folder, result)
+            if run is not None:
+                self._runs[variant] = run
+
+    def _stop_if_hopeless(self, number: int) -> None:
+        """
+        End a comparison that comes to nothing.
+
+        Raises:
+            BrokerError: If all runs of a round failed, or in two rounds on end there was nothing to compare with each
+                other, as all of one variant failed.
+        """
+        laps = [lap for lap in self._laps if lap.round == number and not lap.repeated]
+        to_go_on = f"to go on: loadtest compare --resume {self._folder}"
+        if number != WARM_UP and all(FAILED in lap.marks for lap in laps):
+            raise BrokerError(
+                f"all runs of round {number} failed, the last with exit code {laps[-1].exit_code}; {to_go_on}"
+            )
+        baseline, last_two = self._request.baseline, (number - 1, number)
+        if number - 1 > WARM_UP and not any(is_compared(self._laps, each, baseline) for each in last_two):
+            failed = [lap for lap in laps if FAILED in lap.marks]
+            names = ", ".join(dict.fromkeys(lap.variant for lap in failed))
+            raise BrokerError(
+                f"nothing could be compared in rounds {number - 1} and {number}, as runs of {names} failed, the last "
+                f"with exit code {failed[-1].exit_code} ({'; '.join(failed[-1].why)}); {to_go_on}"
+            )
+
+    def document(self, *, complete: bool) -> CompareResult:
+        """Return what the laps so far say."""
+        request = self._request
+        done = [number for number in {lap.round for lap in self._laps} - {WARM_UP} if self._is_whole(number)]
+        findings = findings_of(
+            self._laps,
+            self._metrics,
+            list(self._variants),
+            request.baseline,
+            min_effect=request.min_effect,
+            alpha=self._alpha(len(done)),
+        )
+        exit_code, reason = EXIT_INTERRUPTED, f"not complete: {len(done)} of {request.rounds} rounds"
+        if complete:
+            exit_code, reason = judge(findings, self._laps, fails_on_worse=request.fails_on_worse)
+        return CompareResult(
+            scenario=redacted(request.scenario),
+            baseline=request.baseline,
+            min_effect=request.min_effect,
+            started_at=self._started_at,
+            ended_at=datetime.now(UTC).isoformat(),
+            rounds=len(done),
+            complete=complete,
+            variants=tuple(self._variant_part(variant) for variant in request.variants),
+            metrics=tuple(self._metrics),
+            laps=tuple(self._laps),
+            findings=findings,
+            exit_code=exit_code,
+            reason=reason,
+            slo=request.slo,
+            notes=tuple(redacted(text) for text in self._notes),
+        )
+
+    def _alpha(self, rounds: int) -> float:
+        """Return the probability of a false verdict of this look, or of the next one, if it is none."""
+        if not self._request.until_decided:
+            return ALPHA
+        planned = self._looks()
+        number = sum(look < rounds for look in planned)
+        return alpha_of_look(min(number, len(planned) - 1), len(planned))
+
+    def _planned(self) -> list[int]:
+        """Return after how many rounds it may be over."""
+        return self._looks() if self._request.until_decided else [self._request.rounds]
+
+    def _looks(self) -> list[int]:
+        return looks(self._request.rounds, self._request.max_rounds)
+
+    def _is_whole(self, number: int) -> bool:
+        wanted = {(lap.turn, lap.variant) for lap in laps_of_round(number, list(self._variants))}
+        return wanted <= {(lap.turn, lap.variant) for lap in self._laps if lap.round == number}
+
+    def _variant_part(self, variant: Variant) -> VariantPart:
+        result, base = self._runs.get(variant.name), self._runs.get(self._request.baseline)
+        differs: dict[str, tuple[str, str]] = {}
+        if result is not None and base is not None:
+            differs = differences(self._broker_of(self._request.baseline, base), self._broker_of(variant.name, result))
+        variant = shown_variant(variant)
+        return VariantPart(
+            name=variant.name,
+            overrides=variant.overrides,
+            broker=broker_text(variant, result),
+            differs=differs,
+            effect=shown_effect(self._effects, variant.name, self._request.baseline),
+        )
+
+    def _broker_of(self, variant: str, result: RunResult) -> dict[str, Any]:
+        """Return what is known of a broker: by a run of it, which does not know what one that others share was told."""
+        told = {
+            "config": self._configs.get(variant),
+            "environment": shown_environment(dict(self._variants[variant].env)),
+        }
+        return {**result.broker, **{key: value for key, value in told.items() if value}}
+
+    def _write(self, *, complete: bool) -> CompareResult:
+        document = self.document(complete=complete)
+        write_file(self._folder, DOCUMENT, document.model_dump_json(by_alias=True, indent=2) + "\n")
+        return document
+
+
+def broker_text(variant: Variant, result: RunResult | None) -> str:
+    """Return what the broker of a variant is, which has no secrets in it (`shown_variant`)."""
+    told = () if result is None else (result.broker.get(key) for key in ("product", "version"))
+    product = " ".join(str(each) for each in told if each)
+    own = [f"{variant.nodes} nodes"] if variant.nodes else []
+    own += [f"config {variant.config.name}"] if variant.config else []
+    own += [*variant.settings, *(f"{name}={value}" for name, value in variant.env)]
+    own += ["over TLS"] if variant.tls else []
+    where = ", ".join(variant.brokers) or ", ".join(["private", *own])
+    return f"{product}, {where}".strip(", ")

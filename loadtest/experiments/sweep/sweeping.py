@@ -1,0 +1,328 @@
+"""
+A sweep from its first run to its document: all points in every round, saved after each run, gone on with after a pause.
+
+Knows laps (`compare.laps`) and the document; prints nothing but by `say`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Final
+
+from pydantic_core import PydanticCustomError
+
+from loadtest.errors import EXIT_BROKER, EXIT_FAILED, EXIT_INTERRUPTED, BrokerError, UsageError
+from loadtest.experiments.compare.comparing import broker_text
+from loadtest.experiments.compare.kinds import RunLaps, headlines, lap_part, value_of
+from loadtest.experiments.compare.laps import RUN, Brokers, LapRunner
+from loadtest.experiments.compare.request import redacted_all, shown_variant, source_of
+from loadtest.experiments.compare.schedule import Lap
+from loadtest.experiments.compare.variants import Variant
+from loadtest.experiments.sweep.axes import Axis, Point, axis_parts, points_of, redacted_axis_value
+from loadtest.experiments.sweep.schedule import order_of_round
+from loadtest.redaction import redacted
+from loadtest.report import json_file
+from loadtest.report.folder import write_file
+from loadtest.report.run.read import read_result
+from loadtest.report.several_runs import file_of_run
+from loadtest.report.sweep.sweep import point_label
+from loadtest.report.sweep.sweep_files import DOCUMENT
+from loadtest.result.run.document import RunResult
+from loadtest.result.sweep import (
+    FAILED,
+    LOST,
+    NOT_PASSED,
+    SweepMetricPart,
+    SweepResult,
+    SweepRunPart,
+    counts,
+    judge,
+    point_part,
+)
+from loadtest.result.units import rough_text
+from loadtest.scenario.grammar.threshold import parse_figure
+from loadtest.scenario.loading.fault import words_of
+
+Say = Callable[[str], None]
+
+REQUEST: Final = "request.json"
+RUNS: Final = "runs"
+WARM_UP: Final = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SweepRequest:
+    """
+    What is asked.
+
+    Attributes:
+        scenario: Name or file, as it was typed.
+        axes: What is varied.
+        broker: Where it runs, as a variant of a comparison.
+        overrides: That all points have.
+        metrics: What is looked at; none: rate and p99 of each group, and the broker's processor time.
+        repeats: Rounds; each runs every point once.
+        seed: Of the order within a round.
+        restart: Whether each run has a private broker of its own.
+        file: The scenario's, absolute; None: one of the catalogue.
+        hashes: By point, of all that its files say, so that one that has been changed meanwhile is noticed.
+    """
+
+    scenario: str
+    axes: tuple[Axis, ...]
+    broker: Variant
+    overrides: tuple[str, ...] = ()
+    metrics: tuple[str, ...] = ()
+    repeats: int = 1
+    seed: int = 1
+    restart: bool = False
+    file: Path | None = None
+    hashes: tuple[str, ...] = ()
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """Every combination."""
+        return tuple(points_of(self.axes))
+
+    @property
+    def source(self) -> str:
+        """The scenario to be run, from whatever folder: as it was typed, where that leads to it."""
+        return source_of(self.scenario, self.file)
+
+    def to_json(self) -> str:
+        """Return all but the environment and what may be a password."""
+        asked = asdict(replace(self, environ={}, overrides=redacted_all(self.overrides)))
+        del asked["environ"]
+        asked["broker"] = asdict(shown_variant(self.broker))
+        for axis in asked["axes"]:
+            axis["values"] = [redacted_axis_value(axis["path"], value) for value in axis["values"]]
+        return json.dumps(asked, indent=2, default=str)
+
+
+class Sweep:
+    """
+    One sweep in a folder.
+
+    Args:
+        variants: By point, where and how it runs.
+        expected_s: By point, about how long a run takes; anything in proportion will do.
+        say: Takes a line about what goes on.
+    """
+
+    def __init__(
+        self, request: SweepRequest, variants: Sequence[Variant], expected_s: Sequence[float], folder: Path, say: Say
+    ) -> None:
+        self._request = request
+        self._variants = variants
+        self._expected_s = expected_s
+        self._folder = folder
+        self._say = say
+        self._axes = axis_parts(request.axes)
+        self._points = request.points
+        self._runs: dict[tuple[int, int], SweepRunPart] = {}  # by round and point
+        self._warm_up: SweepRunPart | None = None
+        self._metrics = {name: sweep_metric(name) for name in request.metrics}
+        self._broker = ""
+        self._started_at = datetime.now(UTC).isoformat()
+        self._took_s = self._expected_done_s = 0.0
+
+    def resume(self, before: SweepResult) -> None:
+        """
+        Take over what was done before a pause; runs that failed are made again.
+
+        Raises:
+            UsageError: If something else was varied then.
+        """
+        if before.axes != self._axes:
+            raise UsageError("something else was varied in that folder")
+        for number, point in enumerate(before.points):
+            self._runs |= {(run.round, number): run for run in point.runs if counts(run)}
+        if before.warm_up is not None and counts(before.warm_up):
+            self._warm_up = before.warm_up
+        self._metrics = {metric.name: metric for metric in before.metrics}
+        self._broker, self._started_at = before.broker, before.started_at
+
+    def run(self) -> SweepResult:
+        """
+        Run all rounds, and return what they say.
+
+        Raises:
+            KeyboardInterrupt: What was done has been written, after each run.
+            LoadTestError: If a broker cannot be started or reached, or all points of a round failed.
+        """
+        request = self._request
+        write_file(self._folder, REQUEST, request.to_json())
+        brokers = None if request.restart else Brokers(request.environ, self._say)
+        runner = LapRunner(request.source, request.overrides, self._folder / RUNS, brokers, request.environ, RUN)
+        try:
+            if brokers is not None:
+                # One of each: what is said of the only broker there is has the name of no point.
+                brokers.start(list({variant.broker: variant for variant in reversed(self._variants)}.values()))
+            self._run_warm_up(runner)
+            for number in range(1, request.repeats + 1):
+                for turn, point in enumerate(order_of_round(number, len(self._points), request.seed)):
+                    if (number, point) not in self._runs:
+                        self._run_point(number, turn, point, runner)
+                self._stop_if_all_failed(number)
+        finally:
+            if brokers is not None:
+                brokers.close()
+        return self._write(complete=True)
+
+    def _run_warm_up(self, runner: LapRunner[RunResult]) -> None:
+        """Run the first point once for nothing; of a broker that is not there this is where one hears."""
+        if self._warm_up is not None:
+            return
+        self._say(f"warm-up: {self._label(0)}")
+        began = monotonic()
+        run = self._part(WARM_UP, 0, 0, runner)
+        self._took_s += monotonic() - began
+        self._expected_done_s += self._expected_s[0]
+        if run.exit_code == EXIT_BROKER and not counts(run):
+            raise BrokerError(f"{self._label(0)} cannot be run: {run.reason}")
+        self._warm_up = run
+        self._tell(run)
+
+    def _run_point(self, number: int, turn: int, point: int, runner: LapRunner[RunResult]) -> None:
+        self._say(self._where(number, point))
+        began = monotonic()
+        run = self._part(number, turn, point, runner)
+        self._took_s += monotonic() - began
+        self._expected_done_s += self._expected_s[point]
+        self._tell(run)
+        self._runs[number, point] = run
+        self._write(complete=False)
+
+    def _part(self, number: int, turn: int, point: int, runner: LapRunner[RunResult]) -> SweepRunPart:
+        lap = Lap(number, turn, self._points[point].name)
+        exit_code, folder, result = runner.run(lap, replace(self._variants[point], name=lap.variant))
+        if result is not None:
+            self._learn(result)
+        part = lap_part(lap, exit_code, folder, result, (), RunLaps())
+        words = redacted(runner.last_words(folder) if result is None else result.verdict.reason)
+        metrics = self._metrics if FAILED not in part.marks else {}
+        return SweepRunPart(
+            round=number,
+            turn=turn,
+            folder=part.folder,
+            exit_code=exit_code,
+            values={name: value_of(name, result) for name in metrics} if result is not None else {},
+            marks=(*part.marks, *_verdict_marks(result, exit_code)),
+            reason=words,
+        )
+
+    def _learn(self, result: RunResult) -> None:
+        """Take from a result what is not known yet: which broker it is, and, unless told, what can be looked at."""
+        if not self._broker:
+            self._broker = broker_text(shown_variant(self._variants[0]), result)
+        for name in () if self._request.metrics else usual_metrics(result):
+            if name not in self._metrics:
+                self._metrics[name] = sweep_metric(name)
+                self._fill_in(name)
+
+    def _fill_in(self, name: str) -> None:
+        """Read a metric that was not looked at before from the results of the runs that were."""
+        for key, run in self._runs.items():
+            result = file_of_run(self._folder, run.folder, json_file.FILE_NAME)
+            if result is not None and counts(run):
+                value = value_of(name, read_result(result.parent))
+                self._runs[key] = run.model_copy(update={"values": {**run.values, name: value}})
+
+    def _tell(self, run: SweepRunPart) -> None:
+        if run.marks:
+            why = f" ({run.reason})" if {FAILED, LOST, NOT_PASSED} & set(run.marks) else ""
+            self._say(f"  {', '.join(run.marks)}{why}")
+
+    def _stop_if_all_failed(self, number: int) -> None:
+        runs = [self._runs[number, point] for point in range(len(self._points))]
+        if any(map(counts, runs)):
+            return
+        kind = BrokerError if runs[-1].exit_code == EXIT_BROKER else UsageError
+        raise kind(
+            f"all runs of round {number} failed, the last with exit code {runs[-1].exit_code}: {runs[-1].reason}; "
+            f"to go on: loadtest sweep --resume {self._folder}"
+        )
+
+    def _where(self, number: int, point: int) -> str:
+        total = self._request.repeats * len(self._points)
+        text = f"run {len(self._runs) + 1} of {total}: {self._label(point)}"
+        if not self._expected_done_s:
+            return text
+        missing = [each for each in range(len(self._points)) if (number, each) not in self._runs]
+        left = sum(self._expected_s[each] for each in missing)
+        left += (self._request.repeats - number) * sum(self._expected_s)
+        return f"{text}, about {rough_text(left * self._took_s / self._expected_done_s)} left"
+
+    def _label(self, point: int) -> str:
+        return point_label(self._axes, self._points[point].at)
+
+    def document(self, *, complete: bool) -> SweepResult:
+        """Return what the runs so far say."""
+        request = self._request
+        metrics = tuple(self._metrics.values())
+        points = tuple(
+            point_part(point.name, point.at, self._runs_of(place), metrics) for place, point in enumerate(self._points)
+        )
+        exit_code, reason = judge(points)
+        if not complete:
+            total = request.repeats * len(points)
+            exit_code, reason = EXIT_INTERRUPTED, f"not complete: {len(self._runs)} of {total} runs"
+        return SweepResult(
+            scenario=redacted(request.scenario),
+            overrides=redacted_all(request.overrides),
+            broker=self._broker,
+            started_at=self._started_at,
+            ended_at=datetime.now(UTC).isoformat(),
+            complete=complete,
+            repeats=request.repeats,
+            seed=request.seed,
+            axes=self._axes,
+            metrics=metrics,
+            warm_up=self._warm_up,
+            points=points,
+            exit_code=exit_code,
+            reason=reason,
+        )
+
+    def _runs_of(self, place: int) -> list[SweepRunPart]:
+        return [run for (_, point), run in sorted(self._runs.items()) if point == place]
+
+    def _write(self, *, complete: bool) -> SweepResult:
+        document = self.document(complete=complete)
+        write_file(self._folder, DOCUMENT, document.model_dump_json(by_alias=True, indent=2) + "\n")
+        return document
+
+
+def sweep_metric(name: str) -> SweepMetricPart:
+    """
+    Return a metric by its name, as thresholds write it.
+
+    Raises:
+        UsageError: If there is none of that name.
+    """
+    try:
+        metric, _ = parse_figure(name)
+    except PydanticCustomError as error:
+        raise UsageError(f"--metric: {words_of(error)}") from error
+    return SweepMetricPart(name=name, unit=metric.unit)
+
+
+def usual_metrics(result: RunResult) -> list[str]:
+    """Return what is looked at unless told: rate and p99 of each group that has them, and the broker's CPU."""
+    names: list[str] = []
+    for name, group in result.groups.items():
+        rate, latency = headlines(group)
+        names += [f"{name}.{rate}", f"{name}.{latency}.p99"]
+    return [name for name in [*names, "broker.cpu.mean"] if value_of(name, result) is not None]
+
+
+def _verdict_marks(result: RunResult | None, exit_code: int) -> tuple[str, ...]:
+    if result is not None and (result.totals.lost or result.totals.corrupted):
+        return (LOST,)
+    return (NOT_PASSED,) if result is not None and exit_code == EXIT_FAILED else ()

@@ -1,0 +1,1 @@
+"""Latencies as HdrHistogram counts them."""

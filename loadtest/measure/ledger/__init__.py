@@ -1,0 +1,1 @@
+"""The fate of every message: sets of sequence numbers, and what is missing at the end."""

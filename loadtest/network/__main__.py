@@ -1,8 +1,0 @@
-"""The proxy's process: orders come in and answers go out as JSON, one a line; it ends when its input does."""
-
-from __future__ import annotations
-
-from loadtest.network.orders import main
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,1 @@
+"""The report of a run: terminal, Markdown, JUnit, CSV, HdrHistogram files, page."""

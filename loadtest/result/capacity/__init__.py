@@ -1,0 +1,1 @@
+"""The result of a search for a capacity."""

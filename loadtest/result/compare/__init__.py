@@ -1,0 +1,1 @@
+"""The result of a comparison, and of a run held against an older one."""

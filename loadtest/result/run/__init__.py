@@ -1,0 +1,1 @@
+"""The result of a run: its document, figures, thresholds, findings and verdict."""

@@ -1,0 +1,269 @@
+"""Findings about the messages and the broker: what piled up, what was blocked, what did not arrive."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from loadtest.result.run.backlog import GROWTH_LIMIT, growths, ready_depths
+from loadtest.result.run.document import FindingPart
+from loadtest.result.run.evidence import (
+    BROKER_UNSAMPLED,
+    CONNECTION_BLOCKED,
+    CONNECTION_LOST,
+    Evidence,
+    got_no_confirm,
+    named,
+)
+from loadtest.result.run.findings.finding import finding
+from loadtest.result.run.unavailability import OUTAGE_LIMIT_S
+from loadtest.result.units import count_text, messages_text, number_text, share_text, span_text, time_text
+
+SHOWN: Final = 3
+"""Queues named in one finding."""
+
+_REFUSED: Final = re.compile(r": 40[13] ")
+"""What HTTP says of a user who is not known, or may not ask, in the words of `broker.http_client`."""
+
+_NS_PER_S: Final = 1_000_000_000
+
+
+def backlog_growing(evidence: Evidence) -> Iterator[FindingPart]:
+    """Compare the end-to-end medians of the first and last thirds of the measured windows."""
+    for growth in growths(evidence):
+        yield finding(
+            "backlog-growing",
+            f"end_to_end of {named(evidence, growth.group)} grew from {time_text(growth.first_ns)} to "
+            f"{time_text(growth.last_ns)}, {number_text(round(growth.times, 1))} times (limit "
+            f"{number_text(GROWTH_LIMIT)}; medians of the first and last third): {_where_it_waits(evidence)}",
+            "See the events for the reason"
+            if evidence.broker_failure is not None
+            else "Lower the rate until it stays level, or add consumers",
+            value=growth.times,
+            limit=GROWTH_LIMIT,
+            unit="times",
+            group=growth.group,
+        )
+
+
+def _where_it_waits(evidence: Evidence) -> str:
+    """Return where messages wait, by what the broker had ready in the first and last thirds of the measured part."""
+    depths = ready_depths(evidence)
+    if depths is None:
+        return "it is queueing time"
+    first, last = depths
+    ready = f"{count_text(first)} and then {count_text(last)} messages were ready in the run's queues"
+    return f"it is queueing time: {ready}" if last > first else f"not in the queues, as {ready}"
+
+
+def messages_remaining(evidence: Evidence) -> Iterator[FindingPart]:
+    """Name the queues that hold most."""
+    queues = sorted(((left, name) for name, left in evidence.ledger.left.items() if left), reverse=True)
+    if queues:
+        total = sum(left for left, _ in queues)
+        shown = [f"{name} {count_text(left)}" for left, name in queues[:SHOWN]]
+        if len(queues) > SHOWN:
+            shown.append(f"{len(queues) - SHOWN} more queues")
+        yield finding(
+            "messages-remaining",
+            f"{messages_text(total)} left in queues after the drain (limit 0): {', '.join(shown)}",
+            "Give the drain more time (run.drain), or add consumers",
+            value=total,
+            limit=0,
+        )
+
+
+def broker_blocked_publishers(evidence: Evidence) -> Iterator[FindingPart]:
+    """Add up the seconds' longest blocked times, and quote the broker's reason."""
+    blocked_s = sum(point.gauges.get("blocked_ns", 0.0) for point in evidence.timeline) / _NS_PER_S
+    event = evidence.first_event(CONNECTION_BLOCKED)
+    if blocked_s or event:
+        long = f", for {span_text(blocked_s)} in all" if blocked_s else ""
+        said = f": {event.text}" if event else ""
+        yield finding(
+            "broker-blocked-publishers",
+            f"the broker blocked connections{long} (limit 0 s){said}",
+            "See its memory and disk alarms; rates and latencies hold for a broker in that state",
+            value=blocked_s,
+            limit=0,
+            unit="s",
+        )
+
+
+def outage(evidence: Evidence) -> Iterator[FindingPart]:
+    """Tell of each group for how long it could not publish, or consume, though something was due."""
+    for name, group in evidence.groups.items():
+        outages = [outage for outage in group.outages or () if outage.end_s - outage.start_s >= OUTAGE_LIMIT_S]
+        if not outages:
+            continue
+        longest = max(outages, key=lambda outage: outage.end_s - outage.start_s)
+        long_s = longest.end_s - longest.start_s
+        what = "got no confirm" if group.kind == "publisher" else "got no delivery"
+        times = "once" if len(outages) == 1 else f"{count_text(len(outages))} times, the longest"
+        how = f"from {span_text(longest.start_s)} to {span_text(longest.end_s)} after the start"
+        limit = f"(limit {span_text(OUTAGE_LIMIT_S)})"
+        yield finding(
+            "outage",
+            f"{named(evidence, name)} {what} {times} for {span_text(long_s)} though something was due {limit}, "
+            f"{how}{'' if longest.is_over else ', and then not any more'}",
+            "See the events at that time, and the broker's log",
+            value=long_s,
+            limit=OUTAGE_LIMIT_S,
+            unit="s",
+            group=name,
+        )
+
+
+def messages_nacked(evidence: Evidence) -> Iterator[FindingPart]:
+    """Tell of each group what share of its messages the broker refused by Basic.Nack."""
+    for name, group in evidence.groups.items():
+        nacked, published = group.totals.get("nacked", 0), group.totals.get("published", 0)
+        if nacked and published:
+            yield finding(
+                "messages-nacked",
+                f"the broker nacked {count_text(nacked)} of the {count_text(published)} messages of "
+                f"{named(evidence, name)}, {share_text(nacked / published)} (limit 0): it did not take them, as a full "
+                "queue with x-overflow reject-publish does not",
+                "Publish them again, lower the rate, add consumers, or raise the length limit of the queue",
+                value=nacked,
+                limit=0,
+                group=name,
+            )
+
+
+def messages_returned(evidence: Evidence) -> Iterator[FindingPart]:
+    """Tell of each group what share of its messages came back because no queue was bound for them."""
+    for name, group in evidence.groups.items():
+        returned, published = group.totals.get("returned", 0), group.totals.get("published", 0)
+        if returned and published:
+            yield finding(
+                "messages-returned",
+                f"the broker returned {count_text(returned)} of the {count_text(published)} messages of "
+                f"{named(evidence, name)} as unroutable, {share_text(returned / published)} (limit 0): no queue is "
+                "bound for their routing key, though the confirm of such a message is positive",
+                "Look into the bindings of the exchange, or give it an alternate exchange",
+                value=returned,
+                limit=0,
+                group=name,
+            )
+
+
+def connection_lost(evidence: Evidence) -> Iterator[FindingPart]:
+    """Count the connections lost and quote the first."""
+    lost = [event for event in evidence.events if event.code == CONNECTION_LOST]
+    if lost:
+        count = f"{count_text(len(lost))} connection{'s were' if len(lost) > 1 else ' was'} lost (limit 0)"
+        yield finding(
+            "connection-lost",
+            f"{count}, first after {span_text(lost[0].t_s)}: {lost[0].text}",
+            "See the broker's log at that time",
+            value=len(lost),
+            limit=0,
+            unit="connections",
+        )
+
+
+def books_unbalanced(evidence: Evidence) -> Iterator[FindingPart]:
+    """Quote the first book that does not balance."""
+    if evidence.ledger.imbalances:
+        count = len(evidence.ledger.imbalances)
+        yield finding(
+            "books-unbalanced",
+            f"{count_text(count)} of the ledger's books do not balance (limit 0): {evidence.ledger.imbalances[0]}",
+            "Believe no total of this run; it is a fault of the tool or of a plugin of the broker, please report it",
+            value=count,
+            limit=0,
+            unit="books",
+        )
+
+
+def in_doubt(evidence: Evidence) -> Iterator[FindingPart]:
+    """Count what got no answer, and what of it never came."""
+    totals = evidence.totals
+    if totals.in_doubt:
+        is_taken = any(group.kind != "publisher" for group in evidence.groups.values())
+        never = f"{count_text(totals.vanished)} of them never arrived"
+        yield finding(
+            "in-doubt",
+            f"{messages_text(totals.in_doubt)} in doubt: no answer came before the connection or the run ended (limit "
+            f"0); {never if is_taken else 'nobody of the run takes from their queues, so who has them is not known'}",
+            "An application has to publish them again; see the events for the reason",
+            value=totals.in_doubt,
+            limit=0,
+        )
+
+
+def nothing_done(evidence: Evidence) -> Iterator[FindingPart]:
+    """Name the publishers that got no confirm, and, where nothing was taken at all, all who were to take."""
+    totals = evidence.totals
+    is_taken = totals.delivered or totals.got
+    for name, group in evidence.groups.items():
+        if got_no_confirm(group):
+            text = f"publisher {name}: 0 of {count_text(group.totals['published'])} messages confirmed"
+        elif group.kind != "publisher" and totals.published and not is_taken:
+            text = f"{group.kind} {name}: no message was {'delivered to it' if group.kind == 'consumer' else 'got'}"
+        else:
+            continue
+        yield finding(
+            "nothing-done",
+            f"{text} (limit 1)",
+            "See the events for the reason, and the broker's log",
+            value=0,
+            limit=1,
+            group=name,
+        )
+
+
+def undelivered(evidence: Evidence) -> Iterator[FindingPart]:
+    """Count what was promised nothing and never came."""
+    if evidence.totals.undelivered:
+        yield finding(
+            "undelivered",
+            f"{messages_text(evidence.totals.undelivered)} published and never delivered (limit 0), but not lost: not "
+            "confirmed, or gone where this run does not look",
+            "Use confirms (confirm_window) and consume from every queue to know",
+            value=evidence.totals.undelivered,
+            limit=0,
+        )
+
+
+def unexpected_deliveries(evidence: Evidence) -> Iterator[FindingPart]:
+    """Count what came where the bindings do not lead."""
+    if evidence.totals.unexpected:
+        yield finding(
+            "unexpected-deliveries",
+            f"{messages_text(evidence.totals.unexpected)} delivered from queues to which the scenario's bindings do "
+            "not lead (limit 0)",
+            "Look for other bindings or policies on the broker, such as dead lettering",
+            value=evidence.totals.unexpected,
+            limit=0,
+        )
+
+
+def foreign_messages(evidence: Evidence) -> Iterator[FindingPart]:
+    """Count what others published."""
+    if evidence.totals.foreign:
+        yield finding(
+            "foreign-messages",
+            f"{messages_text(evidence.totals.foreign)} taken that this run did not publish, or without its stamp "
+            "(limit 0); they count in rates and have no end-to-end latency",
+            "Use queues of their own, or empty them before; with stamp none all messages are foreign",
+            value=evidence.totals.foreign,
+            limit=0,
+        )
+
+
+def broker_unsampled(evidence: Evidence) -> Iterator[FindingPart]:
+    """Quote the first question that the broker's management API did not answer to this user."""
+    refused = [event for event in evidence.events if event.code == BROKER_UNSAMPLED and _REFUSED.search(event.text)]
+    if refused:
+        yield finding(
+            "broker-unsampled",
+            f"the management API refuses the run's user (limit 0): {refused[0].text}",
+            "The broker's own figures, and perhaps its policies, are missing: give the user the tag monitoring, or "
+            "name another in LOADTEST_MANAGEMENT_URL",
+            value=len(refused),
+            limit=0,
+            unit="refusals",
+        )

@@ -1,0 +1,1 @@
+"""One run from a prepared broker to written results: its controller, its workers, its session."""

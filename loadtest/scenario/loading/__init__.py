@@ -1,0 +1,1 @@
+"""From a file or a catalogue name to a checked scenario, with every error at its line; and back to YAML."""

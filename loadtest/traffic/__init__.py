@@ -1,1 +1,0 @@
-"""Who makes the load: publishers, consumers and getters, the Locust users around them, and the conductor of a run."""

@@ -1,0 +1,1 @@
+"""AMQP frames as bytes: made from templates, recognised in bulk."""
