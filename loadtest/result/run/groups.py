@@ -23,7 +23,7 @@ from loadtest.result.run.document import (
     StretchPart,
 )
 from loadtest.result.run.evidence import CONNECTION_LOST, RUN_FAILED
-from loadtest.result.run.ledger import PUBLISHER_TOTALS, Books
+from loadtest.result.run.ledger import PUBLISHER_TOTALS, Books, unseen_offers
 from loadtest.result.run.workers import bound_of, clock_bounds_ns
 from loadtest.result.samples import PERCENTILES
 from loadtest.scenario.grammar.metric import COUNTED
@@ -87,15 +87,13 @@ def _publisher_totals(collector: Collector, books: Books) -> dict[str, dict[str,
         for name, group in collector.groups.items()
         if group.kind == "publisher"
     }
+    for name, offered in unseen_offers(collector).items():
+        totals[name]["offered"] += offered
     for publisher in collector.publishers:
         book = books.publishers[publisher["id"]]
         group = totals[publisher["group"]]
         for name in PUBLISHER_TOTALS:
             group[name] += getattr(book, name)
-        is_open = collector.groups[publisher["group"]].model == "open"
-        if is_open and publisher["id"] in collector.offered_unseen:
-            # No window tells what a process that is gone was last asked for: at least what it is known to have sent.
-            group["offered"] += collector.ledger.assumed[publisher["id"]]
         group["lost"] += books.losses.by_publisher.get(publisher["id"], 0)
     return totals
 

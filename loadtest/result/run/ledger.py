@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -30,7 +31,7 @@ _FROM_LEDGER: Final = (
     "unpublished",
 )
 # What the ledger cannot know: whether a message was delivered or got, and what left no message.
-_FROM_COUNTERS: Final = ("offered", "dropped", "republished", "delivered", "got", "get_empty", "rejected", "requeued")
+_FROM_COUNTERS: Final = ("dropped", "republished", "delivered", "got", "get_empty", "rejected", "requeued")
 _FROM_LOSSES: Final = ("lost", "remaining", "unread", "expired", "overflowed", "undelivered", "vanished")
 
 
@@ -57,12 +58,27 @@ def close_books(collector: Collector) -> Books:
 def build_totals(collector: Collector, books: Books) -> TotalsPart:
     """Return the totals of the whole run."""
     return TotalsPart(
+        offered=sum(group.totals["offered"] for group in collector.groups.values()) + unseen_offers(collector).total(),
         **{name: getattr(books.totals, name) for name in _FROM_LEDGER},
         **{name: sum(group.totals[name] for group in collector.groups.values()) for name in _FROM_COUNTERS},
         **{name: getattr(books.losses, name) for name in _FROM_LOSSES},
         unknown=sum(unknown.messages for unknown in books.losses.unknown),
         delivery_limit=(collector.dropped or {}).get("delivery_limit", 0),
     )
+
+
+def unseen_offers(collector: Collector) -> Counter[str]:
+    """
+    Return how many messages count as offered though no window contains them, by publisher group.
+
+    No window says what the schedule asked of a lost process at the end: at least what it is known to have published.
+    """
+    unseen: Counter[str] = Counter()
+    for publisher in collector.publishers:
+        number, group = publisher["id"], publisher["group"]
+        if number in collector.offered_unseen and collector.groups[group].model == "open":
+            unseen[group] += collector.ledger.assumed[number]
+    return unseen
 
 
 def build_ledger(collector: Collector, books: Books) -> LedgerPart:

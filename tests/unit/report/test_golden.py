@@ -138,7 +138,9 @@ def test_what_a_lost_worker_sent_was_offered(tmp_path: Path) -> None:
         records = map(json.loads, (GOLDEN / "lost-worker" / "windows.jsonl").read_text(encoding="utf-8").splitlines())
         marked = [{**each, "is_offered": mark} if each["type"] == "lost_worker" else each for each in records]
         (folder / "windows.jsonl").write_text("".join(f"{json.dumps(each)}\n" for each in marked), encoding="utf-8")
-        totals.append(regenerate(folder).groups["in"].totals)
+        result = regenerate(folder)
+        totals.append(result.groups["in"].totals)
+        assert result.totals.offered == totals[-1]["offered"], "the run has one group that publishes"
 
     assert totals[0]["published"] == totals[1]["published"] == totals[1]["offered"]
     assert totals[0]["offered"] < totals[1]["offered"]
