@@ -624,6 +624,25 @@ def test_an_outage_beside_another_process_that_stood_still_is_one() -> None:
     assert "1 of 2 processes of the generator" in text_of(stopped("worker-2"), "generator-stalled")
 
 
+@pytest.mark.parametrize("begin_s,is_shared", [(1, True), (3, True), (5, False)], ids=["same", "overlapping", "later"])
+def test_an_outage_that_several_groups_see_is_told_as_one(begin_s: int, is_shared: bool) -> None:
+    """A consumer's that overlaps the publisher's (from 1 to 4 s) says so; another says nothing of it."""
+    run = StagedRun({"shop": ("publisher", "open"), "billing": ("consumer", "open")})
+    run.phase("measured", 0)
+    dues = run.publish("shop", range(8_000), 0)
+    run.confirm("shop", range(1_000), dues[:1_000], NS_PER_MS)
+    run.confirm("shop", range(1_000, 1_001), dues[1_000:1_001], 3 * NS_PER_S)
+    run.deliver("billing", range(begin_s * 1_000), dues[: begin_s * 1_000], NS_PER_MS)
+    place = begin_s * 1_000
+    run.deliver("billing", range(place, place + 1), dues[place : place + 1], 3 * NS_PER_S)
+    run.cut(8 * NS_PER_S, "measured")
+    run.end(8 * NS_PER_S)
+    findings = [each for each in build_result(run.collector()).verdict.findings if each.code == "outage"]
+
+    assert [(each.group, round(each.value)) for each in findings] == [("shop", 3), ("billing", 3)]
+    assert [", when publisher `shop` was out, too." in each.text for each in findings] == [False, is_shared]
+
+
 def test_refused_messages_have_their_shares() -> None:
     """How many of the group's messages, and what share."""
     assert "nacked 98 of the 100 messages of publisher `shop`, 98%" in text_of(refused(), "messages-nacked")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from loadtest.result.run.backlog import GROWTH_LIMIT, growths, ready_depths
-from loadtest.result.run.document import FindingPart
+from loadtest.result.run.document import FindingPart, OutagePart
 from loadtest.result.run.evidence import (
     BROKER_UNSAMPLED,
     CONNECTION_BLOCKED,
@@ -17,7 +17,7 @@ from loadtest.result.run.evidence import (
     named,
 )
 from loadtest.result.run.findings.finding import finding
-from loadtest.result.run.unavailability import OUTAGE_LIMIT_S
+from loadtest.result.run.unavailability import OUTAGE_LIMIT_S, long_outages
 from loadtest.result.units import count_text, messages_text, number_text, share_text, span_text, time_text
 
 SHOWN: Final = 3
@@ -92,12 +92,19 @@ def broker_blocked_publishers(evidence: Evidence) -> Iterator[FindingPart]:
 
 
 def outage(evidence: Evidence) -> Iterator[FindingPart]:
-    """Tell of each group for how long it could not publish, or consume, though something was due."""
+    """
+    Tell of each group for how long it could not publish, or consume, though something was due.
+
+    A broker that is away is so to all: who was out at the same time as a group that has been told of says so.
+    """
+    told: dict[str, OutagePart] = {}
     for name, group in evidence.groups.items():
-        outages = [outage for outage in group.outages or () if outage.end_s - outage.start_s >= OUTAGE_LIMIT_S]
+        outages = long_outages(evidence, name)
         if not outages:
             continue
         longest = max(outages, key=lambda outage: outage.end_s - outage.start_s)
+        too = [named(evidence, other) for other, each in told.items() if _overlap(each, longest)]
+        told[name] = longest
         long_s = longest.end_s - longest.start_s
         what = "got no confirm" if group.kind == "publisher" else "got no delivery"
         times = "once" if len(outages) == 1 else f"{count_text(len(outages))} times, the longest"
@@ -106,13 +113,18 @@ def outage(evidence: Evidence) -> Iterator[FindingPart]:
         yield finding(
             "outage",
             f"{named(evidence, name)} {what} {times} for {span_text(long_s)} though something was due {limit}, "
-            f"{how}{'' if longest.is_over else ', and then not any more'}",
+            f"{how}{'' if longest.is_over else ', and then not any more'}"
+            f"{f', when {too[0]} was out, too' if too else ''}",
             "See the events at that time, and the broker's log",
             value=long_s,
             limit=OUTAGE_LIMIT_S,
             unit="s",
             group=name,
         )
+
+
+def _overlap(one: OutagePart, other: OutagePart) -> bool:
+    return one.start_s < other.end_s and other.start_s < one.end_s
 
 
 def messages_nacked(evidence: Evidence) -> Iterator[FindingPart]:
