@@ -16,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from loadtest.broker.endpoint import Endpoint
+from tests.e2e.broken.gaps import assert_outages_on_wire
 from tests.e2e.broken.tap import Capture, Tap, has_tshark
-from tests.e2e.broken.wire_frames import Wire, assert_gap, read_wire
+from tests.e2e.broken.wire_frames import Wire, read_wire
 from tests.e2e.processes import LOADTEST, Json, Processes
 
 # One run for all of them: kept to one process.
@@ -123,7 +124,7 @@ def test_an_outage_is_the_gap_between_acks(seen: Seen) -> None:
     """The outage of the publishers is the longest time without an ack on the wire, to a tenth of a second."""
     for wire in seen.witnesses.values():
         assert wire.longest_gap_s >= HELD_S * 0.9
-        assert_gap(wire, seen.result, seen.journal)
+        assert_outages_on_wire(wire, seen.result, seen.journal)
 
 
 def test_latencies_are_those_of_the_frames(seen: Seen) -> None:

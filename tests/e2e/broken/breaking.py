@@ -6,6 +6,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pika
 
@@ -39,7 +40,7 @@ TAKERS:
   out:
     queue: q-ID
 TAKER
-run: {duration: DURATION, RUN}
+run: {RUN}
 faults: [FAULTS]
 """
 
@@ -56,6 +57,12 @@ class Nodes:
 
     urls: str
     state: Path
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The port of each node, by the name that the faults' events tell."""
+        ports = [urlsplit(url).port or 0 for url in self.urls.split(",")]
+        return {f"broken-{number}" if len(ports) > 1 else "broken": port for number, port in enumerate(ports, start=1)}
 
     @property
     def any_url(self) -> str:
@@ -76,6 +83,10 @@ def scenario_text(case: Case, number: str) -> str:
     taker = {"users": "2", "ack": "every 5"} | ({"prefetch": "20"} if takers == "consumers" else {"rate": "400/s"})
     taker |= _keys("" if takers == "getters" else case.consumer)
     run = {"drain": "20s"} | _keys(case.run if ":" in case.run else "")
+    if "-node" in case.faults:  # until all is sent: how long a node takes to start is the machine's business
+        publisher["messages"] = f"{RATE * case.duration_s:.0f}"
+    else:
+        run["duration"] = f"{case.duration_s:g}s"
     words = {
         "KIND": case.kind,
         "QUEUE_SETTINGS": case.queue,
@@ -85,7 +96,6 @@ def scenario_text(case: Case, number: str) -> str:
         "PUBLISHER": _lines(publisher),
         "TAKERS": takers,
         "TAKER": _lines(taker),
-        "DURATION": f"{case.duration_s:g}s",
         "RUN": ", ".join(f"{key}: {value}" for key, value in run.items()),
         "FAULTS": case.faults.replace("QUEUE", f"q-{number}"),
     }

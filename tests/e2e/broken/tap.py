@@ -65,7 +65,7 @@ class Tap:
             server = socket.create_connection(self._target)
             for end in (client, server):
                 end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            stream = Stream([], [])
+            stream = Stream([], [], self.port)
             self.streams.append(stream)
             for source, target, pieces in ((client, server, stream.to_broker), (server, client, stream.from_broker)):
                 threading.Thread(target=self._copy, args=(source, target, pieces), daemon=True).start()
@@ -121,6 +121,7 @@ class Capture:
 
     def streams(self) -> list[Stream]:
         """Return the connections, put together from their segments."""
+        ahead_s = time.time() - time.monotonic()
         fields = ("tcp.stream", "tcp.dstport", "frame.time_epoch", "tcp.seq", "tcp.payload")
         done = subprocess.run(
             ["tshark", "-n", "-r", str(self._file), "-Y", "tcp.len > 0", "-T", "fields",
@@ -128,12 +129,16 @@ class Capture:
             capture_output=True, text=True, check=True, timeout=120,
         )  # fmt: skip
         segments: dict[tuple[str, bool], list[tuple[int, float, bytes]]] = defaultdict(list)
+        port_of: dict[str, int] = {}
         for line in done.stdout.splitlines():
             stream, port, at_s, seq, payload = line.split("\t")
             content = bytes.fromhex(payload.replace(":", ""))
-            segments[stream, int(port) in self._ports].append((int(seq), float(at_s), content))
+            is_sent = int(port) in self._ports
+            if is_sent:
+                port_of[stream] = int(port)
+            segments[stream, is_sent].append((int(seq), float(at_s) - ahead_s, content))
         return [
-            Stream(_in_order(segments[stream, True]), _in_order(segments[stream, False]))
+            Stream(_in_order(segments[stream, True]), _in_order(segments[stream, False]), port_of.get(stream, 0))
             for stream in dict.fromkeys(stream for stream, _ in segments)
         ]
 

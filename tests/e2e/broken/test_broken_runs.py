@@ -6,18 +6,23 @@ import contextlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
 from tests.e2e.broken.breaking import Nodes, assert_as_expected, break_it
 from tests.e2e.broken.cases import ONE_NODE, THREE_NODES, Case
+from tests.e2e.broken.gaps import Timing, assert_outages_on_wire
 from tests.e2e.broken.silences import assert_outages
 from tests.e2e.broken.tap import Capture, has_tshark
-from tests.e2e.broken.wire_frames import assert_wire, read_wire
-from tests.e2e.processes import LOADTEST, Processes
+from tests.e2e.broken.wire_frames import Wire, assert_wire, read_wire
+from tests.e2e.processes import LOADTEST, Finished, Processes
 
 pytestmark = [pytest.mark.e2e]
+
+KILLED = re.compile(r"kill-node (?P<nodes>.+) \(it took (?P<took_s>[\d.]+) s\)$")
+USERS = 4
+MOMENT_S = 0.05
+"""A user that lost its connection tries again after that at the earliest."""
 
 
 def started(folder: Path, count: int) -> Iterator[tuple[Processes, Nodes]]:
@@ -57,20 +62,41 @@ def assert_case(case: Case, broker: tuple[Processes, Nodes], request: pytest.Fix
     """Run a case and hold its books against the journal, the broker, and the frames where tshark reads them."""
     starter, nodes = broker
     processes = starter.in_folder(re.sub(r"\W+", "-", request.node.name))
-    ports = [urlsplit(url).port or 0 for url in nodes.urls.split(",")]
-    capture = Capture(processes.folder, ports) if has_tshark() else None
+    capture = Capture(processes.folder, [*nodes.ports.values()]) if has_tshark() else None
     with capture or contextlib.nullcontext():
         run, truth = break_it(case, nodes, processes)
 
     truth.assert_all(run.result)
     assert_as_expected(case, run)
     assert_outages(run.results_folder / "windows.jsonl", run.result)
-    if case.faults.count("kill-node") and "node" not in case.faults.replace("kill-node", ""):
-        # All there were: a user without a connection is none that is connected.
-        assert min(point["gauges"].get("users", 1) for point in run.result["timeline"]) == 0
-    if capture is not None:
-        journal = run.results_folder / "windows.jsonl"
-        assert_wire(read_wire(capture.streams()), run.result, journal, is_direct="network" not in case.faults)
+    wire = read_wire(capture.streams()) if capture is not None else None
+    if wire is not None:
+        assert_wire(wire, run.result)
+        if "network" not in case.faults:
+            assert_outages_on_wire(wire, run.result, run.results_folder / "windows.jsonl")
+    assert_users_are_missed(wire, run, nodes)
+
+
+def assert_users_are_missed(wire: Wire | None, run: Finished, nodes: Nodes) -> None:
+    """Fail unless the gauge `users` falls by those who were on a node when it was killed, and rises again."""
+    zero_s = Timing.of(run.results_folder / "windows.jsonl").zero_s
+    gauges = [
+        (point["t_s"], point["gauges"]["users"]) for point in run.result["timeline"] if "users" in point["gauges"]
+    ]
+    for event in run.result["events"]:
+        killed = KILLED.match(event["text"])
+        if event["code"] != "fault" or killed is None:
+            continue
+        at_s = event["t_s"] - float(killed["took_s"]) - MOMENT_S
+        fell_s, fewest = min(
+            (each for each in gauges if at_s - 1 <= each[0] <= at_s + 2), key=lambda each: (each[1], each[0])
+        )
+        ports = {port for name, port in nodes.ports.items() if re.search(rf"\b{name}\b", killed["nodes"])}
+        if len(ports) == len(nodes.ports):
+            assert fewest == 0, (event, gauges)
+        elif wire is not None:
+            assert fewest == USERS - len(wire.users_on(ports, zero_s + at_s)), (event, gauges, wire.connected)
+        assert fewest == USERS or max(count for t_s, count in gauges if t_s > fell_s) > fewest, (event, gauges)
 
 
 @pytest.mark.xdist_group("broken-one")
