@@ -639,7 +639,7 @@ def test_an_outage_that_several_groups_see_is_told_as_one(begin_s: int, is_share
     run.end(8 * NS_PER_S)
     findings = [each for each in build_result(run.collector()).verdict.findings if each.code == "outage"]
 
-    assert [(each.group, round(each.value)) for each in findings] == [("shop", 3), ("billing", 3)]
+    assert [(each.group, round(each.value or 0)) for each in findings] == [("shop", 3), ("billing", 3)]
     assert [", when publisher `shop` was out, too." in each.text for each in findings] == [False, is_shared]
 
 
