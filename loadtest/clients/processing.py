@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from loadtest.scenario.plan import Z99
+from loadtest.scenario.values import Z99
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from loadtest.scenario.plan import ServiceTime
+    from loadtest.scenario.values import ServiceTime
 
 # An hour: one draw from a long tail is not to hold up a consumer for the rest of its life.
 LONGEST_NS: Final = 3600 * 10**9

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from loadtest.scenario.plan import Refusal
+    from loadtest.scenario.values import Refusal
 
 KEPT: Final = -1
 

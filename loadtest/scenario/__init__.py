@@ -11,7 +11,6 @@ from loadtest.scenario.loading.dump import dump_scenario
 from loadtest.scenario.loading.loader import LoadedScenario, load_scenario
 from loadtest.scenario.loading.schema import scenario_schema
 from loadtest.scenario.plan import (
-    Ack,
     BindingSpec,
     ConsumerPlan,
     DeclaredTopology,
@@ -20,10 +19,10 @@ from loadtest.scenario.plan import (
     Plan,
     PublisherPlan,
     QueueSpec,
-    Start,
 )
 from loadtest.scenario.planner import build_plan
 from loadtest.scenario.schedule.arrivals import Arrivals, EvenArrivals, PoissonArrivals
+from loadtest.scenario.values import Ack, Start
 
 __all__ = [
     "Ack",

@@ -38,7 +38,6 @@ from loadtest.scenario.plan import (
     GetterPlan,
     Plan,
     PublisherPlan,
-    Start,
     sinks_by_queue,
     untaken_by,
 )
@@ -46,6 +45,7 @@ from loadtest.scenario.routing import Routes
 from loadtest.scenario.schedule.arrivals import Arrivals, arrivals_of_users
 from loadtest.scenario.sequence import NUMBER, numbered, numbers_of_user
 from loadtest.scenario.sharing import share_messages, share_users
+from loadtest.scenario.values import Start
 
 _HERE: Final = FilePath()
 

@@ -16,15 +16,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from loadtest.errors import ScenarioError
-from loadtest.scenario.grammar.topology import ALTERNATE_EXCHANGE, BUILTIN_EXCHANGES, EXCHANGE_TYPES
+from loadtest.scenario.grammar.topology import ALTERNATE_EXCHANGE, BUILTIN_EXCHANGES, EXCHANGE_TYPES, SENDER_SELECTED
 from loadtest.scenario.plan import BindingSpec, DeclaredTopology
 
 _WILDCARDS: Final = {"*", "#"}
 # No sets: what a scenario gives as x-match may be a mapping or a list, which no set can be asked for.
 _X_MATCH_ANY: Final = ("any", "any-with-x")
 _WITH_X: Final = ("all-with-x", "any-with-x")
-# Headers with further routing keys (docs/sender-selected.md); a broker refuses a message in which they are no list.
-SENDER_SELECTED: Final = ("CC", "BCC")
 # Bindings looked at for all keys of a scenario, and takers found: so many take 15 s and 100 MB at most.
 MAX_ROUTES: Final = 10_000_000
 

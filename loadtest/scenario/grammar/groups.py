@@ -34,11 +34,11 @@ from loadtest.scenario.grammar.leaf import (
 )
 from loadtest.scenario.grammar.part import Part
 from loadtest.scenario.grammar.quantity import NS_PER_S
+from loadtest.scenario.grammar.topology import SENDER_SELECTED
 from loadtest.scenario.grammar.work import ProcessingTime, RefusedPart, refused
 from loadtest.scenario.grammar.zipf import Zipf
 from loadtest.scenario.loading.fault import Fault, fault_error, faults_error, shown
-from loadtest.scenario.plan import Ack, Client, InDoubt, OnOutage, Refusal, Stamp
-from loadtest.scenario.routing import SENDER_SELECTED
+from loadtest.scenario.values import Ack, Client, InDoubt, OnOutage, Refusal, Stamp
 from loadtest.stamp import STAMP_BYTES, STAMP_HEADER
 
 DEFAULT_CONFIRM_WINDOW: Final = 256

@@ -16,8 +16,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Pl
 from loadtest.fields import MAX_SHORT_STRING_BYTES, encode_table
 from loadtest.scenario.grammar import quantity
 from loadtest.scenario.loading.fault import Fault, fault_error, faults_error, near_miss, shown
-from loadtest.scenario.plan import Ack
 from loadtest.scenario.sequence import NUMBER, numbered
+from loadtest.scenario.values import Ack
 
 GROUP_NAME_PATTERN: Final = r"^[A-Za-z_][A-Za-z0-9_-]{0,63}$"
 MAX_SHORT_TEXT_BYTES: Final = MAX_SHORT_STRING_BYTES  # AMQP 0-9-1, 4.2.5.3: its length is one octet

@@ -1,7 +1,7 @@
 """
 The grammar of `topology`: exchanges, queues and bindings as the author writes them.
 
-Knows nothing of how they are declared. Whether they fit together is `loadtest.scenario.check`'s concern.
+Knows nothing of how they are declared. `loadtest.scenario.checks.check_topology` checks that they fit together.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ BUILTIN_EXCHANGES: Final = {
     "amq.rabbitmq.trace": "topic",
 }
 ALTERNATE_EXCHANGE: Final = "alternate-exchange"
+# Headers with further routing keys (docs/sender-selected.md); a broker refuses a message in which they are no list.
+SENDER_SELECTED: Final = ("CC", "BCC")
 _PLUGIN_TYPE: Final = re.compile(r"x-[a-z0-9-]{1,60}")
 
 

@@ -15,7 +15,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 from loadtest.scenario.grammar.leaf import Flag, Nanoseconds, Share, SomeNanoseconds, one_of
 from loadtest.scenario.grammar.part import Part
 from loadtest.scenario.loading.fault import fault_error
-from loadtest.scenario.plan import RefusedOf, ServiceTime
+from loadtest.scenario.values import RefusedOf, ServiceTime
 
 # With finer ones the arithmetic of a long run would leave 64 bits.
 FINEST_SHARE: Final = 1_000_000

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from loadtest.clients.processing import ServiceTimes
-from loadtest.scenario.plan import Distribution, ServiceTime
+from loadtest.scenario.values import Distribution, ServiceTime
 
 MS = 1_000_000
 COUNT = 200_000

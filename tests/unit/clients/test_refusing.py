@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.clients.refusing import KEPT, Refusing
-from loadtest.scenario.plan import Refusal, RefusedOf
+from loadtest.scenario.values import Refusal, RefusedOf
 
 
 def refusal(share: str, of: RefusedOf = "deliveries") -> Refusal:
