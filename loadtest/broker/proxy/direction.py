@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from loadtest.broker.proxy.lane import Lane, Shape
     from loadtest.broker.proxy.loop import Loop
-    from loadtest.broker.proxy.pipe import Pipe
 
 LINK_BYTES: Final = 1 << 26
 PIPE_BYTES: Final = 1 << 24
@@ -37,7 +36,7 @@ class Direction:
         self.loop = loop
         self.is_cut = False
         self._connections = connections
-        self._waiting: deque[Pipe] = deque()
+        self._waiting: deque[Callable[[], None]] = deque()
         self._is_turn_set = False
 
     @property
@@ -50,9 +49,9 @@ class Direction:
         self.lane.reshape(shape, now_ns)
         self._take_turns(now_ns)
 
-    def wait_turn(self, pipe: Pipe) -> None:
-        """Have *pipe* resumed when the lane has room again, after those that wait already."""
-        self._waiting.append(pipe)
+    def wait_turn(self, resume: Callable[[], None]) -> None:
+        """Call *resume* when the lane has room again, after those that wait already."""
+        self._waiting.append(resume)
         self.set_turn()
 
     def set_turn(self) -> None:
@@ -68,7 +67,7 @@ class Direction:
         for _ in range(len(self._waiting)):
             if self.is_cut or not self.lane.has_room(now_ns):
                 break
-            self._waiting.popleft().resume()
+            self._waiting.popleft()()
         self.lane.is_awaited = False
         if not self.is_cut:
             self.set_turn()

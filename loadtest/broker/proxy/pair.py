@@ -9,76 +9,18 @@ from __future__ import annotations
 import errno
 import os
 import socket
-import struct
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from loadtest.broker.proxy.direction import Direction
-from loadtest.broker.proxy.loop import NOTHING, READ, WRITE, Loop
+from loadtest.broker.proxy.loop import Loop
 from loadtest.broker.proxy.pipe import Pipe
+from loadtest.broker.proxy.socket_end import End, reset_on_close
 
 Address = tuple[int, Any]
 """Address family and socket address, as `socket.getaddrinfo` has them."""
 
-_RESET_ON_CLOSE: Final = struct.pack("ii", 1, 0)  # SO_LINGER on, for 0 s
 _UNDER_WAY: Final = {0, errno.EINPROGRESS, errno.EAGAIN}
-
-
-class End:
-    """
-    One of the two sockets.
-
-    Attributes:
-        is_connected: Whether it can be written to.
-    """
-
-    def __init__(self, sock: socket.socket, loop: Loop, *, is_connected: bool) -> None:
-        self.sock = sock
-        self.is_connected = is_connected
-        self.reads: Pipe
-        self.writes: Pipe
-        self.connected: Callable[[], None]
-        self._loop = loop
-        self._wanted = NOTHING
-        sock.setblocking(False)  # noqa: FBT003  # the standard library's signature
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-
-    def want_read(self, wanted: bool) -> None:  # noqa: FBT001  # called for every piece
-        """Have `reads` called while there is something to read, or no longer."""
-        self._want(self._wanted | READ if wanted else self._wanted & ~READ)
-
-    def want_write(self, *, wanted: bool) -> None:
-        """Have `writes` called while it takes something, or no longer; before it is connected, `connected`."""
-        self._want(self._wanted | WRITE if wanted else self._wanted & ~WRITE)
-
-    def _want(self, events: int) -> None:
-        if events != self._wanted:
-            self._wanted = events
-            self._loop.watch(self.sock, events, self._ready)
-
-    def _ready(self, events: int) -> None:
-        # Closed, or wanted no longer, since the selector saw it.
-        if events & self._wanted & WRITE:
-            if self.is_connected:
-                self.writes.write()
-            else:
-                self.connected()
-        if events & self._wanted & READ:
-            self.reads.read()
-
-    def end_writing(self) -> None:
-        """Say that nothing more will come."""
-        try:
-            self.sock.shutdown(socket.SHUT_WR)
-        except OSError:
-            return  # it is gone, as reading will tell
-
-    def close(self, *, resets: bool = False) -> None:
-        """Close it; with *resets*, so that the peer gets a RST and no more bytes."""
-        self._want(NOTHING)
-        if resets:
-            self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
-        self.sock.close()
 
 
 class Pair:
@@ -111,9 +53,11 @@ class Pair:
             return
         self._broker = broker
         up, down = self._directions
-        self.up = self._client.reads = broker.writes = Pipe(self, self._client, broker, up)
-        self.down = self._client.writes = broker.reads = Pipe(self, broker, self._client, down)
-        broker.connected = self._connected
+        self.up = Pipe(self, self._client, broker, up)
+        self.down = Pipe(self, broker, self._client, down)
+        self._client.on_readable, self._client.on_writable = self.up.read, self.down.write
+        broker.on_readable, broker.on_writable = self.down.read, self.up.write
+        broker.on_connected = self._connected
         broker.want_write(wanted=True)
         self.up.go_on()
 
@@ -190,7 +134,7 @@ class Pair:
 
 def refuse(client: socket.socket) -> None:
     """Reset a connection that has just been accepted."""
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+    reset_on_close(client)
     client.close()
 
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import enum
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from loadtest.clock import monotonic_ns
 
 if TYPE_CHECKING:
     from loadtest.broker.proxy.direction import Direction
-    from loadtest.broker.proxy.pair import End, Pair
+    from loadtest.broker.proxy.socket_end import End
 
 PLAIN_BYTES: Final = 1 << 18
 """The most that is read at once while nothing is done to the link."""
@@ -33,6 +33,26 @@ class Mark(enum.Enum):
     RESET = "the connection is broken"
 
 
+class PipeOwner(Protocol):
+    """
+    The connection that a pipe is one direction of.
+
+    Attributes:
+        is_closed: Whether it has ended, both ways.
+    """
+
+    is_closed: bool
+
+    def other(self, pipe: Pipe) -> Pipe:
+        """Return the way back."""
+
+    def note_ended(self) -> None:
+        """Close, if both directions have ended."""
+
+    def reset(self) -> None:
+        """Break the connection."""
+
+
 class Pipe:
     """
     The bytes that go from *source* to *target*.
@@ -42,7 +62,7 @@ class Pipe:
         has_ended: Whether all has come out that ever will.
     """
 
-    def __init__(self, pair: Pair, source: End, target: End, direction: Direction) -> None:
+    def __init__(self, pair: PipeOwner, source: End, target: End, direction: Direction) -> None:
         self._pair = pair
         self._source = source
         self._target = target
@@ -89,7 +109,7 @@ class Pipe:
         can_read = not (self._is_read_out or direction.is_cut or self._is_waiting)
         if can_read and self.held_bytes < direction.window_bytes and not direction.lane.has_room(monotonic_ns()):
             self._is_waiting = True
-            direction.wait_turn(self)
+            direction.wait_turn(self.resume)
             can_read = False
         self._source.want_read(can_read and self.held_bytes < direction.window_bytes)
 
