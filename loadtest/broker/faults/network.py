@@ -21,8 +21,8 @@ import loadtest
 from loadtest.broker.endpoint import ENVIRONMENT_NAMES, Endpoint
 from loadtest.broker.processes.child_process import start_child
 from loadtest.broker.processes.held_process import HeldProcess
-from loadtest.broker.proxy.lane import Shape
 from loadtest.broker.proxy.link import LOOPBACK
+from loadtest.broker.proxy.shaper import Shape
 from loadtest.errors import BrokerError
 
 ANSWER_TIMEOUT_S: Final = 10.0

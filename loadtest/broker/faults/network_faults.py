@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loadtest.broker.faults.network import Network
-from loadtest.broker.proxy.lane import Shape, describe
+from loadtest.broker.proxy.shaper import Shape, describe
 from loadtest.errors import BrokerError, UsageError
 from loadtest.scenario.grammar.faults import RESET
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from loadtest.broker.proxy.direction import Direction
-from loadtest.broker.proxy.lane import PLAIN, Lane, Shape
 from loadtest.broker.proxy.loop import NOTHING, READ, Loop
-from loadtest.broker.proxy.pair import Address, Pair
+from loadtest.broker.proxy.proxied_connection import Address, ProxiedConnection
+from loadtest.broker.proxy.shaper import PLAIN, Shape, Shaper
 from loadtest.clock import NS_PER_MS, monotonic_ns
 
 LOOPBACK: Final = "127.0.0.1"
@@ -36,10 +36,10 @@ class Link:
         """
         self._addresses = addresses
         self._loop = loop
-        self._pairs: set[Pair] = set()
+        self._connections: set[ProxiedConnection] = set()
         chance = random.Random()  # noqa: S311  # jitter, no secret
-        self._up = Direction(Lane(chance), loop, self._count)
-        self._down = Direction(Lane(chance), loop, self._count)
+        self._up = Direction(Shaper(chance), loop, self._count)
+        self._down = Direction(Shaper(chance), loop, self._count)
         self._is_held = False
         # Bound, and never listening: nobody else gets the port while connections are refused.
         self._reservation = _bind(0)
@@ -50,12 +50,12 @@ class Link:
     @property
     def held_bytes(self) -> int:
         """What is kept in memory of what is on its way."""
-        return sum(pipe.held_bytes for pair in self._pairs for pipe in pair.pipes)
+        return sum(pipe.held_bytes for connection in self._connections for pipe in connection.pipes)
 
     @property
     def connections(self) -> int:
         """How many connections go through it."""
-        return len(self._pairs)
+        return len(self._connections)
 
     def slow(self, shape: Shape) -> None:
         """Do *shape* to all that enters from now on."""
@@ -70,8 +70,8 @@ class Link:
 
     def reset(self, *, refuses: bool) -> None:
         """Break every connection; with *refuses*, refuse those that come until `restore`."""
-        for pair in list(self._pairs):
-            pair.reset()
+        for connection in list(self._connections):
+            connection.reset()
         if refuses and self._listener is not None:
             self._loop.watch(self._listener, NOTHING, self._accept)
             self._listener.close()
@@ -98,8 +98,8 @@ class Link:
     def _look_again(self) -> None:
         """Have every connection go by what is done to the link now."""
         now_ns = monotonic_ns()
-        for pair in list(self._pairs):
-            pair.look_again(now_ns)
+        for connection in list(self._connections):
+            connection.look_again(now_ns)
 
     # --- clients -------------------------------------------------------------------------------------------------
 
@@ -128,16 +128,16 @@ class Link:
             self._connect(client)
 
     def _connect(self, client: socket.socket) -> None:
-        pair = Pair(client, self._addresses, self._up, self._down, self._loop)
-        self._pairs.add(pair)
-        pair.on_closed = lambda: self._pairs.discard(pair)
-        pair.open()
-        if not pair.is_closed:
+        connection = ProxiedConnection(client, self._addresses, self._up, self._down, self._loop)
+        self._connections.add(connection)
+        connection.on_closed = lambda: self._connections.discard(connection)
+        connection.open()
+        if not connection.is_closed:
             # The system has shaken hands already; on a real link that takes the way there and back.
-            pair.up.delay(monotonic_ns() + 3 * self._up.lane.shape.latency_ns)
+            connection.up.delay(monotonic_ns() + 3 * self._up.shaper.shape.latency_ns)
 
     def _count(self) -> int:
-        return len(self._pairs)
+        return len(self._connections)
 
 
 def _bind(port: int) -> socket.socket:

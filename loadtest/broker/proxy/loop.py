@@ -34,7 +34,7 @@ class Loop:
         self.is_over = False
         self._selector = selectors.DefaultSelector()
         self._watched: dict[int, int] = {}
-        self._order = itertools.count()
+        self._number = itertools.count()
         self._calls: list[tuple[int, int, Callable[[int], None]]] = []
         self._set_for_ns: int | None = None
         try:
@@ -60,7 +60,7 @@ class Loop:
 
     def at(self, instant_ns: int, call: Callable[[int], None]) -> None:
         """Call *call* once, with the time, at *instant_ns* or as soon as may be after it."""
-        heapq.heappush(self._calls, (instant_ns, next(self._order), call))
+        heapq.heappush(self._calls, (instant_ns, next(self._number), call))
 
     def run(self) -> None:
         """Go on until `is_over`."""

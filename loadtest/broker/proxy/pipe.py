@@ -1,5 +1,5 @@
 """
-One direction of one connection: from the socket that it reads to the one that it writes, by way of a lane.
+One direction of one connection: from the socket that it reads to the one that it writes, by way of a shaper.
 
 Owns the bytes on their way, in their order. While nothing is done to a link they go from one socket to the other in
 one buffer. Otherwise each piece that is read gets the instant at which it comes out, and never before the piece ahead.
@@ -62,8 +62,8 @@ class Pipe:
         has_ended: Whether all has come out that ever will.
     """
 
-    def __init__(self, pair: PipeOwner, source: End, target: End, direction: Direction) -> None:
-        self._pair = pair
+    def __init__(self, connection: PipeOwner, source: End, target: End, direction: Direction) -> None:
+        self._owner = connection
         self._source = source
         self._target = target
         self._direction = direction
@@ -87,7 +87,7 @@ class Pipe:
         """Take what the source has, up to what may be on its way at a time."""
         if self._is_read_out:
             return
-        if self._direction.lane.is_plain and not (self._entered or self._out) and self._target.is_connected:
+        if self._direction.shaper.is_plain and not (self._entered or self._out) and self._target.is_connected:
             if self._pass_on():
                 return  # the source is watched as before
         else:
@@ -95,19 +95,19 @@ class Pipe:
         self.go_on()
 
     def resume(self) -> None:
-        """Take a piece, now that it is this connection's turn on the lane."""
+        """Take a piece, now that it is this connection's turn on the shaper."""
         self._is_waiting = False
-        if not self._pair.is_closed:
+        if not self._owner.is_closed:
             self.read()
             self.go_on()
 
     def go_on(self) -> None:
         """Watch the source, unless nothing more may be taken of it for now."""
-        if self._pair.is_closed:
+        if self._owner.is_closed:
             return
         direction = self._direction
         can_read = not (self._is_read_out or direction.is_cut or self._is_waiting)
-        if can_read and self.held_bytes < direction.window_bytes and not direction.lane.has_room(monotonic_ns()):
+        if can_read and self.held_bytes < direction.window_bytes and not direction.shaper.has_room(monotonic_ns()):
             self._is_waiting = True
             direction.wait_turn(self.resume)
             can_read = False
@@ -140,8 +140,8 @@ class Pipe:
     def _take(self) -> bool:
         """Take one piece, and return whether there was one."""
         direction = self._direction
-        most = min(direction.lane.quantum_bytes, direction.window_bytes - self.held_bytes)
-        if most <= 0 or direction.is_cut or not direction.lane.has_room(monotonic_ns()):
+        most = min(direction.shaper.quantum_bytes, direction.window_bytes - self.held_bytes)
+        if most <= 0 or direction.is_cut or not direction.shaper.has_room(monotonic_ns()):
             return False
         try:
             piece = self._source.sock.recv(most)
@@ -157,7 +157,7 @@ class Pipe:
         """Put what was read, or what has become of the source, on its way."""
         now_ns = monotonic_ns()
         size = 0 if isinstance(piece, Mark) else len(piece)
-        due_ns = self._not_before_ns = max(self._direction.lane.enter(size, now_ns), self._not_before_ns)
+        due_ns = self._not_before_ns = max(self._direction.shaper.enter(size, now_ns), self._not_before_ns)
         if isinstance(piece, Mark):
             self._is_read_out = True
         else:
@@ -180,13 +180,13 @@ class Pipe:
         self.come_out(now_ns)
 
     def come_out(self, now_ns: int) -> None:
-        """Hand on what has come out of the lane by *now_ns*; nothing while the link is cut."""
-        if self._pair.is_closed or self._direction.is_cut:
+        """Hand on what has come out of the shaper by *now_ns*; nothing while the link is cut."""
+        if self._owner.is_closed or self._direction.is_cut:
             return
         while self._entered and self._entered[0][0] <= now_ns:
             piece = self._entered.popleft()[1]
             if piece is Mark.RESET:
-                self._pair.reset()
+                self._owner.reset()
                 return
             if piece is Mark.END:
                 self._is_ending = True
@@ -198,11 +198,11 @@ class Pipe:
     def write(self) -> None:
         """Give the target what it takes of what has come out."""
         target, out = self._target, self._out
-        if self._pair.is_closed:
+        if self._owner.is_closed:
             return
         if not target.is_connected:
             if self._is_ending:
-                self._pair.reset()  # nobody waits any more for what was never reached
+                self._owner.reset()  # nobody waits any more for what was never reached
             return
         if self._direction.is_cut:
             target.want_write(wanted=False)
@@ -220,7 +220,7 @@ class Pipe:
             if self._is_ending and not self.has_ended:
                 self.has_ended = True
                 target.end_writing()
-                self._pair.note_ended()
+                self._owner.note_ended()
         self.go_on()
 
     def _keep(self, piece: bytes) -> None:
@@ -243,11 +243,11 @@ class Pipe:
         self._out.clear()
         self.held_bytes = 0
         self._target.want_write(wanted=False)
-        self._pair.other(self).break_off()
+        self._owner.other(self).break_off()
 
     def break_off(self) -> None:
         """Take what the source has left, and end the connection behind it."""
         while not self._is_read_out and self._take():
             pass
-        if not self._pair.is_closed:
+        if not self._owner.is_closed:
             self._enter(Mark.RESET)

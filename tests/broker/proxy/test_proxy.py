@@ -21,7 +21,7 @@ import pytest
 
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.faults.network import Network
-from loadtest.broker.proxy.lane import Shape
+from loadtest.broker.proxy.shaper import Shape
 from loadtest.clock import NS_PER_MS, NS_PER_S
 from loadtest.errors import BrokerError
 

@@ -11,7 +11,7 @@ import pytest
 
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.faults.network import Network
-from loadtest.broker.proxy.lane import Shape
+from loadtest.broker.proxy.shaper import Shape
 from loadtest.clock import NS_PER_MS
 from loadtest.result.run.document import RunResult
 from tests.broker.clients.load_run import LoadRun

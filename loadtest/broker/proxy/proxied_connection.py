@@ -23,7 +23,7 @@ Address = tuple[int, Any]
 _UNDER_WAY: Final = {0, errno.EINPROGRESS, errno.EAGAIN}
 
 
-class Pair:
+class ProxiedConnection:
     """
     A client's connection and that to the broker which belongs to it.
 

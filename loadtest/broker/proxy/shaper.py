@@ -52,7 +52,7 @@ class Shape:
 PLAIN: Final = Shape()
 
 
-class Lane:
+class Shaper:
     """
     One direction of one link.
 

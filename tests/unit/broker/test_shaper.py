@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.broker.proxy.lane import BACKLOG_NS, MOST_QUANTUM_BYTES, PLAIN, Lane, Shape, describe
+from loadtest.broker.proxy.shaper import BACKLOG_NS, MOST_QUANTUM_BYTES, PLAIN, Shape, Shaper, describe
 from loadtest.clock import NS_PER_MS, NS_PER_S
 
 FIXED = settings(derandomize=True, deadline=None)
@@ -17,16 +17,16 @@ BANDWIDTHS = st.integers(1_000, 10**9)
 ENTRIES = st.lists(st.tuples(st.integers(1, 65_536), st.integers(0, 20 * NS_PER_MS)), min_size=1, max_size=50)
 
 
-def lane(shape: Shape, now_ns: int = 0) -> Lane:
-    """Return a lane that has that shape from *now_ns* on."""
-    made = Lane(random.Random(1))
+def shaper(shape: Shape, now_ns: int = 0) -> Shaper:
+    """Return a shaper that has that shape from *now_ns* on."""
+    made = Shaper(random.Random(1))
     made.reshape(shape, now_ns)
     return made
 
 
 def test_plain() -> None:
     """Nothing is done: what enters comes out at that instant, however much it is."""
-    plain = lane(PLAIN)
+    plain = shaper(PLAIN)
 
     assert plain.is_plain
     assert [plain.enter(10**9, 5), plain.enter(10**9, 5)] == [5, 5]
@@ -35,14 +35,14 @@ def test_plain() -> None:
 
 def test_latency() -> None:
     """Each is later by the latency, and nothing else."""
-    slow = lane(Shape(latency_ns=50 * NS_PER_MS))
+    slow = shaper(Shape(latency_ns=50 * NS_PER_MS))
 
     assert [slow.enter(10**6, 7), slow.enter(1, 7)] == [7 + 50 * NS_PER_MS] * 2
 
 
 def test_bandwidth() -> None:
     """What enters while the link is busy waits its turn; after a pause nothing has been saved up."""
-    slow = lane(Shape(bandwidth_bytes_per_s=1_000_000))
+    slow = shaper(Shape(bandwidth_bytes_per_s=1_000_000))
     first, second = slow.enter(1_000, 0), slow.enter(2_000, 0)
     after_a_pause = slow.enter(1_000, 50 * NS_PER_MS)
 
@@ -51,7 +51,7 @@ def test_bandwidth() -> None:
 
 def test_rounding_does_not_add_up() -> None:
     """A third of a nanosecond a byte, a million times: the millionth is due to the nanosecond."""
-    slow = lane(Shape(bandwidth_bytes_per_s=3 * 10**9))
+    slow = shaper(Shape(bandwidth_bytes_per_s=3 * 10**9))
     last_ns = [slow.enter(1, 0) for _ in range(1_000_000)][-1]
 
     assert last_ns == 10**15 // (3 * 10**9)
@@ -59,7 +59,7 @@ def test_rounding_does_not_add_up() -> None:
 
 def test_waking_late_costs_no_bandwidth() -> None:
     """What had waited for its turn comes out as if it had been let in in time; after a long sleep, as of now."""
-    slow = lane(Shape(bandwidth_bytes_per_s=1_000_000))
+    slow = shaper(Shape(bandwidth_bytes_per_s=1_000_000))
     slow.enter(1_000, 0)
     slow.is_awaited = True
     late, too_late = slow.enter(1_000, 50 * NS_PER_MS), slow.enter(1_000, 500 * NS_PER_MS)
@@ -71,7 +71,7 @@ def test_waking_late_costs_no_bandwidth() -> None:
 @given(bandwidth=BANDWIDTHS, entries=ENTRIES)
 def test_bandwidth_is_never_exceeded_nor_wasted(bandwidth: int, entries: list[tuple[int, int]]) -> None:
     """From any begin on no more comes out than the link carries, and it never rests while something waits."""
-    slow = lane(Shape(bandwidth_bytes_per_s=bandwidth))
+    slow = shaper(Shape(bandwidth_bytes_per_s=bandwidth))
     now_ns = free_ns = 0
     for size, pause_ns in entries:
         now_ns += pause_ns
@@ -87,7 +87,7 @@ def test_bandwidth_is_never_exceeded_nor_wasted(bandwidth: int, entries: list[tu
 def test_jitter_stays_within_its_bounds(latency_ns: int, share: float, entries: list[tuple[int, int]]) -> None:
     """Not sooner than latency - jitter, nor later than latency + jitter."""
     jitter_ns = int(latency_ns * share)
-    slow = lane(Shape(latency_ns=latency_ns, jitter_ns=jitter_ns))
+    slow = shaper(Shape(latency_ns=latency_ns, jitter_ns=jitter_ns))
     ways_ns = [slow.enter(size, 0) for size, _ in entries]
 
     assert latency_ns - jitter_ns <= min(ways_ns) <= max(ways_ns) <= latency_ns + jitter_ns
@@ -95,7 +95,7 @@ def test_jitter_stays_within_its_bounds(latency_ns: int, share: float, entries: 
 
 def test_jitter_is_spread_evenly() -> None:
     """The mean is the latency; both ends are reached."""
-    slow = lane(Shape(latency_ns=NS_PER_MS, jitter_ns=NS_PER_MS))
+    slow = shaper(Shape(latency_ns=NS_PER_MS, jitter_ns=NS_PER_MS))
     ways_ns = [slow.enter(1, 0) for _ in range(20_000)]
 
     assert sum(ways_ns) / len(ways_ns) == pytest.approx(NS_PER_MS, rel=0.02)
@@ -107,7 +107,7 @@ def test_jitter_is_spread_evenly() -> None:
 @given(bandwidth=BANDWIDTHS, size=st.integers(1, 1 << 20))
 def test_room(bandwidth: int, size: int) -> None:
     """No more enters than leaves within the backlog's time; then there is room again, and not before."""
-    slow = lane(Shape(bandwidth_bytes_per_s=bandwidth))
+    slow = shaper(Shape(bandwidth_bytes_per_s=bandwidth))
     slow.enter(size, 0)
 
     assert slow.has_room(0) == (size * NS_PER_S // bandwidth <= BACKLOG_NS)
@@ -120,12 +120,12 @@ def test_room(bandwidth: int, size: int) -> None:
 )
 def test_turns_are_short(bandwidth: int | None, quantum: int) -> None:
     """A connection has the link for a millisecond, a frame of Ethernet at least, 64 KiB at most."""
-    assert lane(Shape(bandwidth_bytes_per_s=bandwidth)).quantum_bytes == quantum
+    assert shaper(Shape(bandwidth_bytes_per_s=bandwidth)).quantum_bytes == quantum
 
 
 def test_a_new_shape_holds_from_now_on() -> None:
     """What waited for its turn by the old one is not waited for by the new one."""
-    slow = lane(Shape(bandwidth_bytes_per_s=1_000))
+    slow = shaper(Shape(bandwidth_bytes_per_s=1_000))
     slow.enter(10_000, 0)
     slow.reshape(Shape(latency_ns=3), 5)
 
