@@ -90,7 +90,8 @@ def test_silent(stranger: Stranger) -> None:
     assert "it took the connection and says nothing within 0.15 s: is this the port for AMQP?" in failure(
         f"amqp://ann:SECRET@127.0.0.1:{port}"
     )
-    assert "TLS: no answer within 0.15 s; is this the port for TLS?" in failure(f"amqps://ann:SECRET@127.0.0.1:{port}")
+    # Reading the machine's certificates counts, and takes longer than 0.15 s on a busy machine.
+    assert "TLS: no answer within 2 s; is this the port for TLS?" in failure(f"amqps://ann:SECRET@127.0.0.1:{port}", 2)
 
 
 def test_dripping(stranger: Stranger) -> None:
