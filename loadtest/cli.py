@@ -285,7 +285,7 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     """Run variants of a scenario, or of a broker, in turns, and say which is better, by how much, and how surely."""
     from loadtest.commands import compare as comparing
     from loadtest.commands.compare_capacity import Searching, searching_of
-    from loadtest.experiments.compare.asking import Options, asked_for
+    from loadtest.experiments.compare.compare_options import Options, asked_for
     from loadtest.experiments.compare.variants import Asked
 
     if resume is not None or scenario is None:

@@ -14,8 +14,8 @@ from loadtest.broker.endpoint import broker_urls
 from loadtest.commands.progress import heed_interrupts, interrupted, say
 from loadtest.commands.results import tell_capacity
 from loadtest.errors import ResultsError, UsageError
-from loadtest.experiments.capacity.request import REQUEST, CapacityRequest, request_again
-from loadtest.experiments.capacity.searching import CapacitySearch
+from loadtest.experiments.capacity.capacity_request import REQUEST, CapacityRequest, request_again
+from loadtest.experiments.capacity.capacity_search import CapacitySearch
 from loadtest.report.capacity.capacity_files import DOCUMENT, read_capacity, write_capacity
 from loadtest.report.folder import create_folder
 from loadtest.report.run.announce import STANDARD_OUTPUT
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from loadtest.experiments.compare.variants import Variant
-    from loadtest.result.capacity.capacity import CapacityResult
+    from loadtest.result.capacity.capacity_result import CapacityResult
 
 
 MOST_HOLD_NS: Final = 24 * 3600 * NS_PER_S

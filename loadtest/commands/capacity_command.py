@@ -45,7 +45,7 @@ def capacity(  # noqa: PLR0913, PLR0917  # typer makes an option of each argumen
     from loadtest.commands.capacity import capacity as search
     from loadtest.commands.capacity import hold_of, rate_of
     from loadtest.commands.capacity import resume as go_on
-    from loadtest.experiments.capacity.request import CapacityRequest
+    from loadtest.experiments.capacity.capacity_request import CapacityRequest
     from loadtest.experiments.compare.variants import Variant
     from loadtest.report.run.announce import check_json_file
     from loadtest.run.request import check_nodes, check_processes

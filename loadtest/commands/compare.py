@@ -17,17 +17,17 @@ from loadtest.commands.compare_opening import opening_lines
 from loadtest.commands.progress import heed_interrupts, interrupted, say
 from loadtest.commands.results import tell_comparison
 from loadtest.errors import BrokerError, LoadTestError, ResultsError, UsageError
-from loadtest.experiments.compare.asking import shared_brokers, with_brokers
-from loadtest.experiments.compare.checking import checked_variant, load_variant
-from loadtest.experiments.compare.comparing import Comparison
-from loadtest.experiments.compare.kinds import metric_part
-from loadtest.experiments.compare.reading_back import read_effects
-from loadtest.experiments.compare.request import REQUEST, CompareRequest, request_again, variant_hash
-from loadtest.experiments.compare.turns import marked_turns
+from loadtest.experiments.compare.blocks import marked_turns
+from loadtest.experiments.compare.compare_options import shared_brokers, with_brokers
+from loadtest.experiments.compare.compare_request import REQUEST, CompareRequest, request_again, variant_hash
+from loadtest.experiments.compare.comparison import Comparison
+from loadtest.experiments.compare.effect_reader import read_effects
+from loadtest.experiments.compare.trial_kinds import metric_part
 from loadtest.experiments.compare.variants import Asked
+from loadtest.experiments.variant_check import checked_variant, load_variant
 from loadtest.report.compare.comparison_files import DOCUMENT, read_comparison, write_comparison
 from loadtest.report.folder import create_folder
-from loadtest.result.compare.comparison import CompareResult, counts, failed_laps
+from loadtest.result.compare.compare_result import CompareResult, counts, failed_laps
 from loadtest.scenario.grammar.compare_block import MOST_REPEATS
 
 if TYPE_CHECKING:

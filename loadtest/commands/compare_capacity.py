@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final
 from loadtest.commands.capacity import check_slo, hold_of
 from loadtest.commands.progress import say
 from loadtest.errors import ScenarioError, UsageError
-from loadtest.experiments.capacity.holding import scenario_rate_per_s
-from loadtest.experiments.capacity.request import CapacityRequest
-from loadtest.experiments.capacity.searching import CapacitySearch
-from loadtest.experiments.compare.kinds import CapacityLaps
+from loadtest.experiments.capacity.capacity_request import CapacityRequest
+from loadtest.experiments.capacity.capacity_search import CapacitySearch
+from loadtest.experiments.capacity.load_step import scenario_rate_per_s
+from loadtest.experiments.compare.trial_kinds import CapacityLaps
 from loadtest.scenario import load_scenario
 
 if TYPE_CHECKING:
-    from loadtest.experiments.compare.request import CompareRequest
+    from loadtest.experiments.compare.compare_request import CompareRequest
     from loadtest.experiments.compare.variants import Variant
 
 DEFAULT_START_PER_S: Final = 1_000.0

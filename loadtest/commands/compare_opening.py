@@ -7,16 +7,16 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from loadtest.commands.compare_capacity import search_s
-from loadtest.experiments.compare.laps import run_s
-from loadtest.experiments.compare.request import shown_variant
-from loadtest.result.compare.comparison import LAPS_A_ROUND
+from loadtest.experiments.compare.compare_request import shown_variant
+from loadtest.experiments.trial_runner import run_s
+from loadtest.result.compare.compare_result import LAPS_A_ROUND
 from loadtest.result.units import rough_text
 from loadtest.scenario import load_scenario
 
 if TYPE_CHECKING:
-    from loadtest.experiments.compare.request import CompareRequest
+    from loadtest.experiments.compare.compare_request import CompareRequest
     from loadtest.experiments.compare.variants import Variant
-    from loadtest.result.compare.comparison import CompareResult
+    from loadtest.result.compare.compare_result import CompareResult
 
 
 def opening_lines(request: CompareRequest, before: CompareResult | None) -> Iterator[str]:

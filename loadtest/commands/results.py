@@ -24,8 +24,8 @@ from loadtest.report.side_by_side_page import side_by_side_html
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from loadtest.result.capacity.capacity import CapacityResult
-    from loadtest.result.compare.comparison import CompareResult
+    from loadtest.result.capacity.capacity_result import CapacityResult
+    from loadtest.result.compare.compare_result import CompareResult
 
 
 def put_side_by_side(folders: Sequence[Path], page: Path) -> None:

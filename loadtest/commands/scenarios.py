@@ -45,10 +45,10 @@ def schema(
 ) -> None:
     """Print the JSON Schema of scenario files, of the lines of windows.jsonl, or of a result of that name."""
     from loadtest.measure.record_models import windows_schema
-    from loadtest.result.capacity.capacity import capacity_schema
-    from loadtest.result.compare.comparison import compare_schema
+    from loadtest.result.capacity.capacity_result import capacity_schema
+    from loadtest.result.compare.compare_result import compare_schema
     from loadtest.result.run.document import result_schema
-    from loadtest.result.sweep import sweep_schema
+    from loadtest.result.sweep_result import sweep_schema
     from loadtest.scenario import scenario_schema
 
     schemas = {

@@ -17,18 +17,18 @@ from pydantic import ValidationError
 from loadtest.broker.endpoint import broker_urls
 from loadtest.commands.progress import heed_interrupts, interrupted, say
 from loadtest.errors import EXIT_INCOMPLETE, ResultsError, ScenarioError, UsageError
-from loadtest.experiments.compare.checking import checked_variant, load_variant
-from loadtest.experiments.compare.laps import run_s
-from loadtest.experiments.compare.request import file_of, redacted_urls, variant_again, variant_hash
+from loadtest.experiments.compare.compare_request import file_of, redacted_urls, variant_again, variant_hash
 from loadtest.experiments.compare.variants import Variant
 from loadtest.experiments.sweep.axes import Axis, axis_parts, redacted_axis_value
-from loadtest.experiments.sweep.sweeping import REQUEST, Sweep, SweepRequest, sweep_metric
+from loadtest.experiments.sweep.parameter_sweep import REQUEST, Sweep, SweepRequest, sweep_metric
+from loadtest.experiments.trial_runner import run_s
+from loadtest.experiments.variant_check import checked_variant, load_variant
 from loadtest.redaction import REDACTED
 from loadtest.report.announce_several import announce_sweep
 from loadtest.report.folder import create_folder
-from loadtest.report.sweep.sweep import point_label
 from loadtest.report.sweep.sweep_files import DOCUMENT, read_sweep, write_sweep
-from loadtest.result.sweep import SweepResult, counts
+from loadtest.report.sweep.sweep_text import point_label
+from loadtest.result.sweep_result import SweepResult, counts
 from loadtest.result.units import count_text, rough_text
 from loadtest.run.request import check_nodes
 from loadtest.scenario import Scenario, load_scenario

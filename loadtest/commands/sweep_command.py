@@ -52,7 +52,7 @@ def sweep(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     from loadtest.commands.sweep import sweep as run_sweep
     from loadtest.experiments.compare.variants import Variant
     from loadtest.experiments.sweep.axes import parse_axes
-    from loadtest.experiments.sweep.sweeping import SweepRequest
+    from loadtest.experiments.sweep.parameter_sweep import SweepRequest
 
     if resume is not None:
         if scenario is not None or vary:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from loadtest.errors import EXIT_FAILED, EXIT_PASSED
-from loadtest.report.capacity.capacity import doubts, headline_text
-from loadtest.report.compare.comparison import outcome_word, remarks
+from loadtest.report.capacity.capacity_text import doubts, headline_text
+from loadtest.report.compare.comparison_text import outcome_word, remarks
 from loadtest.report.run.annotations import command, first
-from loadtest.report.sweep import sweep
+from loadtest.report.sweep import sweep_text
 from loadtest.report.text.plain import plain_line
-from loadtest.result.capacity.capacity import CapacityResult, is_precise
-from loadtest.result.compare.comparison import CompareResult, change_text
-from loadtest.result.sweep import SweepResult
+from loadtest.result.capacity.capacity_result import CapacityResult, is_precise
+from loadtest.result.compare.compare_result import CompareResult, change_text
+from loadtest.result.sweep_result import SweepResult
 
 
 def comparison_annotations(result: CompareResult) -> list[str]:
@@ -41,9 +41,9 @@ def capacity_annotations(result: CapacityResult) -> list[str]:
 
 def sweep_annotations(result: SweepResult) -> list[str]:
     """Return the lines of a sweep: what came of it, and what to know of its runs."""
-    name, word = result.scenario, sweep.outcome_word(result)
+    name, word = result.scenario, sweep_text.outcome_word(result)
     is_well = result.complete and result.exit_code == EXIT_PASSED
     title = f"{name}: {word.lower()}" if is_well else f"{name}: {word.lower()} (exit code {result.exit_code})"
     said = command("notice" if is_well else "error", title, plain_line(result.reason))
-    warnings = [command("warning", f"{name}: runs", plain_line(text)) for text in sweep.remarks(result)]
+    warnings = [command("warning", f"{name}: runs", plain_line(text)) for text in sweep_text.remarks(result)]
     return [*first("warning", warnings), said]

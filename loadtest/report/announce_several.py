@@ -11,14 +11,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from loadtest.report.annotations_several import capacity_annotations, comparison_annotations, sweep_annotations
-from loadtest.report.capacity.capacity import capacity_markdown, print_capacity
 from loadtest.report.capacity.capacity_files import capacity_json
-from loadtest.report.compare.comparison import comparison_markdown, print_comparison
+from loadtest.report.capacity.capacity_text import capacity_markdown, print_capacity
+from loadtest.report.compare.comparison_text import comparison_markdown, print_comparison
 from loadtest.report.run.announce import STANDARD_OUTPUT, exit_code_of, tell_github
-from loadtest.report.sweep.sweep import print_sweep, sweep_markdown
-from loadtest.result.capacity.capacity import CapacityResult
-from loadtest.result.compare.comparison import CompareResult
-from loadtest.result.sweep import SweepResult
+from loadtest.report.sweep.sweep_text import print_sweep, sweep_markdown
+from loadtest.result.capacity.capacity_result import CapacityResult
+from loadtest.result.compare.compare_result import CompareResult
+from loadtest.result.sweep_result import SweepResult
 
 
 def announce_comparison(result: CompareResult, environ: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 
 from loadtest.errors import UsageError
 from loadtest.experiments.compare.variants import name_of, parse_vary
-from loadtest.result.sweep import AxisPart, AxisUnit, SweepValuePart
+from loadtest.result.sweep_result import AxisPart, AxisUnit, SweepValuePart
 from loadtest.scenario.grammar.quantity import (
     QuantityError,
     parse_bandwidth,

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from statistics import median
 from typing import Any, Final
 
-from loadtest.report.capacity.capacity import by_rate, headline, probe_text
+from loadtest.report.capacity.capacity_text import by_rate, headline, probe_text
 from loadtest.report.html_page.series import rounded
-from loadtest.result.capacity.capacity import CapacityResult, ProbePart
+from loadtest.result.capacity.capacity_result import CapacityResult, ProbePart
 from loadtest.scenario import parse_threshold
 
 Json = dict[str, Any]

@@ -11,11 +11,11 @@ from typing import Final
 
 from loadtest.report import junit_suite
 from loadtest.report.capacity import capacity_page
-from loadtest.report.capacity.capacity import capacity_markdown
 from loadtest.report.capacity.capacity_junit import capacity_junit
+from loadtest.report.capacity.capacity_text import capacity_markdown
 from loadtest.report.run.markdown import FILE_NAME
 from loadtest.report.several_runs import pages_of_runs, read_document, write_files
-from loadtest.result.capacity.capacity import CapacityResult
+from loadtest.result.capacity.capacity_result import CapacityResult
 
 DOCUMENT: Final = "capacity.json"
 

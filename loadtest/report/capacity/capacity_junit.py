@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from loadtest.errors import EXIT_INCONCLUSIVE
-from loadtest.report.capacity.capacity import facts, headline_text, interval_text, probe_text
+from loadtest.report.capacity.capacity_text import facts, headline_text, interval_text, probe_text
 from loadtest.report.junit_suite import Case, Mark, Suite, elapsed_s, suite_xml
-from loadtest.result.capacity.capacity import CapacityResult
 from loadtest.result.capacity.capacity_answer import answers
+from loadtest.result.capacity.capacity_result import CapacityResult
 from loadtest.result.units import rate_text
 
 RUN_CASE: Final = "capacity: a rate is held, and the search came to its end"

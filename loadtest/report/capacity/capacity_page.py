@@ -11,7 +11,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from loadtest.errors import EXIT_FAILED, EXIT_PASSED
-from loadtest.report.capacity.capacity import (
+from loadtest.report.capacity.capacity_charts import STATISTICS, capacity_data, shown_latencies
+from loadtest.report.capacity.capacity_text import (
     LIMITS,
     WORDS,
     by_rate,
@@ -22,10 +23,9 @@ from loadtest.report.capacity.capacity import (
     range_text,
     what_text,
 )
-from loadtest.report.capacity.capacity_charts import STATISTICS, capacity_data, shown_latencies
 from loadtest.report.run.page import render_page
 from loadtest.report.run.terminal import moment
-from loadtest.result.capacity.capacity import CapacityResult, ProbePart, is_precise
+from loadtest.result.capacity.capacity_result import CapacityResult, ProbePart, is_precise
 from loadtest.result.units import NOTHING, count_text, rate_text, share_text, span_text, time_text
 
 FILE_NAME: Final = "capacity.html"

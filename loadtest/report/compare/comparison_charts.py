@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from loadtest.measure.histogram.histogram import Histogram
-from loadtest.report.compare.comparison import figure_text
+from loadtest.report.compare.comparison_text import figure_text
 from loadtest.report.html_page.charts import curve_of
 from loadtest.report.html_page.heat_map import HEADLINES
 from loadtest.report.html_page.series import rounded
-from loadtest.result.compare.comparison import (
+from loadtest.result.compare.compare_result import (
     WARM_UP,
     CompareResult,
     FindingPart,

@@ -14,14 +14,14 @@ from loadtest.errors import ResultsError
 from loadtest.report import json_file, junit_suite
 from loadtest.report.capacity import capacity_page
 from loadtest.report.compare import comparison_page
-from loadtest.report.compare.comparison import comparison_markdown
 from loadtest.report.compare.comparison_charts import counted_laps
 from loadtest.report.compare.comparison_junit import comparison_junit
+from loadtest.report.compare.comparison_text import comparison_markdown
 from loadtest.report.run import page
 from loadtest.report.run.markdown import FILE_NAME
 from loadtest.report.run.read import read_result
 from loadtest.report.several_runs import file_of_run, pages_of_runs, read_document, write_files
-from loadtest.result.compare.comparison import CompareResult, LapPart
+from loadtest.result.compare.compare_result import CompareResult, LapPart
 from loadtest.result.run.document import RunResult
 
 DOCUMENT: Final = "compare.json"

@@ -13,9 +13,9 @@ from pathlib import PurePath
 from typing import Final
 
 from loadtest.errors import EXIT_FAILED
-from loadtest.report.compare.comparison import values_text
+from loadtest.report.compare.comparison_text import values_text
 from loadtest.report.junit_suite import Case, Mark, Suite, elapsed_s, suite_xml
-from loadtest.result.compare.comparison import CompareResult, FindingPart, change_text, failed_laps
+from loadtest.result.compare.compare_result import CompareResult, FindingPart, change_text, failed_laps
 from loadtest.result.units import share_text
 
 RUN_CASE: Final = "comparison: complete, its runs did not fail, all figures are decided"

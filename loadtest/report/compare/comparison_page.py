@@ -11,7 +11,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-from loadtest.report.compare.comparison import WORDS, figure_text, outcome_word, remarks, what_text
 from loadtest.report.compare.comparison_charts import (
     NO_CHANGE,
     Latencies,
@@ -19,10 +18,19 @@ from loadtest.report.compare.comparison_charts import (
     counted_laps,
     merged_latencies,
 )
+from loadtest.report.compare.comparison_text import WORDS, figure_text, outcome_word, remarks, what_text
 from loadtest.report.run.figures import FEW_MARK
 from loadtest.report.run.page import render_page
 from loadtest.report.run.terminal import moment
-from loadtest.result.compare.comparison import WARM_UP, CompareResult, FindingPart, LapPart, VariantPart, counts, signed
+from loadtest.result.compare.compare_result import (
+    WARM_UP,
+    CompareResult,
+    FindingPart,
+    LapPart,
+    VariantPart,
+    counts,
+    signed,
+)
 from loadtest.result.run.document import RunResult
 from loadtest.result.samples import PERCENTILES, is_few
 from loadtest.result.units import NOTHING, count_text, time_text

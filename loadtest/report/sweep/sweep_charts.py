@@ -13,8 +13,8 @@ from itertools import pairwise
 from statistics import fmean, pstdev
 from typing import Any, Final, Literal, TypeAlias
 
-from loadtest.report.sweep.sweep import is_gap, own_marks
-from loadtest.result.sweep import AxisPart, PointPart, SweepMetricPart, SweepResult
+from loadtest.report.sweep.sweep_text import is_gap, own_marks
+from loadtest.result.sweep_result import AxisPart, PointPart, SweepMetricPart, SweepResult
 
 Json: TypeAlias = dict[str, Any]
 Scale: TypeAlias = Literal["linear", "log", "category"]

@@ -11,7 +11,7 @@ import io
 from typing import Final
 
 from loadtest.report.text.csv_cell import text_cell
-from loadtest.result.sweep import AxisPart, SweepResult
+from loadtest.result.sweep_result import AxisPart, SweepResult
 
 FILE_NAME: Final = "sweep.csv"
 _AXIS_UNITS: Final = {

@@ -12,8 +12,8 @@ from typing import Final
 from loadtest.report.run.markdown import FILE_NAME
 from loadtest.report.several_runs import pages_of_runs, read_document, write_files
 from loadtest.report.sweep import sweep_csv, sweep_page
-from loadtest.report.sweep.sweep import sweep_markdown
-from loadtest.result.sweep import SweepResult
+from loadtest.report.sweep.sweep_text import sweep_markdown
+from loadtest.result.sweep_result import SweepResult
 
 DOCUMENT: Final = "sweep.json"
 

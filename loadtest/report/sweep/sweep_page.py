@@ -12,7 +12,8 @@ from typing import Any, Final
 
 from loadtest.report.run.page import render_page
 from loadtest.report.run.terminal import moment
-from loadtest.report.sweep.sweep import (
+from loadtest.report.sweep.sweep_charts import sweep_data
+from loadtest.report.sweep.sweep_text import (
     figure_text,
     is_doubtful,
     is_gap,
@@ -23,8 +24,7 @@ from loadtest.report.sweep.sweep import (
     value_text,
     what_texts,
 )
-from loadtest.report.sweep.sweep_charts import sweep_data
-from loadtest.result.sweep import PointPart, SweepResult, SweepRunPart, counts
+from loadtest.result.sweep_result import PointPart, SweepResult, SweepRunPart, counts
 
 FILE_NAME: Final = "sweep.html"
 _FEW_RUNS: Final = 40

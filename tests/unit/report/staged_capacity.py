@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 from loadtest.experiments.capacity.search import Search
-from loadtest.result.capacity.capacity import Bound, CapacityResult, CoresPart, ProbePart
 from loadtest.result.capacity.capacity_answer import judge, knees_of, limit_of, missed_probe, uncertainty_of
+from loadtest.result.capacity.capacity_result import Bound, CapacityResult, CoresPart, ProbePart
 
 SERVICE_PER_S = 10_000.0
 SLO = ("in.confirm.p99 < 20ms", "lost == 0")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from loadtest.result.compare.comparison import (
+from loadtest.result.compare.compare_result import (
     CompareResult,
     FindingPart,
     LapPart,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from loadtest.experiments.sweep.axes import axis_parts, parse_axes, points_of
-from loadtest.result.sweep import (
+from loadtest.result.sweep_result import (
     SweepMetricPart,
     SweepResult,
     SweepRunPart,

@@ -15,13 +15,13 @@ from loadtest.commands.results import report_capacity
 from loadtest.errors import ResultsError
 from loadtest.report.annotations_several import capacity_annotations
 from loadtest.report.announce_several import announce_capacity
-from loadtest.report.capacity.capacity import capacity_markdown, print_capacity
 from loadtest.report.capacity.capacity_charts import capacity_data
 from loadtest.report.capacity.capacity_files import capacity_json, is_capacity, read_capacity, write_capacity
 from loadtest.report.capacity.capacity_junit import RUN_CASE, capacity_junit
 from loadtest.report.capacity.capacity_page import capacity_html
+from loadtest.report.capacity.capacity_text import capacity_markdown, print_capacity
 from loadtest.report.run.write import regenerate
-from loadtest.result.capacity.capacity import CapacityResult, ProbePart, UncertaintyPart
+from loadtest.result.capacity.capacity_result import CapacityResult, ProbePart, UncertaintyPart
 from loadtest.result.units import rate_text
 from tests.unit.report.staged_capacity import LIMIT_NS, SLO, capacity
 from tests.unit.report.test_html_page import HOSTILE, carried

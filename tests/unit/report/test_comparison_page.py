@@ -11,13 +11,13 @@ import pytest
 from loadtest.errors import ResultsError
 from loadtest.report.annotations_several import comparison_annotations
 from loadtest.report.announce_several import announce_comparison
-from loadtest.report.compare.comparison import comparison_markdown, remarks
 from loadtest.report.compare.comparison_charts import NO_CHANGE, comparison_data, merged_latencies
 from loadtest.report.compare.comparison_files import is_comparison, read_comparison, write_comparison
 from loadtest.report.compare.comparison_junit import RUN_CASE, comparison_junit
 from loadtest.report.compare.comparison_page import comparison_html, p_text
+from loadtest.report.compare.comparison_text import comparison_markdown, remarks
 from loadtest.report.run.write import regenerate
-from loadtest.result.compare.comparison import CompareResult, findings_of, judge, signed
+from loadtest.result.compare.compare_result import CompareResult, findings_of, judge, signed
 from loadtest.result.run.build import build_result
 from tests.unit.report.staged_comparison import METRICS, ROUNDS, comparison, finding_of
 from tests.unit.report.test_html_page import HOSTILE, carried

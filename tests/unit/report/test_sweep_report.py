@@ -11,12 +11,12 @@ import pytest
 
 from loadtest.errors import ResultsError
 from loadtest.report.announce_several import announce_sweep
-from loadtest.report.sweep.sweep import figure_text, sweep_markdown
 from loadtest.report.sweep.sweep_charts import scale_of, sweep_data
 from loadtest.report.sweep.sweep_csv import sweep_csv
 from loadtest.report.sweep.sweep_files import is_sweep, read_sweep, write_sweep
 from loadtest.report.sweep.sweep_page import sweep_html
-from loadtest.result.sweep import SweepMetricPart, figure_of
+from loadtest.report.sweep.sweep_text import figure_text, sweep_markdown
+from loadtest.result.sweep_result import SweepMetricPart, figure_of
 from tests.unit.report.staged_sweep import SIZES, TYPES, USERS, sweep
 from tests.unit.report.test_html_page import HOSTILE, carried
 

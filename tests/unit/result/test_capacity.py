@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from loadtest.measure.records import event_record
-from loadtest.result.capacity.capacity import ProbePart
 from loadtest.result.capacity.capacity_probe import probe_part
+from loadtest.result.capacity.capacity_result import ProbePart
 from loadtest.result.run.build import build_result
 from loadtest.result.run.document import BoundPart, CheckPart, FindingPart, PointLatencyPart, RunResult
 from tests.unit.result.staged_run import START_NS, flood, orders

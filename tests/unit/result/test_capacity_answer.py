@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from loadtest.result.capacity.capacity import Bound, CoresPart, LimitPart, ProbePart, UncertaintyPart
 from loadtest.result.capacity.capacity_answer import judge, knees_of, limit_of, uncertainty_of, used_text
+from loadtest.result.capacity.capacity_result import Bound, CoresPart, LimitPart, ProbePart, UncertaintyPart
 from loadtest.result.capacity.knee import knee_of
 from tests.unit.report.staged_capacity import SERVICE_PER_S, capacity
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loadtest.experiments.compare.schedule import laps_of_round
+from loadtest.experiments.compare.rounds import laps_of_round
 from loadtest.result.compare import paired
-from loadtest.result.compare.comparison import FindingPart, LapPart, MetricPart, findings_of
+from loadtest.result.compare.compare_result import FindingPart, LapPart, MetricPart, findings_of
 from loadtest.result.compare.paired import ALPHA, alpha_of_look, looks
 
 RECORDED: Mapping[str, Mapping[str, list[float]]] = json.loads(

@@ -6,7 +6,15 @@ import json
 
 import pytest
 
-from loadtest.result.sweep import SweepMetricPart, SweepResult, SweepRunPart, figure_of, judge, point_part, sweep_schema
+from loadtest.result.sweep_result import (
+    SweepMetricPart,
+    SweepResult,
+    SweepRunPart,
+    figure_of,
+    judge,
+    point_part,
+    sweep_schema,
+)
 from tests.unit.report.staged_sweep import sweep
 
 RATE = SweepMetricPart(name="p.confirmed_rate", unit="rate")

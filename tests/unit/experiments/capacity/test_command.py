@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from loadtest.cli import app
 from loadtest.errors import LoadTestError
-from loadtest.experiments.capacity.request import CapacityRequest
+from loadtest.experiments.capacity.capacity_request import CapacityRequest
 from loadtest.experiments.compare.variants import Variant
 from loadtest.report.capacity.capacity_files import capacity_json
 from loadtest.scenario import load_scenario

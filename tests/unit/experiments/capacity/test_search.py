@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from loadtest.experiments.capacity.search import MOST_PROBES, Left, Search
-from loadtest.result.capacity.capacity import ProbePart
 from loadtest.result.capacity.capacity_answer import uncertainty_of
+from loadtest.result.capacity.capacity_result import ProbePart
 
 Broker = Callable[[float, bool], bool]
 SLO_S = 0.02

@@ -12,8 +12,8 @@ from loadtest.cli import app
 from loadtest.commands.compare import _checked
 from loadtest.commands.compare_opening import opening_lines
 from loadtest.errors import LoadTestError
-from loadtest.experiments.compare.asking import Options, asked_for
-from loadtest.experiments.compare.request import CompareRequest
+from loadtest.experiments.compare.compare_options import Options, asked_for
+from loadtest.experiments.compare.compare_request import CompareRequest
 from loadtest.experiments.compare.variants import Asked
 
 TYPES = "topology.queues.Queue111112.type=classic,quorum"

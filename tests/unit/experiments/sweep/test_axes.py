@@ -6,7 +6,7 @@ import pytest
 
 from loadtest.errors import UsageError
 from loadtest.experiments.sweep.axes import axis_parts, parse_axes, points_of
-from loadtest.experiments.sweep.schedule import order_of_round
+from loadtest.experiments.sweep.point_order import order_of_round
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from loadtest.commands.sweep import how_long
 from loadtest.errors import LoadTestError, UsageError
 from loadtest.experiments.compare.variants import Variant
 from loadtest.experiments.sweep.axes import parse_axes
-from loadtest.experiments.sweep.sweeping import REQUEST, SweepRequest
+from loadtest.experiments.sweep.parameter_sweep import REQUEST, SweepRequest
 from loadtest.report.sweep.sweep_files import DOCUMENT
 from loadtest.scenario.catalogue import find_scenario
 from tests.unit.report.staged_sweep import sweep

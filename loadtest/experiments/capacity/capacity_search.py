@@ -14,22 +14,22 @@ from typing import Final
 
 from loadtest.broker.monitor.machine_times import read_times
 from loadtest.errors import EXIT_BROKER, BrokerError, UsageError
-from loadtest.experiments.capacity.holding import Holding, scenario_rate_per_s
-from loadtest.experiments.capacity.request import REQUEST, CapacityRequest
+from loadtest.experiments.capacity.capacity_request import REQUEST, CapacityRequest
+from loadtest.experiments.capacity.load_step import Holding, scenario_rate_per_s
 from loadtest.experiments.capacity.search import Search, Step
-from loadtest.experiments.compare.comparing import broker_text
-from loadtest.experiments.compare.kinds import RunLaps
-from loadtest.experiments.compare.laps import OVERHEAD_S, RUN, Brokers, LapRunner
-from loadtest.experiments.compare.machine import disturbances
-from loadtest.experiments.compare.request import shown_variant
-from loadtest.experiments.compare.schedule import Lap
+from loadtest.experiments.compare.compare_request import shown_variant
+from loadtest.experiments.compare.comparison import broker_text
+from loadtest.experiments.compare.rounds import Lap
+from loadtest.experiments.compare.trial_kinds import RunLaps
+from loadtest.experiments.trial_interference import disturbances
+from loadtest.experiments.trial_runner import OVERHEAD_S, RUN, Brokers, LapRunner
 from loadtest.redaction import redacted
-from loadtest.report.capacity.capacity import probe_text
 from loadtest.report.capacity.capacity_files import DOCUMENT
+from loadtest.report.capacity.capacity_text import probe_text
 from loadtest.report.folder import write_file
-from loadtest.result.capacity.capacity import CapacityResult, ProbePart
 from loadtest.result.capacity.capacity_answer import judge, knees_of, limit_of, missed_probe, uncertainty_of
 from loadtest.result.capacity.capacity_probe import probe_part
+from loadtest.result.capacity.capacity_result import CapacityResult, ProbePart
 from loadtest.result.run.document import RunResult
 from loadtest.result.units import rate_text, rough_text, share_text
 from loadtest.scenario import load_scenario

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Final
 
 from loadtest.broker.endpoint import ENVIRONMENT_NAMES
 from loadtest.errors import UsageError
-from loadtest.experiments.compare.request import DEFAULT_MIN_EFFECT, CompareRequest, file_of
+from loadtest.experiments.compare.compare_request import DEFAULT_MIN_EFFECT, CompareRequest, file_of
 from loadtest.experiments.compare.variants import Asked, parse_variants, variants_of
 from loadtest.scenario import load_scenario
 from loadtest.scenario.grammar.compare_block import DEFAULT_MAX_ROUNDS, DEFAULT_ROUNDS, CompareBlock, min_effect_of
 
 if TYPE_CHECKING:
-    from loadtest.experiments.compare.kinds import CapacityLaps
+    from loadtest.experiments.compare.trial_kinds import CapacityLaps
     from loadtest.experiments.compare.variants import Variant
 
 _URL: Final = re.compile(r"amqps?://", re.IGNORECASE)

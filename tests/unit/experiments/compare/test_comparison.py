@@ -13,15 +13,15 @@ import pytest
 
 from loadtest.broker.endpoint import broker_urls
 from loadtest.errors import BrokerError, UsageError
-from loadtest.experiments.compare import comparing
-from loadtest.experiments.compare.comparing import Comparison
+from loadtest.experiments.compare import comparison
+from loadtest.experiments.compare.compare_request import REQUEST, CompareRequest
+from loadtest.experiments.compare.comparison import Comparison
 from loadtest.experiments.compare.effects import Effect
-from loadtest.experiments.compare.request import REQUEST, CompareRequest
-from loadtest.experiments.compare.schedule import Lap
+from loadtest.experiments.compare.rounds import Lap
 from loadtest.experiments.compare.variants import Variant
 from loadtest.report.compare.comparison_files import DOCUMENT
 from loadtest.report.run.read import read_result
-from loadtest.result.compare.comparison import CompareResult
+from loadtest.result.compare.compare_result import CompareResult
 from loadtest.result.run.document import RunResult
 
 GOLDEN: Final = read_result(Path(__file__).parents[3] / "golden" / "flood")
@@ -90,8 +90,8 @@ def with_rate(rate: float) -> RunResult:
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put them in the place of what runs processes."""
-    monkeypatch.setattr(comparing, "LapRunner", FakeRunner)
-    monkeypatch.setattr(comparing, "Brokers", FakeBrokers)
+    monkeypatch.setattr(comparison, "LapRunner", FakeRunner)
+    monkeypatch.setattr(comparison, "Brokers", FakeBrokers)
     monkeypatch.setattr(FakeRunner, "rate", staticmethod(lambda lap: 100.0))
     monkeypatch.setattr(FakeRunner, "laps", ())
     monkeypatch.setattr(FakeBrokers, "up", False)
@@ -236,7 +236,7 @@ def disturbed(monkeypatch: pytest.MonkeyPatch, *places: tuple[int, int, str, int
         read.append(FakeRunner.laps[-1])
         return ("stopped by a quota",) if astuple(FakeRunner.laps[-1]) in places else ()
 
-    monkeypatch.setattr(comparing, "disturbances", taken)
+    monkeypatch.setattr(comparison, "disturbances", taken)
 
 
 def test_marked_turns_are_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Final
 
-from loadtest.result.compare.comparison import WARM_UP, LapPart, counts
+from loadtest.result.compare.compare_result import WARM_UP, LapPart, counts
 
 FAILED: Final = "failed"
 

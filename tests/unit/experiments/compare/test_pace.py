@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.experiments.compare.progress import Pace, remaining, where_text
-from loadtest.experiments.compare.schedule import Lap, laps_of_round
-from loadtest.result.compare.comparison import LapPart
+from loadtest.experiments.compare.pace import Pace, remaining, where_text
+from loadtest.experiments.compare.rounds import Lap, laps_of_round
+from loadtest.result.compare.compare_result import LapPart
 
 BOTH = ("a", "b")
 

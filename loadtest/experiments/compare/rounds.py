@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from loadtest.result.compare.comparison import LAPS_A_ROUND, WARM_UP
+from loadtest.result.compare.compare_result import LAPS_A_ROUND, WARM_UP
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.experiments.compare.schedule import laps_of_round
-from loadtest.result.compare.comparison import WARM_UP
+from loadtest.experiments.compare.rounds import laps_of_round
+from loadtest.result.compare.compare_result import WARM_UP
 
 NAMES = st.integers(2, 12).map(lambda count: [f"v{number}" for number in range(count)])
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtest.errors import UsageError
-from loadtest.experiments.compare.request import file_of, redacted_all, redacted_urls, shown_variant
+from loadtest.experiments.compare.compare_request import file_of, redacted_all, redacted_urls, shown_variant
 from loadtest.experiments.compare.variants import Variant
 from loadtest.redaction import REDACTED
 from loadtest.scenario.grammar.quantity import MAX_RATE_PER_S

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.broker.monitor.machine_times import MachineTimes, read_times
-from loadtest.experiments.compare.machine import disturbances
+from loadtest.experiments.trial_interference import disturbances
 
 VERSION_1 = "4:cpu,cpuacct:/jobs/one\n3:memory:/elsewhere\n0::/\n"
 VERSION_2 = "0::/jobs/one\n"

@@ -32,7 +32,7 @@ from loadtest.scenario.grammar.node_environment import VARIABLE as NODE_ENVIRONM
 from loadtest.signals import LAST
 
 if TYPE_CHECKING:
-    from loadtest.experiments.compare.schedule import Lap
+    from loadtest.experiments.compare.rounds import Lap
     from loadtest.experiments.compare.variants import Variant
     from loadtest.scenario import Scenario
 

@@ -10,16 +10,16 @@ from typing import Any, Final
 import pytest
 
 from loadtest.errors import BrokerError, UsageError
-from loadtest.experiments.compare.schedule import Lap
+from loadtest.experiments.compare.rounds import Lap
 from loadtest.experiments.compare.variants import Variant
-from loadtest.experiments.sweep import sweeping
+from loadtest.experiments.sweep import parameter_sweep
 from loadtest.experiments.sweep.axes import parse_axes
-from loadtest.experiments.sweep.schedule import order_of_round
-from loadtest.experiments.sweep.sweeping import REQUEST, Sweep, SweepRequest, sweep_metric
+from loadtest.experiments.sweep.parameter_sweep import REQUEST, Sweep, SweepRequest, sweep_metric
+from loadtest.experiments.sweep.point_order import order_of_round
 from loadtest.report.run.read import read_result
 from loadtest.report.sweep.sweep_files import DOCUMENT, read_sweep
 from loadtest.result.run.document import RunResult
-from loadtest.result.sweep import SweepResult
+from loadtest.result.sweep_result import SweepResult
 
 GOLDEN: Final = read_result(Path(__file__).parents[3] / "golden" / "flood")
 METRIC: Final = "flood.confirmed_rate"
@@ -87,8 +87,8 @@ def with_rate(rate: float, **more: Any) -> RunResult:
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put them in the place of what runs processes."""
-    monkeypatch.setattr(sweeping, "LapRunner", FakeRunner)
-    monkeypatch.setattr(sweeping, "Brokers", FakeBrokers)
+    monkeypatch.setattr(parameter_sweep, "LapRunner", FakeRunner)
+    monkeypatch.setattr(parameter_sweep, "Brokers", FakeBrokers)
     monkeypatch.setattr(FakeRunner, "came", staticmethod(lambda lap: 100.0))
     monkeypatch.setattr(FakeRunner, "laps", ())
     monkeypatch.setattr(FakeBrokers, "up", False)

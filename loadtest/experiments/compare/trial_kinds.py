@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 
 from loadtest.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_PASSED, ResultsError, UsageError
-from loadtest.experiments.compare.laps import RUN, LapKind
-from loadtest.experiments.compare.schedule import Lap
-from loadtest.experiments.compare.turns import DISTURBED, FAILED, GENERATOR_BOUND
+from loadtest.experiments.compare.blocks import DISTURBED, FAILED, GENERATOR_BOUND
+from loadtest.experiments.compare.rounds import Lap
+from loadtest.experiments.trial_runner import RUN, LapKind
 from loadtest.report.capacity.capacity_files import DOCUMENT as CAPACITY_DOCUMENT
 from loadtest.report.capacity.capacity_files import read_capacity
 from loadtest.report.run.read import read_result
-from loadtest.result.capacity.capacity import CapacityResult
-from loadtest.result.compare.comparison import LapPart, MetricPart
+from loadtest.result.capacity.capacity_result import CapacityResult
+from loadtest.result.compare.compare_result import LapPart, MetricPart
 from loadtest.result.compare.regression import parse_regression
 from loadtest.result.interference import others_cores, others_text
 from loadtest.result.run.document import GroupPart, RunResult

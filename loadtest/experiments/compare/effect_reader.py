@@ -23,10 +23,10 @@ from loadtest.broker.monitor.management import URL_ENVIRONMENT_NAME, ManagementA
 from loadtest.broker.private.node_settings import ARGUMENTS, node_settings
 from loadtest.broker.private.private_cluster import PrivateCluster
 from loadtest.errors import BrokerError, UsageError
+from loadtest.experiments.compare.compare_request import CompareRequest
 from loadtest.experiments.compare.effects import UNREAD, Effect, plan_text
-from loadtest.experiments.compare.laps import Brokers
-from loadtest.experiments.compare.request import CompareRequest
 from loadtest.experiments.compare.variants import Variant
+from loadtest.experiments.trial_runner import Brokers
 from loadtest.scenario import Plan, build_plan, load_scenario
 
 _NODES_VARIABLES: Final = ("RABBITMQ_", "ERL_")

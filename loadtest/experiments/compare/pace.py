@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from loadtest.experiments.compare.schedule import laps_of_round
-from loadtest.result.compare.comparison import WARM_UP, LapPart
+from loadtest.experiments.compare.rounds import laps_of_round
+from loadtest.result.compare.compare_result import WARM_UP, LapPart
 from loadtest.result.units import rough_text
 
 if TYPE_CHECKING:
-    from loadtest.experiments.compare.schedule import Lap
+    from loadtest.experiments.compare.rounds import Lap
 
 
 @dataclass(slots=True)

@@ -17,7 +17,16 @@ from loadtest.report.run.terminal import print_page
 from loadtest.report.text.markdown_text import code, figure, sentence, table_head, table_row
 from loadtest.report.text.page import GAP, Cell, Column, Page, Row
 from loadtest.result.run.thresholds import quantity_text
-from loadtest.result.sweep import DOUBTS, FAILED, AxisPart, FigurePart, PointPart, SweepMetricPart, SweepResult, counts
+from loadtest.result.sweep_result import (
+    DOUBTS,
+    FAILED,
+    AxisPart,
+    FigurePart,
+    PointPart,
+    SweepMetricPart,
+    SweepResult,
+    counts,
+)
 from loadtest.result.units import NOTHING, share_text
 
 REMARK: Final = "!"

@@ -12,16 +12,16 @@ from typing import Any, Final
 
 import pytest
 
-from loadtest.experiments.compare import laps
-from loadtest.experiments.compare.kinds import RunLaps, default_metrics, lap_part, value_of
-from loadtest.experiments.compare.laps import RUN, Brokers, LapRunner, with_config_file
-from loadtest.experiments.compare.schedule import Lap
+from loadtest.experiments import trial_runner
+from loadtest.experiments.compare.rounds import Lap
+from loadtest.experiments.compare.trial_kinds import RunLaps, default_metrics, lap_part, value_of
 from loadtest.experiments.compare.variants import Variant
+from loadtest.experiments.trial_runner import RUN, Brokers, LapRunner, with_config_file
 from loadtest.report.run.read import read_result
-from loadtest.result.compare.comparison import MetricPart
+from loadtest.result.compare.compare_result import MetricPart
 from loadtest.result.run.document import BoundPart, FindingPart, RunResult
 
-GOLDEN: Final = read_result(Path(__file__).parents[3] / "golden" / "flood")
+GOLDEN: Final = read_result(Path(__file__).parents[2] / "golden" / "flood")
 RATE: Final = MetricPart(name="flood.confirmed_rate", better="more", unit="rate")
 LAP: Final = Lap(1, 0, "a")
 MISSING: Final = MetricPart(name="broker.cpu.mean", better="less", unit="cores")
@@ -216,7 +216,7 @@ def test_an_interrupt_is_handed_on() -> None:
             assert child.stdout is not None
             assert child.stdout.readline() == b"up\n"
             with pytest.raises(KeyboardInterrupt):
-                laps._wait(child)
+                trial_runner._wait(child)
     finally:
         signal.signal(signal.SIGINT, before)
 

@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from loadtest.errors import BrokerError, LoadTestError, UsageError
-from loadtest.experiments.capacity import searching
-from loadtest.experiments.capacity.holding import Holding, rate_shares, scenario_rate_per_s
-from loadtest.experiments.capacity.request import CapacityRequest, request_again
-from loadtest.experiments.capacity.searching import CapacitySearch
-from loadtest.experiments.compare.schedule import Lap
+from loadtest.experiments.capacity import capacity_search
+from loadtest.experiments.capacity.capacity_request import CapacityRequest, request_again
+from loadtest.experiments.capacity.capacity_search import CapacitySearch
+from loadtest.experiments.capacity.load_step import Holding, rate_shares, scenario_rate_per_s
+from loadtest.experiments.compare.rounds import Lap
 from loadtest.experiments.compare.variants import Variant
 from loadtest.report.capacity.capacity_files import read_capacity
 from loadtest.result.run.build import build_result
@@ -152,7 +152,7 @@ def carried_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...
     """Return what makes a search that runs nothing, and what it says."""
 
     def made(tries: Tries) -> tuple[CapacitySearch, list[str]]:
-        monkeypatch.setattr(searching, "LapRunner", lambda *_: tries)
+        monkeypatch.setattr(capacity_search, "LapRunner", lambda *_: tries)
         said: list[str] = []
         broker = Variant("broker", brokers=("amqp://guest:secret@nowhere/",))
         return CapacitySearch(request_of(tmp_path, broker=broker), tmp_path, said.append), said
@@ -204,7 +204,7 @@ def test_users_are_spread_over_processes(
         kinds.append(arguments[-1])
         return Tries(3_000)
 
-    monkeypatch.setattr(searching, "LapRunner", runner)
+    monkeypatch.setattr(capacity_search, "LapRunner", runner)
     broker = Variant("broker", brokers=("amqp://nowhere/",))
     CapacitySearch(request_of(tmp_path, broker=broker, processes=processes), tmp_path, lambda _: None).run()
 

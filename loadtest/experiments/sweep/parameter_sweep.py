@@ -17,23 +17,23 @@ from typing import Final
 from pydantic_core import PydanticCustomError
 
 from loadtest.errors import EXIT_BROKER, EXIT_FAILED, EXIT_INTERRUPTED, BrokerError, UsageError
-from loadtest.experiments.compare.comparing import broker_text
-from loadtest.experiments.compare.kinds import RunLaps, headlines, lap_part, value_of
-from loadtest.experiments.compare.laps import RUN, Brokers, LapRunner
-from loadtest.experiments.compare.request import redacted_all, shown_variant, source_of
-from loadtest.experiments.compare.schedule import Lap
+from loadtest.experiments.compare.compare_request import redacted_all, shown_variant, source_of
+from loadtest.experiments.compare.comparison import broker_text
+from loadtest.experiments.compare.rounds import Lap
+from loadtest.experiments.compare.trial_kinds import RunLaps, headlines, lap_part, value_of
 from loadtest.experiments.compare.variants import Variant
 from loadtest.experiments.sweep.axes import Axis, Point, axis_parts, points_of, redacted_axis_value
-from loadtest.experiments.sweep.schedule import order_of_round
+from loadtest.experiments.sweep.point_order import order_of_round
+from loadtest.experiments.trial_runner import RUN, Brokers, LapRunner
 from loadtest.redaction import redacted
 from loadtest.report import json_file
 from loadtest.report.folder import write_file
 from loadtest.report.run.read import read_result
 from loadtest.report.several_runs import file_of_run
-from loadtest.report.sweep.sweep import point_label
 from loadtest.report.sweep.sweep_files import DOCUMENT
+from loadtest.report.sweep.sweep_text import point_label
 from loadtest.result.run.document import RunResult
-from loadtest.result.sweep import (
+from loadtest.result.sweep_result import (
     FAILED,
     LOST,
     NOT_PASSED,

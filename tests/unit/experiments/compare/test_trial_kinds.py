@@ -9,11 +9,11 @@ import pytest
 
 from loadtest.errors import UsageError
 from loadtest.experiments.capacity.search import Search
-from loadtest.experiments.compare.kinds import CAPACITY, CapacityLaps, lap_part
-from loadtest.experiments.compare.laps import Brokers, LapRunner
-from loadtest.experiments.compare.schedule import Lap
+from loadtest.experiments.compare.rounds import Lap
+from loadtest.experiments.compare.trial_kinds import CAPACITY, CapacityLaps, lap_part
 from loadtest.experiments.compare.variants import Variant
-from loadtest.result.capacity.capacity import CapacityResult
+from loadtest.experiments.trial_runner import Brokers, LapRunner
+from loadtest.result.capacity.capacity_result import CapacityResult
 from tests.unit.report.staged_capacity import capacity
 
 LAPS = CapacityLaps(1_000.0, ("in.confirm.p99 < 20ms", "lost == 0"), ("--hold", "5s"))

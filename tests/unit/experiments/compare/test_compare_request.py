@@ -10,9 +10,9 @@ from typing import Final
 import pytest
 
 from loadtest.errors import UsageError
-from loadtest.experiments.compare.asking import Options, asked_for
-from loadtest.experiments.compare.kinds import CapacityLaps
-from loadtest.experiments.compare.request import CompareRequest, request_again, variant_hash
+from loadtest.experiments.compare.compare_options import Options, asked_for
+from loadtest.experiments.compare.compare_request import CompareRequest, request_again, variant_hash
+from loadtest.experiments.compare.trial_kinds import CapacityLaps
 from loadtest.experiments.compare.variants import Variant
 from loadtest.scenario import load_scenario
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from loadtest.experiments.compare.turns import attempt_to_run, is_compared, marked_turns, settled
-from loadtest.result.compare.comparison import LapPart
+from loadtest.experiments.compare.blocks import attempt_to_run, is_compared, marked_turns, settled
+from loadtest.result.compare.compare_result import LapPart
 
 Marks = tuple[str, ...]
 BOTH = ("a", "b")

@@ -16,21 +16,21 @@ from typing import Any, Final
 
 from loadtest.broker.monitor.machine_times import read_times
 from loadtest.errors import EXIT_BROKER, EXIT_INTERRUPTED, BrokerError, UsageError
+from loadtest.experiments.compare.blocks import FAILED, attempt_to_run, is_compared, marked_turns, settled
+from loadtest.experiments.compare.compare_request import REQUEST, CompareRequest, shown_variant
 from loadtest.experiments.compare.differences import differences
 from loadtest.experiments.compare.effects import Effect, nothing_differs, shown_effect
-from loadtest.experiments.compare.kinds import Kind, RunLaps, lap_part, metric_part
-from loadtest.experiments.compare.laps import OVERHEAD_S, Brokers, LapRunner, with_config_file
-from loadtest.experiments.compare.machine import disturbances
-from loadtest.experiments.compare.progress import Pace, where_text
-from loadtest.experiments.compare.request import REQUEST, CompareRequest, shown_variant
-from loadtest.experiments.compare.schedule import Lap, laps_of_round, turns_of_round
-from loadtest.experiments.compare.turns import FAILED, attempt_to_run, is_compared, marked_turns, settled
+from loadtest.experiments.compare.pace import Pace, where_text
+from loadtest.experiments.compare.rounds import Lap, laps_of_round, turns_of_round
+from loadtest.experiments.compare.trial_kinds import Kind, RunLaps, lap_part, metric_part
 from loadtest.experiments.compare.variants import Variant
+from loadtest.experiments.trial_interference import disturbances
+from loadtest.experiments.trial_runner import OVERHEAD_S, Brokers, LapRunner, with_config_file
 from loadtest.redaction import redacted
 from loadtest.report.compare.comparison_files import DOCUMENT
 from loadtest.report.folder import write_file
 from loadtest.report.junit_suite import elapsed_s
-from loadtest.result.compare.comparison import (
+from loadtest.result.compare.compare_result import (
     WARM_UP,
     CompareResult,
     LapPart,

@@ -16,7 +16,7 @@ from typing import Any, Final
 from loadtest.broker.endpoint import broker_urls
 from loadtest.broker.private.node_config import without_secrets
 from loadtest.errors import ScenarioError, UsageError
-from loadtest.experiments.compare.kinds import CapacityLaps
+from loadtest.experiments.compare.trial_kinds import CapacityLaps
 from loadtest.experiments.compare.variants import Variant, variants_of
 from loadtest.redaction import REDACTED, redacted_value
 from loadtest.scenario import LoadedScenario, load_scenario

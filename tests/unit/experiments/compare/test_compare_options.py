@@ -9,8 +9,8 @@ import pytest
 
 from loadtest.broker.endpoint import broker_urls
 from loadtest.errors import LoadTestError
-from loadtest.experiments.compare.asking import Options, asked_for
-from loadtest.experiments.compare.request import CompareRequest
+from loadtest.experiments.compare.compare_options import Options, asked_for
+from loadtest.experiments.compare.compare_request import CompareRequest
 from loadtest.experiments.compare.variants import Asked, Variant
 
 SCENARIO: Final = """\
