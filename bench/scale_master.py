@@ -24,7 +24,7 @@ from typing import Any, Final
 from locust.rpc.protocol import Message
 
 import loadtest.locust_app.locust_run
-from loadtest.locust_app.locust_links import ANSWER, MasterEnd
+from loadtest.locust_app.worker_messages import ANSWER, MasterEnd
 from loadtest.measure.group_totals import GroupTotals
 from loadtest.measure.journal import Journal
 from loadtest.measure.ledger.ledger import Ledger
@@ -32,9 +32,9 @@ from loadtest.measure.timeline import Timeline
 from loadtest.measure.window import Window
 from loadtest.report.run.progress import Progress
 from loadtest.result.run.live import Watch
-from loadtest.run.cutter import Cutter
+from loadtest.run.window_cutter import Cutter
 from loadtest.run.session import Session
-from loadtest.run.workers.fleet import Fleet
+from loadtest.run.workers.workers import Fleet
 
 __all__ = ["locust", "main"]
 

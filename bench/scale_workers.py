@@ -26,7 +26,7 @@ from locust.rpc.zmqrpc import BaseSocket
 from locust.stats import RequestStats
 
 from bench.scale_traffic import CONSUMERS, PROFILES, PUBLISHERS, Traffic, read_recorded, recording_of
-from loadtest.locust_app.locust_links import WorkerEnd
+from loadtest.locust_app.worker_messages import WorkerEnd
 from loadtest.measure.records import users_record
 
 __all__ = ["locust", "main"]

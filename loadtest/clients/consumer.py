@@ -13,11 +13,11 @@ import gevent
 import numpy as np
 from gevent.event import Event
 
-from loadtest.clients.intake import Intake
-from loadtest.clients.member import CONNECTION_ERRORS, END_TIMEOUT_S, WireMember
-from loadtest.clients.processing import ServiceTimes
-from loadtest.clients.refusing import Refusing
-from loadtest.clients.settling import Settler
+from loadtest.clients.delivery_verifier import Intake
+from loadtest.clients.client import CONNECTION_ERRORS, END_TIMEOUT_S, WireMember
+from loadtest.clients.service_times import ServiceTimes
+from loadtest.clients.refusal_policy import Refusing
+from loadtest.clients.acknowledger import Settler
 from loadtest.clock import monotonic_ns
 from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT
 from loadtest.wire.connection.gathering import MEASURE_NS
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pika
     from numpy.typing import NDArray
 
-    from loadtest.clients.run import Run
+    from loadtest.clients.worker_run import Run
     from loadtest.scenario import ConsumerPlan
     from loadtest.wire.connection.channel import Channel
     from loadtest.wire.connection.connection import Connection

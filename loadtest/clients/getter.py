@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING
 
 from gevent.event import Event
 
-from loadtest.clients.intake import Intake
-from loadtest.clients.member import END_TIMEOUT_S, Member, WireMember
+from loadtest.clients.delivery_verifier import Intake
+from loadtest.clients.client import END_TIMEOUT_S, Member, WireMember
 from loadtest.clock import monotonic_ns
 
 if TYPE_CHECKING:
-    from loadtest.clients.run import Run
+    from loadtest.clients.worker_run import Run
     from loadtest.scenario import GetterPlan
     from loadtest.wire.connection.channel import Channel
     from loadtest.wire.connection.connection import Connection

@@ -14,10 +14,10 @@ import gevent
 import numpy as np
 import pika
 
-from loadtest.clients.member import WireMember
-from loadtest.clients.offering import NEVER, Offering
+from loadtest.clients.client import WireMember
+from loadtest.clients.offered_load import NEVER, Offering
 from loadtest.clients.outstanding import Outstanding
-from loadtest.clients.publishes import lives_on, publishing
+from loadtest.clients.publish_operation import lives_on, publishing
 from loadtest.clock import NS_PER_MS, NS_PER_S, NS_PER_US, monotonic_ns
 from loadtest.stamp import run_publisher_word
 from loadtest.wire.connection.waiting import Bell
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from loadtest.clients.outstanding import Settled
-    from loadtest.clients.run import Run
+    from loadtest.clients.worker_run import Run
     from loadtest.scenario import Arrivals, PublisherPlan
     from loadtest.wire.connection.channel import Channel, Returned
     from loadtest.wire.connection.connection import Connection

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from loadtest.clients.blocking import BlockingConsumer, BlockingGetter, BlockingPublisher
+from loadtest.clients.blocking_client import BlockingConsumer, BlockingGetter, BlockingPublisher
 from loadtest.clients.consumer import Consumer
 from loadtest.clients.getter import Getter
 from loadtest.clients.publisher import Publisher
 from loadtest.scenario import ConsumerPlan, GetterPlan, PublisherPlan
 
 if TYPE_CHECKING:
-    from loadtest.clients.member import Member
-    from loadtest.clients.run import Run, Seat
+    from loadtest.clients.client import Member
+    from loadtest.clients.worker_run import Run, Seat
 
 MEMBERS: Final[dict[tuple[type, str], type[Member[Any]]]] = {
     (PublisherPlan, "bulk"): Publisher,

@@ -27,7 +27,7 @@ def broker_start(
 ) -> None:
     """Start a node, or a cluster, that stays until it is stopped, and print its URL, or URLs, for LOADTEST_BROKER."""
     from loadtest.broker.private.detached import start_detached
-    from loadtest.run.request import check_nodes
+    from loadtest.run.run_options import check_nodes
 
     check_nodes(nodes)
     cluster = start_detached(name, nodes=nodes, config=config, plugins=plugin, server=server, tls=tls, progress=say)

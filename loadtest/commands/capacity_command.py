@@ -48,7 +48,7 @@ def capacity(  # noqa: PLR0913, PLR0917  # typer makes an option of each argumen
     from loadtest.experiments.capacity.capacity_request import CapacityRequest
     from loadtest.experiments.compare.variants import Variant
     from loadtest.report.run.announce import check_json_file
-    from loadtest.run.request import check_nodes, check_processes
+    from loadtest.run.run_options import check_nodes, check_processes
     from loadtest.scenario.grammar.quantity import MAX_RATE_PER_S
 
     check_json_file(json_file)

@@ -19,12 +19,12 @@ from locust.env import Environment
 
 from loadtest.errors import EXIT_INTERRUPTED
 from loadtest.locust_app.interrupts import interrupt_preparation, on_signals
-from loadtest.locust_app.users import user_classes
+from loadtest.locust_app.group_users import user_classes
 from loadtest.report.run.announce import announce
 from loadtest.report.run.progress import Progress
-from loadtest.run.exporting import Export, exporting
-from loadtest.run.request import Request, check_processes
-from loadtest.run.run_options import arguments_of
+from loadtest.run.metrics_export import Export, exporting
+from loadtest.run.run_options import Request, check_processes
+from loadtest.run.option_table import arguments_of
 from loadtest.run.session import Session
 from loadtest.signals import LAST
 

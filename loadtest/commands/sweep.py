@@ -30,7 +30,7 @@ from loadtest.report.sweep.sweep_files import DOCUMENT, read_sweep, write_sweep
 from loadtest.report.sweep.sweep_text import point_label
 from loadtest.result.sweep_result import SweepResult, counts
 from loadtest.result.units import count_text, rough_text
-from loadtest.run.request import check_nodes
+from loadtest.run.run_options import check_nodes
 from loadtest.scenario import Scenario, load_scenario
 from loadtest.scenario.grammar.threshold import parse_figure
 

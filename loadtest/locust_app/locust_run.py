@@ -25,15 +25,15 @@ from loadtest.broker.endpoint import resolve_endpoints
 from loadtest.broker.private.ports import PortBlock
 from loadtest.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, LoadTestError, UsageError
 from loadtest.locust_app.interrupts import interrupt_preparation, on_signals
-from loadtest.locust_app.locust_links import MasterEnd, WorkerEnd, bind_workers
+from loadtest.locust_app.worker_messages import MasterEnd, WorkerEnd, bind_workers
 from loadtest.locust_app.locust_options import refuse_unsupported
 from loadtest.locust_app.locust_stats import complete_csv, feed, show_fractions
-from loadtest.locust_app.users import user_classes
+from loadtest.locust_app.group_users import user_classes
 from loadtest.report.run.progress import Progress
-from loadtest.run.exporting import Export, exporting
-from loadtest.run.request import Request, check_processes
-from loadtest.run.run_options import add_options, request_of, seconds_argument
-from loadtest.run.share import crew_there
+from loadtest.run.metrics_export import Export, exporting
+from loadtest.run.run_options import Request, check_processes
+from loadtest.run.option_table import add_options, request_of, seconds_argument
+from loadtest.run.job import crew_there
 from loadtest.signals import HURRY, LAST
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from locust.web import WebUI
 
     from loadtest.dashboard.web import Dashboard
-    from loadtest.locust_app.locust_links import LocustLink
+    from loadtest.locust_app.worker_messages import LocustLink
     from loadtest.run.session import Session
 
 # An interrupted run closes its ledger and writes its results within this; past it something is stuck.

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from loadtest.measure.collector import Collector
-    from loadtest.run.cutter import Cutter
-    from loadtest.run.workers.crew import Crew
+    from loadtest.run.window_cutter import Cutter
+    from loadtest.run.workers.local_worker import Crew
     from loadtest.scenario import Plan
 
     QueueDepths = Callable[[Sequence[str]], Mapping[str, int]]

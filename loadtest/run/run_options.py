@@ -1,249 +1,155 @@
-"""
-The options of a run, once: what each is called for Locust, and how its text becomes a part of the request.
-
-`locust -f loadtest/main.py` gets its arguments from this table and reads the request by it; `loadtest run --processes`,
-which becomes a `locust` process, writes its request as such arguments by it. An option that is not in the table fails
-`tests/unit/commands/test_run_options.py`.
-"""
+"""What somebody asks for who starts a run: the scenario, its overrides, the broker, the users. Knows no session."""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, fields
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
 from loadtest.errors import UsageError
-from loadtest.run.request import RESULTS, Request, decimal_text
-from loadtest.scenario.grammar.quantity import MAX_DURATION_NS, NS_PER_S
+from loadtest.scenario import build_plan, load_scenario
+from loadtest.scenario.checks.limits import MAX_USERS, users_need
+from loadtest.scenario.grammar.model import CLUSTER_SIZES
+from loadtest.scenario.grammar.quantity import MAX_RATE_PER_S, RATE_DECIMALS
 
-DEFAULT_SCENARIO: Final = "flood-1000-direct"
-OVERRIDES: Final = "--overrides"
-"""Several overrides in one text, for what can hold one text only: an environment variable, a field of a form."""
+if TYPE_CHECKING:
+    from loadtest.scenario import LoadedScenario, Plan
 
-EMPTY: Final = "found nothing; leave the option out, or give it a value"
-
-_UNITS_S: Final = {"h": 3600, "m": 60, "s": 1}
-_MOST_DIGITS: Final = 20
-"""Of a number that is looked at: more of them are too long a time whatever they are."""
-
-
-def _same(value: Any) -> Any:
-    return value
+RESULTS: Final = Path("results")
+MAX_PORT: Final = 65_535
+PROCESS_MB: Final = 100
+"""Memory of a process of several, about: Python, gevent, Locust, pika and numpy, and some hundred users."""
 
 
 @dataclass(frozen=True, slots=True)
-class RunOption:
+class Request:
     """
-    An option of a run.
+    What the command line, or the start form, asks for.
 
-    Attributes:
-        name: Of the attribute of `Request`.
-        flag: As Locust's command line has it.
-        dest: Where Locust's parser leaves it.
-        read: Makes the request's value of what the parser left; `UsageError` if it cannot.
-        write: Makes the texts of the request's value, each for one use of the flag; none for one that is left out.
-        argument: How Locust's parser is told of it; None for an option that is Locust's own.
+    `thresholds` are further ones than the scenario's.
+    `users`, `connect_rate_per_s` and `run_time_s` are Locust's `-u`, `-r` and `-t`; None leaves it to the scenario.
+    `prometheus_port` is where the run can be scraped; None: nowhere; 0: at any free port of `prometheus_host`.
+    `server`, `config`, `plugins`, `nodes` and `tls` are of the private broker; `nodes` None is one.
+    `prometheus_linger_s` is how long to wait, at most, for the end of the run to be scraped.
+    `on_worker_lost` is what is done when a process of several is gone: fail or continue.
+    `json_file` is where the result goes besides its folder; `-` is standard output.
     """
 
-    name: str
-    flag: str
-    dest: str
-    read: Callable[[Any], Any] = _same
-    write: Callable[[Any], Sequence[str]] = lambda value: () if value is None else (str(value),)
-    argument: dict[str, Any] | None = None
+    scenario: str
+    overrides: tuple[str, ...] = ()
+    thresholds: tuple[str, ...] = ()
+    brokers: tuple[str, ...] = ()
+    users: int | None = None
+    connect_rate_per_s: float | None = None
+    run_time_s: float | None = None
+    results: Path = RESULTS
+    server: Path | None = None
+    config: Path | None = None
+    plugins: tuple[str, ...] = ()
+    nodes: int | None = None
+    tls: bool = False
+    on_worker_lost: str = "fail"
+    json_file: Path | None = None
+    prometheus_host: str = "127.0.0.1"
+    prometheus_port: int | None = None
+    prometheus_linger_s: float = 0
+    environ: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+
+    def check(self) -> None:
+        """
+        Refuse numbers that nothing can be done with, before anything is made of them.
+
+        Raises:
+            UsageError: In one line, with what is allowed.
+        """
+        if self.users is not None and not 1 <= self.users <= MAX_USERS:
+            needs = f": {users_need(self.users)}" if self.users > MAX_USERS else ""
+            raise UsageError(f"-u: found {self.users}; allowed 1 to {MAX_USERS} users{needs}")
+        rate = self.connect_rate_per_s
+        if rate is not None and not 10**-RATE_DECIMALS <= rate <= MAX_RATE_PER_S:
+            raise UsageError(
+                f"-r: found {rate}; allowed a connect_rate of more than 0, at most {MAX_RATE_PER_S} in a second"
+            )
+        check_nodes(self.nodes)
+        if self.prometheus_port is not None and not 0 <= self.prometheus_port <= MAX_PORT:
+            raise UsageError(
+                f"--prometheus-port: found {self.prometheus_port}; allowed a port, 1 to {MAX_PORT}, or 0: any free one"
+            )
+
+    def refuse_private_options(self) -> None:
+        """
+        Refuse what is for a private broker only, where another is named.
+
+        Raises:
+            UsageError: If any of it is asked for.
+        """
+        if any((self.config, self.plugins, self.server, self.nodes is not None, self.tls)):
+            raise UsageError(
+                "--server, --config, --plugin, --nodes and --tls are for a private node, "
+                "but a broker is named by --broker, LOADTEST_BROKER or AMQP_URL"
+            )
+
+    def load(self) -> tuple[LoadedScenario, Plan]:
+        """
+        Return the scenario as this request changes it, and its plan.
+
+        Raises:
+            UsageError: If a number is none that a run can have.
+            ScenarioError: If the scenario, an override or the number of users cannot be used.
+        """
+        self.check()
+        overrides = list(self.overrides)
+        if self.connect_rate_per_s is not None:
+            overrides.append(f"run.connect_rate={decimal_text(self.connect_rate_per_s)}/s")
+        loaded = load_scenario(self.scenario, overrides=overrides, thresholds=self.thresholds)
+        if self.run_time_s is not None:
+            longest_s = self.run_time_s
+            duration_ns = loaded.scenario.run.duration_ns
+            if duration_ns is None or duration_ns > longest_s * 1e9:
+                overrides.append(f"run.duration={decimal_text(longest_s)}s")
+                loaded = load_scenario(self.scenario, overrides=overrides, thresholds=self.thresholds)
+        return loaded, build_plan(loaded.scenario, users=self.users, folder=loaded.folder)
 
 
-def some_text(text: str) -> str:
+def decimal_text(number: float) -> str:
+    """Return a number as a scenario writes it: in decimals, never as 1e+06, none of them but those that are needed."""
+    text = f"{Decimal(repr(number)):.{RATE_DECIMALS}f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def check_nodes(nodes: int | None) -> None:
     """
-    Return the text of an option; an empty one is mostly a variable that is not set.
+    Refuse a number of nodes that no private broker has; None is one, or what the scenario says.
 
     Raises:
-        argparse.ArgumentTypeError: If it is empty.
+        UsageError: In one line, with what is allowed.
     """
-    if not text.strip():
-        raise argparse.ArgumentTypeError(EMPTY)
-    return text
+    if nodes not in {None, *CLUSTER_SIZES}:
+        raise UsageError(f"--nodes: found {nodes}; allowed 1, 3 or 5")
 
 
-def seconds_of(text: str | int | None, option: str = "-t", *, least_s: int = 1) -> float | None:
+def most_processes() -> int:
+    """Return how many processes a run may be spread over here: with a few a core none of them lacks what it needs."""
+    return max(16, 4 * (os.cpu_count() or 1))
+
+
+def check_processes(number: int) -> int:
     """
-    Return a time as Locust's `-t` has it, in s; None where there is none.
+    Return a number of processes that may be asked for; -1 is one a core, 0 none besides the leading one.
 
     Raises:
-        UsageError: If it is no such time, or shorter or longer than is allowed.
+        UsageError: If it is none, with what it would need.
     """
-    if text is None:
-        return None
-    seconds = _whole_seconds(str(text).strip())
-    most_s = MAX_DURATION_NS // NS_PER_S
-    what = "run time" if option == "-t" else "time"
-    if seconds is None or not least_s <= seconds <= most_s:
-        raise UsageError(
-            f"{option}: found the {what} {str(text)[:40]!r}; allowed {least_s}s to {most_s // 3600}h, "
-            "such as 20, 20s, 3m or 1h20m"
+    most = most_processes()
+    if not -1 <= number <= most:
+        needs = f": {number:,} would need about {number * PROCESS_MB / 1000:,.0f} GB of memory, and a core each" * (
+            number > most
         )
-    return float(seconds)
-
-
-def seconds_argument(text: str) -> int:
-    """
-    Return the time of `-t`, in s, for Locust's parser.
-
-    Raises:
-        argparse.ArgumentTypeError: If it is none.
-    """
-    try:
-        return int(seconds_of(text) or 0)
-    except UsageError as error:
-        raise argparse.ArgumentTypeError(str(error).removeprefix("-t: ")) from None
-
-
-def _whole_seconds(text: str) -> int | None:
-    """Return the seconds of `90`, `90s` or `1h20m10s`, each unit once and in this order; None of anything else."""
-    total, rest = 0, f"{text}s" if text.isdecimal() else text
-    for unit, factor in _UNITS_S.items():
-        number, found, after = rest.partition(unit)
-        if found:
-            if not (number.isascii() and number.isdecimal()):
-                return None
-            total, rest = total + factor * int(number.lstrip("0")[:_MOST_DIGITS] or "0"), after
-    return total if text and not rest else None
-
-
-def _path(text: str | None) -> Path | None:
-    return Path(text) if text else None
-
-
-def _texts(values: Sequence[object]) -> tuple[str, ...]:
-    return tuple(str(value) for value in values)
-
-
-def _some_texts(values: Sequence[str] | None) -> tuple[str, ...]:
-    return tuple(values or ())
-
-
-def _seconds_text(seconds: float | None) -> tuple[str, ...]:
-    return (decimal_text(seconds),) if seconds else ()
-
-
-def _rate_text(per_s: float | None) -> tuple[str, ...]:
-    return () if per_s is None else (decimal_text(per_s),)
-
-
-def _repeated(name: str, flag: str, metavar: str, text: str) -> RunOption:
-    argument = {"action": "append", "default": [], "metavar": metavar, "help": text}
-    return RunOption(name, flag, flag.removeprefix("--"), _some_texts, _texts, argument)
-
-
-def _single(name: str, flag: str, text: str, read: Callable[[Any], Any] = _same, **more: Any) -> RunOption:
-    dest = flag.removeprefix("--").replace("-", "_")
-    return RunOption(name, flag, dest, read, argument={"default": None, "help": text} | more)
-
-
-OPTIONS: Final[tuple[RunOption, ...]] = (
-    _single(
-        "scenario",
-        "--scenario",
-        "Name of a scenario of the catalogue, or a file.",
-        env_var="LOADTEST_SCENARIO",
-        default=DEFAULT_SCENARIO,
-    ),
-    _repeated("overrides", "--set", "PATH=VALUE", "Override a value of the scenario; repeatable."),
-    _repeated("thresholds", "--threshold", "CHECK", "What must hold besides the scenario's thresholds; repeatable."),
-    _repeated(
-        "brokers",
-        "--broker",
-        "URL",
-        "AMQP URL of a node; repeatable. Default: LOADTEST_BROKER, AMQP_URL, a private node.",
-    ),
-    _repeated("plugins", "--plugin", "NAME", "Plugin for the private node; repeatable."),
-    RunOption("users", "--users", "num_users"),
-    RunOption("connect_rate_per_s", "--spawn-rate", "spawn_rate", write=_rate_text),
-    RunOption("run_time_s", "--run-time", "run_time", seconds_of, _seconds_text),
-    _single("results", "--results", "Folder that the results go to.", Path, default=str(RESULTS)),
-    _single("server", "--server", "RabbitMQ installation for the private node.", _path),
-    _single("config", "--node-config", "rabbitmq.conf for the private node; --config is Locust's own.", _path),
-    _single(
-        "nodes",
-        "--nodes",
-        "Nodes of the private broker, which form a cluster: 1, 3 or 5.",
-        type=int,
-        metavar="N",
-    ),
-    RunOption(
-        "tls",
-        "--tls",
-        "tls",
-        argument={"action": "store_true", "help": "Reach the private broker over TLS, with certificates made for it."},
-    ),
-    _single(
-        "on_worker_lost",
-        "--on-worker-lost",
-        "When a worker is gone: fail, the default, ends the run; continue has others take its users' place.",
-        choices=("fail", "continue"),
-        default="fail",
-    ),
-    _single(
-        "json_file",
-        "--result-json",
-        "Write the result as JSON, - prints it instead of the summary; --json is Locust's own.",
-        _path,
-    ),
-    _single(
-        "prometheus_port",
-        "--prometheus-port",
-        "Port at which Prometheus can scrape the run; 0: any free one.",
-        type=int,
-        env_var="LOADTEST_PROMETHEUS_PORT",
-        metavar="PORT",
-    ),
-    _single("prometheus_host", "--prometheus-host", "Address that --prometheus-port is of.", default="127.0.0.1"),
-    RunOption(
-        "prometheus_linger_s",
-        "--prometheus-linger",
-        "prometheus_linger",
-        lambda text: seconds_of(text, "--prometheus-linger", least_s=0) or 0,
-        _seconds_text,
-        {"default": None, "help": "Longest time to wait at the end for a last scrape: 30, 30s, 1m."},
-    ),
-)
-
-
-def add_options(parser: Any) -> None:
-    """Tell Locust's parser of every option that is not its own, and of `--overrides`."""
-    for option in OPTIONS:
-        if option.argument is not None:
-            argument = dict(option.argument)
-            if argument.get("action") != "store_true":
-                argument.setdefault("type", some_text)
-            # Not by Locust's web page: the form that is ours posts them.
-            parser.add_argument(option.flag, include_in_web_ui=False, **argument)
-    text = "Overrides in one text: PATH=VALUE; PATH=VALUE."
-    parser.add_argument(OVERRIDES, env_var="LOADTEST_OVERRIDES", default="", include_in_web_ui=False, help=text)
-
-
-def request_of(options: argparse.Namespace) -> Request:
-    """
-    Return what Locust's options ask for; `-u`, `-r` and `-t` left out are the scenario's business.
-
-    Raises:
-        UsageError: If an option cannot be read.
-    """
-    asked = {option.name: option.read(getattr(options, option.dest)) for option in OPTIONS}
-    in_one = (text.strip() for text in options.overrides.split(";"))
-    asked["overrides"] = (*asked["overrides"], *filter(None, in_one))
-    return Request(**asked)
-
-
-def arguments_of(request: Request) -> Iterator[str]:
-    """Yield the arguments by which Locust's options ask for *request*, in one word each: a value may begin with -."""
-    defaults = {each.name: each.default for each in fields(Request)}
-    for option in OPTIONS:
-        value = getattr(request, option.name)
-        if isinstance(value, bool):
-            if value:
-                yield option.flag
-        elif value != defaults[option.name]:
-            yield from (f"{option.flag}={text}" for text in option.write(value))
+        raise UsageError(
+            f"--processes: found {number}; allowed 1 to {most}, as here are {os.cpu_count()} cores, or -1: one a "
+            f"core{needs}"
+        )
+    return number

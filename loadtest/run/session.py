@@ -42,12 +42,12 @@ from loadtest.report.run.read import JOURNAL_NAME
 from loadtest.report.run.write import write_what_can_be
 from loadtest.result.run.evidence import MEASURED
 from loadtest.result.run.live import Watch
-from loadtest.run.aftermath import Aftermath
-from loadtest.run.conductor import Conductor
-from loadtest.run.share import crew_here, entry_of, groups_of, share_of, sinks_of
-from loadtest.run.workers.fleet import Fleet
-from loadtest.run.workers.succession import Succession
-from loadtest.run.workers.timekeeping import Timekeeper
+from loadtest.run.unreceived_messages import Aftermath
+from loadtest.run.run_controller import Conductor
+from loadtest.run.job import crew_here, entry_of, groups_of, share_of, sinks_of
+from loadtest.run.workers.workers import Fleet
+from loadtest.run.workers.reassignment import Succession
+from loadtest.run.workers.clock_sync import Timekeeper
 from loadtest.scenario.checks.arithmetic import warn
 from loadtest.scenario.grammar.faults import harms_network
 from loadtest.scenario.loading.secrets_in_yaml import redacted_override, redacted_scenario
@@ -60,11 +60,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from loadtest.broker.endpoint import Endpoint
-    from loadtest.clients.run import Run
+    from loadtest.clients.worker_run import Run
     from loadtest.result.run.document import RunResult
-    from loadtest.run.request import Request
-    from loadtest.run.workers.crew import Crew
-    from loadtest.run.workers.links import Link
+    from loadtest.run.run_options import Request
+    from loadtest.run.workers.local_worker import Crew
+    from loadtest.run.workers.worker import Link
 
     Say = Callable[[str], None]
 

@@ -100,7 +100,7 @@ def test_every_option_is_documented() -> None:
 
 def test_every_argument_for_locust_is_documented() -> None:
     """docs/commands.md has each argument that `locust -f loadtest/main.py` takes besides Locust's, and its variable."""
-    from loadtest.run.run_options import OPTIONS, OVERRIDES
+    from loadtest.run.option_table import OPTIONS, OVERRIDES
 
     documented = sections(ROOT / "docs" / "commands.md")["locust -f loadtest/main.py"]
     ours = [(option.flag, option.argument) for option in OPTIONS if option.argument is not None]

@@ -17,7 +17,7 @@ from loadtest.clock import NS_PER_MS, NS_PER_S, monotonic_ns
 from loadtest.measure.pauses import LEAST_NS
 
 if TYPE_CHECKING:
-    from loadtest.clients.run import Run
+    from loadtest.clients.worker_run import Run
 
 # Often enough to catch a pause of the loop that matters for latency, at about 0.1 % of a core.
 LAG_PROBE_NS: Final = 20 * NS_PER_MS

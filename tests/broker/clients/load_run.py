@@ -13,19 +13,19 @@ import gevent
 from loadtest.broker.admin.topology import Topology, queue_depths
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.private.private_cluster import PrivateCluster
-from loadtest.clients.member import Member
+from loadtest.clients.client import Member
 from loadtest.clients.roles import member_for
-from loadtest.clients.run import Run, seats_of
+from loadtest.clients.worker_run import Run, seats_of
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.measure.collector import Collector
 from loadtest.measure.recorder.recorder import Recorder
 from loadtest.measure.records import end_record, run_record
 from loadtest.result.run.build import build_result
 from loadtest.result.run.document import RunResult
-from loadtest.run.aftermath import Aftermath
-from loadtest.run.conductor import Conductor
-from loadtest.run.share import entry_of, sinks_of
-from loadtest.run.workers.crew import OwnCrew
+from loadtest.run.unreceived_messages import Aftermath
+from loadtest.run.run_controller import Conductor
+from loadtest.run.job import entry_of, sinks_of
+from loadtest.run.workers.local_worker import OwnCrew
 from loadtest.run.workers.gauges import Gauges
 from loadtest.scenario import build_plan, load_scenario
 from loadtest.stamp import run_words

@@ -16,7 +16,7 @@ import pytest
 
 from loadtest.broker.admin.topology import queue_depths
 from loadtest.broker.endpoint import Endpoint
-from loadtest.run.queue_reading import QueueReading
+from loadtest.run.queue_reader import QueueReading
 from loadtest.wire.connection.connection import Connection
 from tests.broker.clients.foreign import CONTENTS, message, put
 from tests.broker.clients.load_run import RUN_TAG, LoadRun

@@ -24,8 +24,8 @@ from loadtest.commands import run as running
 from loadtest.dashboard.start_form import form_options
 from loadtest.locust_app.locust_run import add_arguments
 from loadtest.report.run import announce
-from loadtest.run.request import Request
-from loadtest.run.run_options import arguments_of, request_of
+from loadtest.run.run_options import Request
+from loadtest.run.option_table import arguments_of, request_of
 
 
 class Taken(Exception):  # noqa: N818  # no error

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.run.exporting import Export
+from loadtest.run.metrics_export import Export
 
 
 class FakeExporter:

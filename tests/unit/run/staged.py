@@ -8,15 +8,15 @@ from typing import Any
 import pika
 from gevent.event import Event
 
-from loadtest.clients.failures.progress import Trouble
-from loadtest.clients.run import Run
+from loadtest.clients.failures.group_progress import Trouble
+from loadtest.clients.worker_run import Run
 from loadtest.clock import monotonic_ns
 from loadtest.measure.collector import Collector
 from loadtest.measure.recorder.recorder import Recorder
 from loadtest.measure.records import run_record
-from loadtest.run.conductor import Conductor
-from loadtest.run.share import entry_of, sinks_of
-from loadtest.run.workers.crew import OwnCrew
+from loadtest.run.run_controller import Conductor
+from loadtest.run.job import entry_of, sinks_of
+from loadtest.run.workers.local_worker import OwnCrew
 from loadtest.scenario import build_plan, load_scenario
 from loadtest.stamp import run_words
 from loadtest.wire.pacing import Pacer
