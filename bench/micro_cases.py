@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pika import frame, spec
 
 from bench.micro_sinks import NoSink, RecordingSink, SinkHandler
-from loadtest.clients.delivery_verifier import Intake
+from loadtest.clients.delivery_verifier import DeliveryVerifier
 from loadtest.clients.outstanding import Outstanding
 from loadtest.measure import Histogram, Ledger, Recorder
 from loadtest.measure.window import Window
@@ -204,11 +204,11 @@ def _feeder(messages: int, *, recorded: bool) -> Callable[[], None]:
 def _recording_sink() -> RecordingSink:
     publishers: Mapping[int, Any] = {0: SimpleNamespace(publisher_id=0, bodies=(BODY,), stamp="headers")}
     recorder = Recorder("bench", {"out": "consumer"}, ours=run_words(RUN_TAG, 1))
-    run: Any = SimpleNamespace(run_tag=RUN_TAG, publishers=publishers, recorder=recorder, intakes=[])
-    seat: Any = SimpleNamespace(group="out", user=0)
+    run: Any = SimpleNamespace(run_tag=RUN_TAG, publishers=publishers, recorder=recorder, verifiers=[])
+    spec: Any = SimpleNamespace(group="out", user=0)
     # What is recorded is cut as in a run, once a second or so: else it would grow, and slow down, without end.
     return RecordingSink(
-        Intake(run, seat, "saturate"),
+        DeliveryVerifier(run, spec, "saturate"),
         lambda: recorder.cut(_NOW_NS, _NOW_NS + 1, "measure", {}),
         _NOW_NS + 900_000,
     )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from loadtest.clients.delivery_verifier import Intake
+    from loadtest.clients.delivery_verifier import DeliveryVerifier
     from loadtest.wire.sink import DeliverySink
 
 _CUT_EVERY: Final = 100_000
@@ -37,8 +37,8 @@ class NoSink:
 class RecordingSink(NoSink):
     """Records deliveries as `loadtest.clients.consumer.Subscription` does, for a consumer with auto-ack."""
 
-    def __init__(self, intake: Intake, cut: Callable[[], object], read_ns: int) -> None:
-        self._intake = intake
+    def __init__(self, verifier: DeliveryVerifier, cut: Callable[[], object], read_ns: int) -> None:
+        self._verifier = verifier
         self._cut = cut
         self._read_ns = read_ns
         self._uncut = 0
@@ -46,13 +46,13 @@ class RecordingSink(NoSink):
     def on_run(self, *columns: Any) -> None:
         """Record a run."""
         _, stamps, n_bytes, redelivered = columns
-        self._intake.take_run(stamps, self._read_ns, n_bytes, redelivered)
+        self._verifier.take_run(stamps, self._read_ns, n_bytes, redelivered)
         self._count(len(stamps))
 
     def on_one(self, *columns: Any) -> None:
         """Record one."""
         _, stamp, n_bytes, redelivered = columns
-        self._intake.take_one(stamp, self._read_ns, n_bytes, redelivered)
+        self._verifier.take_one(stamp, self._read_ns, n_bytes, redelivered)
         self._count(1)
 
     def _count(self, messages: int) -> None:

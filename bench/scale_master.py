@@ -24,7 +24,7 @@ from typing import Any, Final
 from locust.rpc.protocol import Message
 
 import loadtest.locust_app.locust_run
-from loadtest.locust_app.worker_messages import ANSWER, MasterEnd
+from loadtest.locust_app.worker_messages import ANSWER, MasterMessages
 from loadtest.measure.group_totals import GroupTotals
 from loadtest.measure.journal import Journal
 from loadtest.measure.ledger.ledger import Ledger
@@ -32,9 +32,9 @@ from loadtest.measure.timeline import Timeline
 from loadtest.measure.window import Window
 from loadtest.report.run.progress import Progress
 from loadtest.result.run.live import Watch
-from loadtest.run.window_cutter import Cutter
 from loadtest.run.session import Session
-from loadtest.run.workers.workers import Fleet
+from loadtest.run.window_cutter import WindowCutter
+from loadtest.run.workers.workers import Workers
 
 __all__ = ["locust", "main"]
 
@@ -89,9 +89,9 @@ class Meter:
         time_part = self.parts.time
         Message.unserialize = self._unpacking(Message.unserialize)  # type: ignore[method-assign]
         for owner, name, part in (
-            (MasterEnd, "_answered", "answers"),
-            (MasterEnd, "_told", "answers"),
-            (Fleet, "take_status", "answers"),
+            (MasterMessages, "_answered", "answers"),
+            (MasterMessages, "_told", "answers"),
+            (Workers, "take_status", "answers"),
             (Journal, "append", "journal"),
             (GroupTotals, "take", "groups"),
             (Ledger, "take", "ledger"),
@@ -103,7 +103,7 @@ class Meter:
             time_part(owner, name, part)
         Window.from_record = self.parts.timed(Window.from_record, "validate")  # type: ignore[method-assign]
         self._follow(Session)
-        self._sample_after(Cutter)
+        self._sample_after(WindowCutter)
 
     def _unpacking(self, unserialize: Callable[[bytes], Message]) -> Any:
         timed = self.parts.timed(unserialize, "unpack")

@@ -2,8 +2,8 @@
 `python -m bench.scale_workers`: simulated workers of a run, many in a process, for a real master to lead.
 
 Towards the master each one is a Locust worker with its own ZeroMQ socket and Locust's own messages: ready, heartbeats,
-reports of statistics. Orders and answers go through the product's own `WorkerEnd`; what is simulated are the users and
-what they measure (`bench.scale_traffic`).
+reports of statistics. Orders and answers go through the product's own `WorkerMessages`; what is simulated are the users
+and what they measure (`bench.scale_traffic`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from locust.rpc.zmqrpc import BaseSocket
 from locust.stats import RequestStats
 
 from bench.scale_traffic import CONSUMERS, PROFILES, PUBLISHERS, Traffic, read_recorded, recording_of
-from loadtest.locust_app.worker_messages import WorkerEnd
+from loadtest.locust_app.worker_messages import WorkerMessages
 from loadtest.measure.records import users_record
 
 __all__ = ["locust", "main"]
@@ -47,7 +47,7 @@ class WorkerSocket(BaseSocket):
 
 
 class SimulatedRun:
-    """What `WorkerEnd` and the fleet's answers know of a `Run`."""
+    """What `WorkerMessages` and the fleet's answers know of a `Run`."""
 
     def __init__(self) -> None:
         self.users_up = 0
@@ -57,10 +57,10 @@ class SimulatedRun:
         self.last_taken_ns: dict[str, int] = {}
         self.failure: str | None = None
         self.on_change: Callable[[], None] = lambda: None
-        self.seat_of: Callable[[str], int | None] = lambda _: None
-        self.recorder = SimpleNamespace(ahead_ns=0)  # all clocks here are one
+        self.spec_for: Callable[[str], int | None] = lambda _: None
+        self.recorder = SimpleNamespace(clock_offset_ns=0)  # all clocks here are one
 
-    def seat(self, _: str, number: int) -> int:
+    def spec(self, _: str, number: int) -> int:
         """Return a seat by its number within its group."""
         return number
 
@@ -68,7 +68,7 @@ class SimulatedRun:
         """Take a group as done."""
 
 
-class SimulatedCrew:
+class SimulatedWorker:
     """A crew whose users do nothing, and whose windows are those of *traffic*."""
 
     users_away = 0
@@ -85,7 +85,7 @@ class SimulatedCrew:
 
     def sit_down(self) -> None:
         """Take a seat for the publisher and one for the consumer, as users do when they come up."""
-        taken = [gevent.spawn(self.run.seat_of, group) for group in (PUBLISHERS, CONSUMERS)]
+        taken = [gevent.spawn(self.run.spec_for, group) for group in (PUBLISHERS, CONSUMERS)]
         gevent.joinall(taken)
         self._worker = taken[0].value
         self.run.users_up = len(taken)
@@ -151,7 +151,7 @@ class SimulatedCrew:
 
 
 class SimulatedRunner:
-    """What `WorkerEnd` knows of Locust's `WorkerRunner`, with its messages to the master."""
+    """What `WorkerMessages` knows of Locust's `WorkerRunner`, with its messages to the master."""
 
     def __init__(self, name: str, socket: WorkerSocket, traffic: Traffic) -> None:
         self.client_id = name
@@ -163,7 +163,7 @@ class SimulatedRunner:
         self._run = ""
         self._stats = RequestStats()
         self._listeners: dict[str, tuple[Callable[..., None], bool]] = {}
-        self._end = WorkerEnd(cast("Any", self))
+        self._end = WorkerMessages(cast("Any", self))
 
     def start(self) -> None:
         """Tell the master that this worker is there, and take part in what it leads."""
@@ -197,7 +197,7 @@ class SimulatedRunner:
         share = job["parsed_options"]["loadtest_share"]
         if share["run"] != self._run:
             self._run = share["run"]
-            crew = SimulatedCrew(self.client_id, self._traffic)
+            crew = SimulatedWorker(self.client_id, self._traffic)
             self._end.work(cast("Any", crew), self._run)
             gevent.spawn(crew.sit_down)
         self._state = "running"

@@ -155,11 +155,11 @@ def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     """Run a scenario and judge it; the exit code is the verdict."""
     from loadtest.commands.run import run_scenario, run_scenario_in_processes
     from loadtest.report.run.announce import check_json_file
-    from loadtest.run.run_options import Request, check_processes
     from loadtest.run.option_table import seconds_of
+    from loadtest.run.run_options import RunOptions, check_processes
 
     check_json_file(json_file)
-    request = Request(
+    request = RunOptions(
         scenario=scenario,
         overrides=tuple(overrides or ()),
         thresholds=tuple(threshold or ()),

@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from loadtest.scenario import ConsumerPlan
+    from loadtest.scenario import ConsumerSpec
     from loadtest.wire.connection.channel import Channel
 
     Count = Callable[[str, int], None]
 
 
-class AckEvery:
+class AckPolicy:
     """
     Counts the deliveries of one channel and returns the tags to acknowledge.
 
@@ -60,7 +60,7 @@ class AckEvery:
         return self._last_tag
 
 
-class Settler:
+class Acknowledger:
     """
     Answers the deliveries of one channel.
 
@@ -68,12 +68,12 @@ class Settler:
         count: Takes `rejected` or `requeued`, and how many messages that were.
     """
 
-    def __init__(self, seat: ConsumerPlan, channel: Channel, count: Count) -> None:
+    def __init__(self, spec: ConsumerSpec, channel: Channel, count: Count) -> None:
         self._channel = channel
-        self._refusals = seat.refusals
+        self._refusals = spec.refusals
         self._count = count
-        self._acks = AckEvery(seat.ack.every) if seat.ack.mode == "every" else None
-        self._multiple = seat.ack.every > 1
+        self._acks = AckPolicy(spec.ack.every) if spec.ack.mode == "every" else None
+        self._multiple = spec.ack.every > 1
 
     def settle(self, tags: NDArray[np.uint64], places: NDArray[np.int64] | None = None) -> None:
         """

@@ -15,13 +15,13 @@ import numpy as np
 import pika
 import pika.exceptions
 
+from loadtest.clients.client import END_TIMEOUT_S, Client, SpecT
+from loadtest.clients.delivery_verifier import DeliveryVerifier
 from loadtest.clients.getter import GetLoop
-from loadtest.clients.delivery_verifier import Intake
-from loadtest.clients.client import END_TIMEOUT_S, Member, SeatT
-from loadtest.clients.offered_load import NEVER, Offering
-from loadtest.clients.service_times import ServiceTimes
+from loadtest.clients.offered_load import NEVER, OfferedLoad
 from loadtest.clients.publish_operation import lives_on, publishing
-from loadtest.clients.refusal_policy import KEPT, Refusing
+from loadtest.clients.refusal_policy import KEPT, RefusalPolicy
+from loadtest.clients.service_times import ServiceTimes
 from loadtest.clock import NS_PER_S, NS_PER_US, monotonic_ns
 from loadtest.stamp import MAX_LATENESS_US, STAMP_BYTES, STAMP_HEADER, STAMP_STRUCT, run_publisher_word
 from loadtest.wire.closing import failed_method
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from gevent.event import Event
     from pika.adapters.blocking_connection import BlockingChannel
 
-    from loadtest.clients.worker_run import Run
-    from loadtest.scenario import ConsumerPlan, GetterPlan, PublisherPlan  # noqa: F401  # named in bases
+    from loadtest.clients.worker_run import WorkerRun
+    from loadtest.scenario import ConsumerSpec, GetterSpec, PublisherSpec  # noqa: F401  # named in bases
 
 # How long a consumer may be deaf to the end of the run.
 POLL_S: Final = 0.1
 
 
-class BlockingMember(Member[SeatT]):
+class BlockingClient(Client[SpecT]):
     """A member with a `pika.BlockingConnection` and one channel, which are its own greenlet's alone until it ends."""
 
-    def __init__(self, run: Run, seat: SeatT) -> None:
-        super().__init__(run, seat)
+    def __init__(self, run: WorkerRun, spec: SpecT) -> None:
+        super().__init__(run, spec)
         self._connection: pika.BlockingConnection | None = None
         self._channel: BlockingChannel | None = None
         self._failed_method: str | None = None
@@ -84,17 +84,17 @@ class BlockingMember(Member[SeatT]):
         return self._channel
 
 
-class BlockingPublisher(BlockingMember["PublisherPlan"]):
+class BlockingPublisher(BlockingClient["PublisherSpec"]):
     """A publisher that calls `basic_publish` for each message."""
 
     role = "publisher"
     method = "Basic.Publish"
 
-    def __init__(self, run: Run, seat: PublisherPlan) -> None:
-        super().__init__(run, seat)
+    def __init__(self, run: WorkerRun, spec: PublisherSpec) -> None:
+        super().__init__(run, spec)
         self._first_sent_ns = 0  # on this channel
-        self._recorder = run.recorder.publisher(seat.group, seat.publisher_id)
-        self._offering = Offering(run, self._recorder, seat.arrivals, seat.messages)
+        self._recorder = run.recorder.publisher(spec.group, spec.publisher_id)
+        self._offered_load = OfferedLoad(run, self._recorder, spec.arrivals, spec.messages)
         self._seq = 0
         self._unsettled: tuple[int, int] | None = None  # seq and intended instant
         self._returned_unstamped = 0
@@ -103,7 +103,7 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
         """Open connection and channel, and ask for confirms where the scenario wants them."""
         super().connect()
         self._first_sent_ns = 0
-        if self._seat.confirm_window:
+        if self._spec.confirm_window:
             self._opened().confirm_delivery()
         else:
             self._opened().add_on_return_callback(self._returned)
@@ -115,7 +115,7 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
 
     def operation(self) -> str:
         """Return what a publish asks for."""
-        return publishing(self._seat)
+        return publishing(self._spec)
 
     def is_waiting(self) -> bool:
         """Return whether something was published on this channel."""
@@ -123,17 +123,17 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
 
     def useful_ns(self, now_ns: int) -> int:
         """Return when the last confirm came; without confirms, now if the channel lives on after a publish."""
-        if not self._seat.confirm_window and lives_on(self, self._first_sent_ns, now_ns):
+        if not self._spec.confirm_window and lives_on(self, self._first_sent_ns, now_ns):
             self._did(now_ns)
         return self._useful_ns
 
     def wants_more(self) -> bool:
         """Return whether anything is left to publish."""
-        return self._seq < self._offering.limit
+        return self._seq < self._offered_load.limit
 
     def catch_up(self, now_ns: int) -> None:
         """Offer what has fallen due by *now_ns*."""
-        self._offering.count_due(now_ns)
+        self._offered_load.count_due(now_ns)
 
     def outstanding(self) -> int:
         """Return 1 while a publish waits for its confirm."""
@@ -152,11 +152,11 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
 
     def work(self, start_ns: int) -> None:
         """Publish one after the other until all is sent or the run stops."""
-        arrivals, run = self._seat.arrivals, self._run
-        self._offering.begin(start_ns)
+        arrivals, run = self._spec.arrivals, self._run
+        self._offered_load.begin(start_ns)
         if self._connections > 1:
             self._resume(start_ns)
-        while self._seq < self._offering.limit:
+        while self._seq < self._offered_load.limit:
             seq = self._seq
             intended_ns = monotonic_ns()
             stop_ns = NEVER if run.stop_ns is None else run.stop_ns
@@ -167,37 +167,37 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
                 break
             self._seq += 1
             self._publish(seq, intended_ns)
-        if self._seat.mandatory and not self._seat.confirm_window and self._connection is not None:
+        if self._spec.mandatory and not self._spec.confirm_window and self._connection is not None:
             # A channel answers in the order in which it was asked: with this answer all that came back has come.
             self._opened().basic_qos(prefetch_count=0)
             self._connection.process_data_events(time_limit=0)
 
     def _resume(self, start_ns: int) -> None:
         """Begin on another connection: drop what fell due meanwhile, if the seat says so."""
-        arrivals, now_ns = self._seat.arrivals, monotonic_ns()
-        if arrivals is None or self._seat.on_outage != "drop":
+        arrivals, now_ns = self._spec.arrivals, monotonic_ns()
+        if arrivals is None or self._spec.on_outage != "drop":
             return
-        due = self._offering.count_due(now_ns)
+        due = self._offered_load.count_due(now_ns)
         if due > self._seq:
             self._recorder.dropped(due - self._seq, start_ns + arrivals.intended_ns(self._seq), now_ns)
             self._seq = due
 
     def _publish(self, seq: int, intended_ns: int) -> None:
-        seat = self._seat
-        sent_ns = monotonic_ns() if seat.arrivals is not None else intended_ns
+        spec = self._spec
+        sent_ns = monotonic_ns() if spec.arrivals is not None else intended_ns
         body, properties = self._message(seq, intended_ns, sent_ns)
         intended, sent = np.array([intended_ns]), np.array([sent_ns])
         self._recorder.published(seq, intended, sent_ns, len(body))
-        self._unsettled = (seq, intended_ns) if seat.confirm_window else None
+        self._unsettled = (seq, intended_ns) if spec.confirm_window else None
         self._first_sent_ns = self._first_sent_ns or sent_ns
         confirm = self._recorder.confirmed
         try:
             self._opened().basic_publish(
-                seat.exchange,
-                seat.routing_keys[seq % len(seat.routing_keys)],
+                spec.exchange,
+                spec.routing_keys[seq % len(spec.routing_keys)],
                 body,
                 pika.BasicProperties(**properties),
-                mandatory=seat.mandatory,
+                mandatory=spec.mandatory,
             )
         except pika.exceptions.UnroutableError:  # an ack has come besides
             self._recorder.returned((seq,))
@@ -210,22 +210,22 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
 
     def _message(self, seq: int, intended_ns: int, sent_ns: int) -> tuple[bytes, dict[str, Any]]:
         """Return body and properties of message *seq*, stamped."""
-        seat = self._seat
-        word = run_publisher_word(self._run.run_tag, seat.publisher_id)
+        spec = self._spec
+        word = run_publisher_word(self._run.run_tag, spec.publisher_id)
         lateness_us = min(max(0, (sent_ns - intended_ns) // NS_PER_US), MAX_LATENESS_US)
-        stamp = STAMP_STRUCT.pack(word, lateness_us, seq, intended_ns - self._run.recorder.ahead_ns)
-        properties: dict[str, Any] = dict(seat.properties)
-        body = seat.bodies[seq % len(seat.bodies)]
-        if seat.stamp == "headers":
+        stamp = STAMP_STRUCT.pack(word, lateness_us, seq, intended_ns - self._run.recorder.clock_offset_ns)
+        properties: dict[str, Any] = dict(spec.properties)
+        body = spec.bodies[seq % len(spec.bodies)]
+        if spec.stamp == "headers":
             properties["headers"] = {**(properties.get("headers") or {}), STAMP_HEADER: stamp}
-        elif seat.stamp == "body":
+        elif spec.stamp == "body":
             body = stamp + body[STAMP_BYTES:]
         return body, properties
 
     def _returned(
         self, _: BlockingChannel, method: pika.spec.Basic.Return, properties: pika.BasicProperties, body: bytes
     ) -> None:
-        stamp = read_stamp(properties.headers, body) if self._seat.stamp != "none" else None
+        stamp = read_stamp(properties.headers, body) if self._spec.stamp != "none" else None
         if stamp is not None:
             self._recorder.returned((stamp.seq,))
             return
@@ -235,22 +235,22 @@ class BlockingPublisher(BlockingMember["PublisherPlan"]):
             self._run.record("returned-unstamped", f"{self.name}: messages without a stamp come back: {reason}")
 
 
-class BlockingConsumer(BlockingMember["ConsumerPlan"]):
+class BlockingConsumer(BlockingClient["ConsumerSpec"]):
     """A consumer whose callback pika calls for each message."""
 
     role = "consumer"
     method = "Basic.Consume"
 
-    def __init__(self, run: Run, seat: ConsumerPlan) -> None:
-        super().__init__(run, seat)
+    def __init__(self, run: WorkerRun, spec: ConsumerSpec) -> None:
+        super().__init__(run, spec)
         self._taken = 0
-        self._refusing = Refusing(seat.refusals) if seat.refusals else None
-        self._service_times = ServiceTimes(seat.service_time, run.plan.scenario.run.seed, self.name)
+        self._refusal_policy = RefusalPolicy(spec.refusals) if spec.refusals else None
+        self._service_times = ServiceTimes(spec.service_time, run.plan.scenario.run.seed, self.name)
         self._accepted = 0
         self._is_working = False
         self._unacked_tag: int | None = None
-        self._intakes: dict[str, Intake] = {}
-        self._queue = seat.queues[0]  # that it subscribes to, or did last
+        self._verifiers: dict[str, DeliveryVerifier] = {}
+        self._queue = spec.queues[0]  # that it subscribes to, or did last
         self._is_subscribed = False
 
     def connect(self) -> None:
@@ -276,23 +276,23 @@ class BlockingConsumer(BlockingMember["ConsumerPlan"]):
 
     def work(self, start_ns: int) -> None:  # noqa: ARG002  # deliveries set the pace, not the clock
         """Consume until enough is taken, or the run has drained."""
-        channel, seat = self._opened(), self._seat
-        self._intakes, self._unacked_tag = {}, None
-        if seat.messages == 0:
+        channel, spec = self._opened(), self._spec
+        self._verifiers, self._unacked_tag = {}, None
+        if spec.messages == 0:
             return
         channel.add_on_cancel_callback(lambda frame: self._cancelled(str(frame.method.consumer_tag)))
-        if seat.prefetch and seat.ack.mode != "auto":
-            channel.basic_qos(prefetch_count=seat.prefetch)
-        for queue, sink in zip(seat.queues, seat.sinks, strict=True):
+        if spec.prefetch and spec.ack.mode != "auto":
+            channel.basic_qos(prefetch_count=spec.prefetch)
+        for queue, sink in zip(spec.queues, spec.sinks, strict=True):
             self._queue = queue
             tag = channel.basic_consume(
                 queue,
                 self._on_message,
-                auto_ack=seat.ack.mode == "auto",
-                exclusive=seat.exclusive,
-                arguments=dict(seat.arguments),
+                auto_ack=spec.ack.mode == "auto",
+                exclusive=spec.exclusive,
+                arguments=dict(spec.arguments),
             )
-            self._intakes[tag] = Intake(self._run, seat, sink)
+            self._verifiers[tag] = DeliveryVerifier(self._run, spec, sink)
             self._run.operations.accept(self._operation_key())
         self._is_subscribed = True
         assert self._connection is not None, "work follows connect"
@@ -305,11 +305,11 @@ class BlockingConsumer(BlockingMember["ConsumerPlan"]):
         self._unsubscribe(channel)
 
     def _has_enough(self) -> bool:
-        return self._run.over.is_set() or (self._seat.messages is not None and self._taken >= self._seat.messages)
+        return self._run.over.is_set() or (self._spec.messages is not None and self._taken >= self._spec.messages)
 
     def _unsubscribe(self, channel: BlockingChannel) -> None:
         """End the subscriptions: pika rejects what it holds, or returns it where the broker sent it with auto-ack."""
-        for tag in self._intakes:
+        for tag in self._verifiers:
             for method, properties, body in channel.basic_cancel(tag):
                 self._take(tag, method, properties, body)
         if self._unacked_tag is not None:
@@ -322,54 +322,54 @@ class BlockingConsumer(BlockingMember["ConsumerPlan"]):
         properties: pika.BasicProperties,
         body: bytes,
     ) -> None:
-        seat = self._seat
-        if seat.ack.mode != "auto" and self._has_enough():
+        spec = self._spec
+        if spec.ack.mode != "auto" and self._has_enough():
             channel.basic_reject(method.delivery_tag)
             return
         self._take(method.consumer_tag, method, properties, body)
-        if seat.service_time and self._connection is not None and not self._run.over.is_set():
+        if spec.service_time and self._connection is not None and not self._run.over.is_set():
             self._is_working = True
             try:
                 self._connection.sleep(int(self._service_times.draw(1)[0]) / NS_PER_S)
             finally:
                 self._is_working = False
-        if seat.ack.mode == "every" and not self._refuse(channel, method.delivery_tag, properties, body):
+        if spec.ack.mode == "every" and not self._refuse(channel, method.delivery_tag, properties, body):
             self._accepted += 1
             self._unacked_tag = method.delivery_tag
-            if self._accepted % seat.ack.every == 0:
-                channel.basic_ack(method.delivery_tag, multiple=seat.ack.every > 1)
+            if self._accepted % spec.ack.every == 0:
+                channel.basic_ack(method.delivery_tag, multiple=spec.ack.every > 1)
                 self._unacked_tag = None
 
     def _refuse(self, channel: BlockingChannel, tag: int, properties: pika.BasicProperties, body: bytes) -> bool:
         """Refuse a delivery if it is one of those, and return whether it was."""
-        if self._refusing is None:
+        if self._refusal_policy is None:
             return False
-        if self._refusing.by_message:
+        if self._refusal_policy.by_message:
             stamp = read_stamp(properties.headers, body)
-            place = KEPT if stamp is None else int(self._refusing.of_messages(np.array([stamp.seq]))[0])
+            place = KEPT if stamp is None else int(self._refusal_policy.of_messages(np.array([stamp.seq]))[0])
         else:
-            place = int(self._refusing.of_deliveries(1)[0])
+            place = int(self._refusal_policy.of_deliveries(1)[0])
         if place == KEPT:
             return False
-        refusal = self._seat.refusals[place]
+        refusal = self._spec.refusals[place]
         refuse = channel.basic_nack if refusal.method == "nack" else channel.basic_reject
         refuse(tag, requeue=refusal.requeue)
-        self._run.recorder.count(self._seat.group, "requeued" if refusal.requeue else "rejected", 1)
+        self._run.recorder.count(self._spec.group, "requeued" if refusal.requeue else "rejected", 1)
         return True
 
     def _take(self, tag: str, method: pika.spec.Basic.Deliver, properties: pika.BasicProperties, body: bytes) -> None:
         read_ns = self._useful_ns = monotonic_ns()
         self._taken += 1
-        self._run.last_taken_ns[self._seat.group] = read_ns
-        self._intakes[tag].take_message(properties, body, read_ns, bool(method.redelivered))
+        self._run.last_taken_ns[self._spec.group] = read_ns
+        self._verifiers[tag].take_message(properties, body, read_ns, bool(method.redelivered))
 
 
-class BlockingGetter(GetLoop, BlockingMember["GetterPlan"]):
+class BlockingGetter(GetLoop, BlockingClient["GetterSpec"]):
     """A getter that calls `BlockingChannel.basic_get`."""
 
     def ask(self, queue: str) -> GetOk | None:
         """Call `basic_get`, and return None for Get-Empty."""
-        method, properties, body = self._opened().basic_get(queue, auto_ack=self._seat.ack.mode == "auto")
+        method, properties, body = self._opened().basic_get(queue, auto_ack=self._spec.ack.mode == "auto")
         if method is None:
             return None
         return GetOk(

@@ -16,19 +16,19 @@ import pika
 import pika.exceptions
 from gevent.event import Event
 
-from loadtest.clients.failures.outages import FIRST_PAUSE_S, STABLE_NS, pauses_s
 from loadtest.clients.failures.group_progress import Trouble
+from loadtest.clients.failures.outages import FIRST_PAUSE_S, STABLE_NS, pauses_s
 from loadtest.clients.failures.reasons import describe, span_text
 from loadtest.clients.failures.refusal import REFUSED, Refusal, is_cut, reply
-from loadtest.clients.worker_run import Run, StoppedError
+from loadtest.clients.worker_run import StoppedError, WorkerRun
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.wire.connection.connection import Connection
 
 if TYPE_CHECKING:
-    from loadtest.scenario import ConsumerPlan, GetterPlan, PublisherPlan
+    from loadtest.scenario import ConsumerSpec, GetterSpec, PublisherSpec
     from loadtest.wire.connection.channel import Channel
 
-SeatT = TypeVar("SeatT", bound="PublisherPlan | ConsumerPlan | GetterPlan")
+SpecT = TypeVar("SpecT", bound="PublisherSpec | ConsumerSpec | GetterSpec")
 
 # Long enough for a loaded broker to answer, short enough that a stuck one does not hold the end of a run up.
 END_TIMEOUT_S: Final = 2.0
@@ -46,7 +46,7 @@ class LostError(BaseException):
     """
 
 
-class Member(ABC, Generic[SeatT]):
+class Client(ABC, Generic[SpecT]):
     """
     One user at work: connects, waits for the others, works from its start until it has nothing more to do.
 
@@ -63,9 +63,9 @@ class Member(ABC, Generic[SeatT]):
     role: ClassVar[str]
     method: ClassVar[str]
 
-    def __init__(self, run: Run, seat: SeatT) -> None:
+    def __init__(self, run: WorkerRun, spec: SpecT) -> None:
         self._run = run
-        self._seat = seat
+        self._spec = spec
         self._closing = False
         self._greenlet: gevent.Greenlet | None = None
         self._blocked_since_ns: int | None = None
@@ -84,12 +84,12 @@ class Member(ABC, Generic[SeatT]):
     @property
     def name(self) -> str:
         """Return the group and the number of this user, from 1, as errors and the broker's connection list show it."""
-        return f"{self._seat.group}/{self._seat.user + 1}"
+        return f"{self._spec.group}/{self._spec.user + 1}"
 
     @property
     def group(self) -> str:
         """Return the group of this user."""
-        return self._seat.group
+        return self._spec.group
 
     @property
     def needed_until(self) -> Event:
@@ -109,7 +109,7 @@ class Member(ABC, Generic[SeatT]):
             run.wait_connect_turn()
             self._open()
             run.wait_begin()
-            self._start_ns = run.wait_start(self._seat)
+            self._start_ns = run.wait_start(self._spec)
             self._work(self._start_ns)
         except StoppedError:
             pass
@@ -122,7 +122,7 @@ class Member(ABC, Generic[SeatT]):
         finally:
             self._greenlet = None
             run.outages.gone(self.name)
-            run.work_ended(self._seat)
+            run.work_ended(self._spec)
             self.ended.set()
 
     def _open(self) -> None:
@@ -131,7 +131,7 @@ class Member(ABC, Generic[SeatT]):
         self.is_lost = False
         self._connections += 1
         self._opened_ns = monotonic_ns()
-        self._run.recorder.latency(self._seat.group, "connect", self._opened_ns - began_ns)
+        self._run.recorder.latency(self._spec.group, "connect", self._opened_ns - began_ns)
 
     def _work(self, start_ns: int) -> None:
         """Work, and come back to it as often as the connection is lost."""
@@ -158,7 +158,7 @@ class Member(ABC, Generic[SeatT]):
         while not self.needed_until.wait(next(self._pauses)):
             try:
                 self.disconnect()  # what is left of it, where only the channel was lost
-                run.restorer.restore(run.node_for(self._seat, self._attempts), self._lost_ns)
+                run.restorer.restore(run.node_for(self._spec, self._attempts), self._lost_ns)
                 self._open()
             except CONNECTION_ERRORS as error:
                 self._attempts += 1
@@ -198,7 +198,7 @@ class Member(ABC, Generic[SeatT]):
     @property
     def publisher_id(self) -> int | None:
         """The number of a publisher in the run; None of others."""
-        return getattr(self._seat, "publisher_id", None)
+        return getattr(self._spec, "publisher_id", None)
 
     @property
     def is_blocked(self) -> bool:
@@ -233,7 +233,7 @@ class Member(ABC, Generic[SeatT]):
         """Close the connection if there is one, within about END_TIMEOUT_S."""
 
     def _parameters(self) -> pika.ConnectionParameters:
-        parameters = copy.copy(self._run.node_for(self._seat, self._attempts))
+        parameters = copy.copy(self._run.node_for(self._spec, self._attempts))
         parameters.client_properties = {"connection_name": f"loadtest {self.name}"}
         return parameters
 
@@ -374,11 +374,11 @@ class Member(ABC, Generic[SeatT]):
         self._lost(pika.exceptions.ConsumerCancelled(consumer_tag))
 
 
-class WireMember(Member[SeatT]):
+class BulkClient(Client[SpecT]):
     """A member on a connection of our own wire, with one channel."""
 
-    def __init__(self, run: Run, seat: SeatT) -> None:
-        super().__init__(run, seat)
+    def __init__(self, run: WorkerRun, spec: SpecT) -> None:
+        super().__init__(run, spec)
         self._connection: Connection | None = None
 
     def connect(self) -> None:

@@ -1,7 +1,7 @@
 """
 Consumers: deliveries are taken in runs, as wire reads them, and acknowledged as the scenario says.
 
-Knows queues, prefetch and acks; what a message is worth is decided by intake.py.
+Knows queues, prefetch and acks; what a message is worth is decided by delivery_verifier.py.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ import gevent
 import numpy as np
 from gevent.event import Event
 
-from loadtest.clients.delivery_verifier import Intake
-from loadtest.clients.client import CONNECTION_ERRORS, END_TIMEOUT_S, WireMember
+from loadtest.clients.acknowledger import Acknowledger
+from loadtest.clients.client import CONNECTION_ERRORS, END_TIMEOUT_S, BulkClient
+from loadtest.clients.delivery_verifier import DeliveryVerifier
+from loadtest.clients.refusal_policy import RefusalPolicy
 from loadtest.clients.service_times import ServiceTimes
-from loadtest.clients.refusal_policy import Refusing
-from loadtest.clients.acknowledger import Settler
 from loadtest.clock import monotonic_ns
 from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT
 from loadtest.wire.connection.gathering import MEASURE_NS
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     import pika
     from numpy.typing import NDArray
 
-    from loadtest.clients.worker_run import Run
-    from loadtest.scenario import ConsumerPlan
+    from loadtest.clients.worker_run import WorkerRun
+    from loadtest.scenario import ConsumerSpec
     from loadtest.wire.connection.channel import Channel
     from loadtest.wire.connection.connection import Connection
 
 
-class Consumer(WireMember["ConsumerPlan"]):
+class Consumer(BulkClient["ConsumerSpec"]):
     """
     One consumer: a connection, a channel, a subscription to each of its queues.
 
@@ -44,35 +44,35 @@ class Consumer(WireMember["ConsumerPlan"]):
     role = "consumer"
     method = "Basic.Consume"
 
-    def __init__(self, run: Run, seat: ConsumerPlan) -> None:
-        super().__init__(run, seat)
+    def __init__(self, run: WorkerRun, spec: ConsumerSpec) -> None:
+        super().__init__(run, spec)
         self._channel: Channel | None = None
-        self._left = seat.messages  # None: without a limit
+        self._left = spec.messages  # None: without a limit
         self._enough = Event()
         self._consumer_tags: list[str] = []
-        self._settler: Settler | None = None
-        self._refusing = Refusing(seat.refusals) if seat.refusals else None
-        self._service_times = ServiceTimes(seat.service_time, run.plan.scenario.run.seed, self.name)
+        self._acknowledger: Acknowledger | None = None
+        self._refusal_policy = RefusalPolicy(spec.refusals) if spec.refusals else None
+        self._service_times = ServiceTimes(spec.service_time, run.plan.scenario.run.seed, self.name)
         self._beyond: list[int] = []  # delivery tags beyond the limit
         self._unprocessed: deque[tuple[NDArray[np.uint64], NDArray[np.int64] | None]] = deque()
         self._processing = 0  # messages of the run that is being processed
         self._arrived = Event()
         # Nothing waits for a consumer that neither acknowledges nor leaves off.
-        self._gathers = seat.ack.mode == "auto" and seat.messages is None
+        self._gathers = spec.ack.mode == "auto" and spec.messages is None
         self._looked_ns = 0
-        self._queue = seat.queues[0]  # that it subscribes to, or did last
+        self._queue = spec.queues[0]  # that it subscribes to, or did last
         self._is_subscribed = False
 
     def prepare(self, connection: Connection, channel: Channel) -> None:  # noqa: ARG002
         """Set the prefetch; deliveries begin only at the group's start, or when the user comes back to its work."""
         self._channel = channel
         self._forget()
-        self._settler = Settler(
-            self._seat, channel, lambda name, count: self._run.recorder.count(self._seat.group, name, count)
+        self._acknowledger = Acknowledger(
+            self._spec, channel, lambda name, count: self._run.recorder.count(self._spec.group, name, count)
         )
         channel.on_cancelled = self._cancelled
-        if self._seat.prefetch and self._seat.ack.mode != "auto":
-            channel.basic_qos(prefetch_count=self._seat.prefetch)
+        if self._spec.prefetch and self._spec.ack.mode != "auto":
+            channel.basic_qos(prefetch_count=self._spec.prefetch)
 
     def _forget(self) -> None:
         """Begin a channel: what was taken on the one before and not acknowledged will come again."""
@@ -89,7 +89,7 @@ class Consumer(WireMember["ConsumerPlan"]):
         if self._left == 0:
             return
         self._subscribe()
-        if self._seat.service_time:
+        if self._spec.service_time:
             self._process()
         else:
             self._enough.wait()
@@ -146,11 +146,11 @@ class Consumer(WireMember["ConsumerPlan"]):
         if self._gathers and self._connection is not None and self.read_ns - self._looked_ns > MEASURE_NS:
             self._looked_ns = self.read_ns
             intended_ns = int(stamps[-1:].view(STAMP_DTYPE)["intended_ns"][0])
-            self._connection.gather(self.read_ns - self._run.recorder.ahead_ns - intended_ns)
+            self._connection.gather(self.read_ns - self._run.recorder.clock_offset_ns - intended_ns)
 
     def room_for(self, count: int) -> int:
         """Return how many of *count* messages this consumer still takes."""
-        return count if self._left is None or self._seat.ack.mode == "auto" else min(count, self._left)
+        return count if self._left is None or self._spec.ack.mode == "auto" else min(count, self._left)
 
     def taken(self, tags: NDArray[np.uint64], stamps: NDArray[np.void] | None) -> None:
         """
@@ -160,27 +160,27 @@ class Consumer(WireMember["ConsumerPlan"]):
             tags: Ascending.
             stamps: Theirs; None if they have none.
         """
-        self._run.last_taken_ns[self._seat.group] = self._useful_ns = self.read_ns
+        self._run.last_taken_ns[self._spec.group] = self._useful_ns = self.read_ns
         if self._left is not None:
             self._left = max(0, self._left - len(tags))
-        places = self._refused(len(tags), stamps) if self._refusing is not None else None
-        if self._seat.service_time:
+        places = self._refused(len(tags), stamps) if self._refusal_policy is not None else None
+        if self._spec.service_time:
             self._unprocessed.append((tags.astype(np.uint64), places))  # a copy: they are a view on what was read
             self._arrived.set()
-        elif self._settler is not None:
-            self._settler.settle(tags, places)
+        elif self._acknowledger is not None:
+            self._acknowledger.settle(tags, places)
         if self._left == 0:
             self.give_up()
 
     def taken_one(self, tag: int, stamp: bytes | None) -> None:
         """Count one delivery and answer it if that is due (called on the hub: never blocks)."""
-        if self._seat.service_time or self._left is not None or self._refusing is not None:
+        if self._spec.service_time or self._left is not None or self._refusal_policy is not None:
             stamps = None if stamp is None else np.frombuffer(stamp, STAMP_DTYPE)
             self.taken(np.array([tag], np.uint64), stamps)
             return
-        self._run.last_taken_ns[self._seat.group] = self._useful_ns = self.read_ns
-        if self._settler is not None:
-            self._settler.settle_one(tag)
+        self._run.last_taken_ns[self._spec.group] = self._useful_ns = self.read_ns
+        if self._acknowledger is not None:
+            self._acknowledger.settle_one(tag)
 
     def leave(self, tags: NDArray[np.uint64]) -> None:
         """
@@ -193,15 +193,15 @@ class Consumer(WireMember["ConsumerPlan"]):
     def _subscribe(self) -> None:
         channel = self._channel
         assert channel is not None, "work follows prepare"
-        for queue, sink in zip(self._seat.queues, self._seat.sinks, strict=True):
+        for queue, sink in zip(self._spec.queues, self._spec.sinks, strict=True):
             self._queue = queue
-            intake = Intake(self._run, self._seat, sink)
+            verifier = DeliveryVerifier(self._run, self._spec, sink)
             tag = channel.basic_consume(
                 queue,
-                Subscription(self, intake),
-                auto_ack=self._seat.ack.mode == "auto",
-                exclusive=self._seat.exclusive,
-                arguments=dict(self._seat.arguments),
+                Subscription(self, verifier),
+                auto_ack=self._spec.ack.mode == "auto",
+                exclusive=self._spec.exclusive,
+                arguments=dict(self._spec.arguments),
             )
             self._consumer_tags.append(tag)
             self._run.operations.accept(self._operation_key())
@@ -214,20 +214,20 @@ class Consumer(WireMember["ConsumerPlan"]):
             return
         for tag in self._consumer_tags:
             channel.basic_cancel(tag)
-        if self._settler is not None:
-            self._settler.settle_rest()
+        if self._acknowledger is not None:
+            self._acknowledger.settle_rest()
         beyond, self._beyond = self._beyond, []
         for delivery_tag in beyond:
             channel.basic_nack(delivery_tag)
 
     def _refused(self, count: int, stamps: NDArray[np.void] | None) -> NDArray[np.int64] | None:
         """Return the place of the refusal of each of *count* deliveries; None if none is refused."""
-        assert self._refusing is not None, "asked only where something is refused"
-        if not self._refusing.by_message:
-            return self._refusing.of_deliveries(count)
+        assert self._refusal_policy is not None, "asked only where something is refused"
+        if not self._refusal_policy.by_message:
+            return self._refusal_policy.of_deliveries(count)
         if stamps is None:  # no message of this run
             return None
-        return self._refusing.of_messages(stamps.view(STAMP_DTYPE)["seq"].astype(np.int64))
+        return self._refusal_policy.of_messages(stamps.view(STAMP_DTYPE)["seq"].astype(np.int64))
 
     def _process(self) -> None:
         """Give each message its processing time, one after the other, and answer it when that is over."""
@@ -243,10 +243,10 @@ class Consumer(WireMember["ConsumerPlan"]):
             done, self._processing = 0, len(tags)
             while done < len(tags):
                 self._run.pacer.sleep_until_ns(int(ends_ns[done]))
-                if self._run.over.is_set() or self._settler is None:
+                if self._run.over.is_set() or self._acknowledger is None:
                     return
                 finished = max(done + 1, int(np.searchsorted(ends_ns, monotonic_ns(), side="right")))
-                self._settler.settle(tags[done:finished], None if places is None else places[done:finished])
+                self._acknowledger.settle(tags[done:finished], None if places is None else places[done:finished])
                 self._processing -= finished - done
                 done = finished
 
@@ -254,9 +254,9 @@ class Consumer(WireMember["ConsumerPlan"]):
 class Subscription:
     """What wire hands one consumer's deliveries to: records them, then has them acknowledged."""
 
-    def __init__(self, consumer: Consumer, intake: Intake) -> None:
+    def __init__(self, consumer: Consumer, verifier: DeliveryVerifier) -> None:
         self._consumer = consumer
-        self._intake = intake
+        self._verifier = verifier
 
     def on_run(self, tags: NDArray[np.uint64], stamps: NDArray[np.void], n_bytes: int, redelivered: bool) -> None:
         """Take a run of deliveries that differ only in their stamp and delivery tag."""
@@ -267,7 +267,7 @@ class Subscription:
                 return
             n_bytes = n_bytes // len(tags) * room
             tags, stamps = tags[:room], stamps[:room]
-        self._intake.take_run(stamps, self._consumer.read_ns, n_bytes, redelivered)
+        self._verifier.take_run(stamps, self._consumer.read_ns, n_bytes, redelivered)
         self._consumer.came(stamps)
         self._consumer.taken(tags, stamps)
 
@@ -276,7 +276,7 @@ class Subscription:
         if not self._consumer.room_for(1):
             self._consumer.leave(np.array([tag], np.uint64))
             return
-        self._intake.take_one(stamp, self._consumer.read_ns, n_bytes, redelivered)
+        self._verifier.take_one(stamp, self._consumer.read_ns, n_bytes, redelivered)
         self._consumer.taken_one(tag, stamp)
 
     def on_unstamped(self, tags: NDArray[np.uint64], n_bytes: int, redelivered: bool) -> None:
@@ -286,7 +286,7 @@ class Subscription:
             self._consumer.leave(tags[room:])
             n_bytes, tags = n_bytes // len(tags) * room, tags[:room]
         if room:
-            self._intake.take_unstamped(room, n_bytes, redelivered)
+            self._verifier.take_unstamped(room, n_bytes, redelivered)
             self._consumer.taken(tags, None)
 
     def on_message(  # a delivery has this many parts
@@ -302,7 +302,7 @@ class Subscription:
         if not self._consumer.room_for(1):
             self._consumer.leave(np.array([tag], np.uint64))
             return False
-        whole = self._intake.take_message(properties, body, self._consumer.read_ns, redelivered)
+        whole = self._verifier.take_message(properties, body, self._consumer.read_ns, redelivered)
         stamp = read_stamp(properties.headers, body)
         self._consumer.taken_one(tag, None if stamp is None else STAMP_STRUCT.pack(*stamp))
         return whole

@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     import pika
     from numpy.typing import NDArray
 
-    from loadtest.clients.worker_run import Run
+    from loadtest.clients.worker_run import WorkerRun
     from loadtest.measure.ledger.dead_letters import Death
     from loadtest.measure.recorder.delivery_recorder import DeliveryRecorder
-    from loadtest.scenario import ConsumerPlan, GetterPlan
+    from loadtest.scenario import ConsumerSpec, GetterSpec
     from loadtest.wire.frames.gets import GetOk
 
 STREAM_OFFSET: Final = "x-stream-offset"
 """Header in which a delivery of a stream has its offset."""
 
 
-class Intake:
+class DeliveryVerifier:
     """
     Sorts what one consumer or getter takes from one sink into ours, foreign and corrupted, and records it.
 
@@ -38,12 +38,12 @@ class Intake:
         taken: Messages taken, of whatever kind.
     """
 
-    def __init__(self, run: Run, seat: ConsumerPlan | GetterPlan, sink: str) -> None:
-        self.seat = seat
+    def __init__(self, run: WorkerRun, spec: ConsumerSpec | GetterSpec, sink: str) -> None:
+        self.spec = spec
         self.taken = 0
-        self.recorder: DeliveryRecorder = run.recorder.delivery(seat.group, sink)
+        self.recorder: DeliveryRecorder = run.recorder.delivery(spec.group, sink)
         self._run = run
-        run.intakes.append(self)
+        run.verifiers.append(self)
         self._tag = run.run_tag
         # What follows the stamp in a body that carries it, kept: slicing a body of 1 MB costs 0.9 ms each time.
         self._tails: dict[bytes, bytes] = {}

@@ -13,35 +13,35 @@ from typing import TYPE_CHECKING
 
 from gevent.event import Event
 
-from loadtest.clients.delivery_verifier import Intake
-from loadtest.clients.client import END_TIMEOUT_S, Member, WireMember
+from loadtest.clients.client import END_TIMEOUT_S, BulkClient, Client
+from loadtest.clients.delivery_verifier import DeliveryVerifier
 from loadtest.clock import monotonic_ns
 
 if TYPE_CHECKING:
-    from loadtest.clients.worker_run import Run
-    from loadtest.scenario import GetterPlan
+    from loadtest.clients.worker_run import WorkerRun
+    from loadtest.scenario import GetterSpec
     from loadtest.wire.connection.channel import Channel
     from loadtest.wire.connection.connection import Connection
     from loadtest.wire.frames.gets import GetOk
 
 
-class GetLoop(Member["GetterPlan"]):
+class GetLoop(Client["GetterSpec"]):
     """A getter of any client: asks its queues in turn, waits for each answer, acknowledges as the scenario says."""
 
     role = "getter"
     method = "Basic.Get"
 
-    def __init__(self, run: Run, seat: GetterPlan) -> None:
-        super().__init__(run, seat)
+    def __init__(self, run: WorkerRun, spec: GetterSpec) -> None:
+        super().__init__(run, spec)
         self._calls = self._got = 0
-        self._turns = cycle(seat.queues)
-        self._intakes: dict[str, Intake] | None = None
+        self._turns = cycle(spec.queues)
+        self._verifiers: dict[str, DeliveryVerifier] | None = None
         self._unacked_tag: int | None = None
         self._since_ack = 0
         self._answered = Event()  # clear while a Get is under way
         self._answered.set()
-        self._queue = seat.queues[0]  # that it asks, or did last
-        self._keys = {queue: f"{seat.group}: {self.method} of queue {queue}" for queue in seat.queues}
+        self._queue = spec.queues[0]  # that it asks, or did last
+        self._keys = {queue: f"{spec.group}: {self.method} of queue {queue}" for queue in spec.queues}
 
     @abstractmethod
     def ask(self, queue: str) -> GetOk | None:
@@ -53,23 +53,23 @@ class GetLoop(Member["GetterPlan"]):
 
     def work(self, start_ns: int) -> None:
         """Get until the queues are empty (`until: empty`), enough was got, or the run is over."""
-        seat, run = self._seat, self._run
-        if self._intakes is None:
-            self._intakes = {
-                queue: Intake(run, seat, sink) for queue, sink in zip(seat.queues, seat.sinks, strict=True)
+        spec, run = self._spec, self._run
+        if self._verifiers is None:
+            self._verifiers = {
+                queue: DeliveryVerifier(run, spec, sink) for queue, sink in zip(spec.queues, spec.sinks, strict=True)
             }
         for queue in self._turns:
-            if not self._intakes or self._got == seat.messages:
+            if not self._verifiers or self._got == spec.messages:
                 break
-            if queue not in self._intakes:
+            if queue not in self._verifiers:
                 continue
             if not self._wait_turn(self._calls, start_ns):
                 break
             self._calls += 1
-            if self._get(queue, self._intakes[queue]):
+            if self._get(queue, self._verifiers[queue]):
                 self._got += 1
-            elif seat.until_empty:
-                del self._intakes[queue]
+            elif spec.until_empty:
+                del self._verifiers[queue]
         self._ack_rest()
 
     def operation(self) -> str:
@@ -87,14 +87,14 @@ class GetLoop(Member["GetterPlan"]):
 
     def _wait_turn(self, calls: int, start_ns: int) -> bool:
         """Sleep until the next call is due; returns whether there is one."""
-        arrivals = self._seat.arrivals
+        arrivals = self._spec.arrivals
         if arrivals is not None:
             if arrivals.total is not None and calls >= arrivals.total:
                 return False
             self._run.pacer.sleep_until_ns(start_ns + arrivals.intended_ns(calls))
         return not self._run.over.is_set()
 
-    def _get(self, queue: str, intake: Intake) -> bool:
+    def _get(self, queue: str, verifier: DeliveryVerifier) -> bool:
         self._queue = queue
         asked_ns = monotonic_ns()
         self._answered.clear()
@@ -105,14 +105,14 @@ class GetLoop(Member["GetterPlan"]):
         read_ns = self._useful_ns = monotonic_ns()
         self._run.operations.accept(self._keys[queue])
         if answer is None:
-            intake.recorder.get_empty(read_ns - asked_ns, read_ns)
+            verifier.recorder.get_empty(read_ns - asked_ns, read_ns)
             return False
-        intake.take_got(answer, read_ns, read_ns - asked_ns)
-        self._run.last_taken_ns[self._seat.group] = read_ns
-        if self._seat.ack.mode == "every":
+        verifier.take_got(answer, read_ns, read_ns - asked_ns)
+        self._run.last_taken_ns[self._spec.group] = read_ns
+        if self._spec.ack.mode == "every":
             self._unacked_tag = answer.delivery_tag
             self._since_ack += 1
-            if self._since_ack == self._seat.ack.every:
+            if self._since_ack == self._spec.ack.every:
                 self._ack_rest()
         return True
 
@@ -123,7 +123,7 @@ class GetLoop(Member["GetterPlan"]):
             self.acknowledge(tag, multiple=since_ack > 1)
 
 
-class Getter(GetLoop, WireMember["GetterPlan"]):
+class Getter(GetLoop, BulkClient["GetterSpec"]):
     """A getter on a connection of our own wire."""
 
     def prepare(self, connection: Connection, channel: Channel) -> None:  # noqa: ARG002  # the same for every role
@@ -133,7 +133,7 @@ class Getter(GetLoop, WireMember["GetterPlan"]):
 
     def ask(self, queue: str) -> GetOk | None:
         """Send Basic.Get and return the answer, None for Get-Empty."""
-        return self._channel.basic_get(queue, auto_ack=self._seat.ack.mode == "auto")
+        return self._channel.basic_get(queue, auto_ack=self._spec.ack.mode == "auto")
 
     def acknowledge(self, delivery_tag: int, *, multiple: bool) -> None:
         """Send Basic.Ack."""

@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from loadtest.clients.worker_run import Run
+    from loadtest.clients.worker_run import WorkerRun
     from loadtest.measure.recorder.publisher_recorder import PublisherRecorder
     from loadtest.scenario import Arrivals
 
 NEVER: Final = 2**62
 
 
-class Offering:
+class OfferedLoad:
     """
     Counts the arrivals of one publisher as they fall due, each once.
 
@@ -26,7 +26,9 @@ class Offering:
         limit: How many messages there are in all; `NEVER` if there is no end.
     """
 
-    def __init__(self, run: Run, recorder: PublisherRecorder, arrivals: Arrivals | None, messages: int | None) -> None:
+    def __init__(
+        self, run: WorkerRun, recorder: PublisherRecorder, arrivals: Arrivals | None, messages: int | None
+    ) -> None:
         total = arrivals.total if arrivals is not None else None
         self.limit = min((limit for limit in (messages, total) if limit is not None), default=NEVER)
         self._run = run

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Final
 from loadtest.clock import NS_PER_S
 
 if TYPE_CHECKING:
-    from loadtest.clients.client import Member
-    from loadtest.scenario import PublisherPlan
+    from loadtest.clients.client import Client
+    from loadtest.scenario import PublisherSpec
 
 LIVES_ON_NS: Final = NS_PER_S
 """A publish that the broker refuses has closed the channel by then."""
 
 
-def publishing(seat: PublisherPlan) -> str:
-    """Return what a publish of *seat* asks for, as errors name it."""
-    where = f"exchange {seat.exchange}" if seat.exchange else "the default exchange"
+def publishing(spec: PublisherSpec) -> str:
+    """Return what a publish of *spec* asks for, as errors name it."""
+    where = f"exchange {spec.exchange}" if spec.exchange else "the default exchange"
     return f"Basic.Publish to {where}"
 
 
-def lives_on(publisher: Member[PublisherPlan], first_sent_ns: int, now_ns: int) -> bool:
+def lives_on(publisher: Client[PublisherSpec], first_sent_ns: int, now_ns: int) -> bool:
     """
     Return whether a channel without confirms has outlived its first publish, of *first_sent_ns*; 0 if there was none.
 

@@ -14,13 +14,13 @@ import gevent
 import numpy as np
 import pika
 
-from loadtest.clients.client import WireMember
-from loadtest.clients.offered_load import NEVER, Offering
+from loadtest.clients.client import BulkClient
+from loadtest.clients.offered_load import NEVER, OfferedLoad
 from loadtest.clients.outstanding import Outstanding
 from loadtest.clients.publish_operation import lives_on, publishing
 from loadtest.clock import NS_PER_MS, NS_PER_S, NS_PER_US, monotonic_ns
 from loadtest.stamp import run_publisher_word
-from loadtest.wire.connection.waiting import Bell
+from loadtest.wire.connection.waiting import WakeUp
 from loadtest.wire.frames.publishing import PublishCycle
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from loadtest.clients.outstanding import Settled
-    from loadtest.clients.worker_run import Run
-    from loadtest.scenario import Arrivals, PublisherPlan
+    from loadtest.clients.worker_run import WorkerRun
+    from loadtest.scenario import Arrivals, PublisherSpec
     from loadtest.wire.connection.channel import Channel, Returned
     from loadtest.wire.connection.connection import Connection
 
@@ -68,7 +68,7 @@ class BodyBytes:
         return rounds * self._before[-1] + self._before[place]
 
 
-class Publisher(WireMember["PublisherPlan"]):
+class Publisher(BulkClient["PublisherSpec"]):
     """
     One publisher: a connection, a channel, a cycle of messages.
 
@@ -80,12 +80,12 @@ class Publisher(WireMember["PublisherPlan"]):
     role = "publisher"
     method = "Basic.Publish"
 
-    def __init__(self, run: Run, seat: PublisherPlan) -> None:
-        super().__init__(run, seat)
-        self._recorder = run.recorder.publisher(seat.group, seat.publisher_id)
-        self._in_flight = Outstanding(seat.confirm_window) if seat.confirm_window else None
-        self._offering = Offering(run, self._recorder, seat.arrivals, seat.messages)
-        self._confirms_came = Bell()
+    def __init__(self, run: WorkerRun, spec: PublisherSpec) -> None:
+        super().__init__(run, spec)
+        self._recorder = run.recorder.publisher(spec.group, spec.publisher_id)
+        self._in_flight = Outstanding(spec.confirm_window) if spec.confirm_window else None
+        self._offered_load = OfferedLoad(run, self._recorder, spec.arrivals, spec.messages)
+        self._confirms_came = WakeUp()
         self._seq = 0
         self._before = -1  # what a delivery tag of the channel is more than its seq
         self._again = np.zeros(0, np.int64)  # seqs that the channel's first messages have, published there again
@@ -95,13 +95,13 @@ class Publisher(WireMember["PublisherPlan"]):
         self._full_since_ns: int | None = None
         self._first_sent_ns = 0  # on this channel
         self._returned_unstamped = 0
-        self._body_bytes = BodyBytes([len(body) for body in seat.bodies])
+        self._body_bytes = BodyBytes([len(body) for body in spec.bodies])
         self._cycle: PublishCycle | None = None
         self._channel: Channel | None = None
 
     def catch_up(self, now_ns: int) -> None:
         """Offer what has fallen due by *now_ns*."""
-        self._offering.count_due(now_ns)
+        self._offered_load.count_due(now_ns)
 
     def window_full_ns(self) -> int:
         """Return how long a full confirm window has held back what was due, so far."""
@@ -114,7 +114,7 @@ class Publisher(WireMember["PublisherPlan"]):
 
     def operation(self) -> str:
         """Return what a publish asks for."""
-        return publishing(self._seat)
+        return publishing(self._spec)
 
     def is_waiting(self) -> bool:
         """Return whether something was published on this channel."""
@@ -138,9 +138,9 @@ class Publisher(WireMember["PublisherPlan"]):
             drained = self._in_flight.drain()
             seqs = self._seqs_of(drained.all_tags())
             self._recorder.in_doubt(seqs, int(drained.intended_ns.min()), monotonic_ns())
-            if self._seat.in_doubt == "republish":
+            if self._spec.in_doubt == "republish":
                 self._doubtful.append(seqs)
-        self._confirms_came.ring()
+        self._confirms_came.set()
 
     @property
     def needed_until(self) -> Event:
@@ -149,21 +149,21 @@ class Publisher(WireMember["PublisherPlan"]):
 
     def wants_more(self) -> bool:
         """Return whether anything is left to publish, or to publish again."""
-        return bool(self._doubtful) or self._seq < self._offering.limit
+        return bool(self._doubtful) or self._seq < self._offered_load.limit
 
     def prepare(self, connection: Connection, channel: Channel) -> None:
         """Marshal the messages once, and ask for confirms where the scenario wants them."""
-        seat = self._seat
+        spec = self._spec
         self._cycle = PublishCycle(
             channel_number=channel.channel_number,
             frame_max=connection.frame_max,
-            exchange=seat.exchange,
-            routing_keys=seat.routing_keys,
-            bodies=seat.bodies,
-            properties=pika.BasicProperties(**seat.properties),
-            mandatory=seat.mandatory,
-            stamp=seat.stamp,
-            run_publisher=run_publisher_word(self._run.run_tag, seat.publisher_id),
+            exchange=spec.exchange,
+            routing_keys=spec.routing_keys,
+            bodies=spec.bodies,
+            properties=pika.BasicProperties(**spec.properties),
+            mandatory=spec.mandatory,
+            stamp=spec.stamp,
+            run_publisher=run_publisher_word(self._run.run_tag, spec.publisher_id),
             max_block_bytes=BLOCK_BYTES,
         )
         self._channel = channel
@@ -175,35 +175,35 @@ class Publisher(WireMember["PublisherPlan"]):
         channel.on_returned = self._returned
         if self._in_flight is not None:
             # A channel numbers its messages from 1; what the one before left open is in doubt.
-            self._in_flight = Outstanding(seat.confirm_window)
+            self._in_flight = Outstanding(spec.confirm_window)
             channel.on_confirms = self._confirmed
             channel.on_confirm = self._confirmed_one
             channel.confirm_select()
 
     def work(self, start_ns: int) -> None:
         """Publish until all is sent or the run stops, then wait for the confirms."""
-        with self._run.told_of_stop(self._confirms_came.ring):
+        with self._run.told_of_stop(self._confirms_came.set):
             if self._connections > 1:
                 self._resume(start_ns)
-            if self._seat.arrivals is None:
+            if self._spec.arrivals is None:
                 self._publish_closed()
             else:
-                self._publish_open(self._seat.arrivals, start_ns)
+                self._publish_open(self._spec.arrivals, start_ns)
         self._wait_confirmed()
-        if self._seat.mandatory and self._in_flight is None and self._channel is not None:
+        if self._spec.mandatory and self._in_flight is None and self._channel is not None:
             # A channel answers in the order in which it was asked: with this answer all that came back has come.
             self._channel.basic_qos(prefetch_count=0)
 
     def _resume(self, start_ns: int) -> None:
         """Begin on another connection: publish again what is in doubt, drop what fell due, as the seat says."""
-        arrivals = self._seat.arrivals
+        arrivals = self._spec.arrivals
         edges = np.flatnonzero(np.diff(self._again) != 1) + 1
         for seqs in np.split(self._again, edges) if len(self._again) else ():
             for first in range(0, len(seqs), self._batch()):
                 self._send_again(seqs[first : first + self._batch()], start_ns)
-        if arrivals is not None and self._seat.on_outage == "drop":
+        if arrivals is not None and self._spec.on_outage == "drop":
             now_ns = monotonic_ns()
-            due = self._offering.count_due(now_ns)
+            due = self._offered_load.count_due(now_ns)
             if due > self._seq:
                 self._recorder.dropped(due - self._seq, start_ns + arrivals.intended_ns(self._seq), now_ns)
                 self._before += due - self._seq
@@ -211,7 +211,7 @@ class Publisher(WireMember["PublisherPlan"]):
 
     def _send_again(self, seqs: NDArray[np.int64], start_ns: int) -> None:
         """Send messages again under their seqs, which follow one another; their latency counts from the first time."""
-        cycle, channel, in_flight, arrivals = self._cycle, self._channel, self._in_flight, self._seat.arrivals
+        cycle, channel, in_flight, arrivals = self._cycle, self._channel, self._in_flight, self._spec.arrivals
         assert cycle is not None, "work follows prepare"
         assert channel is not None, "work follows prepare"
         assert in_flight is not None, "only with confirms anything is in doubt"
@@ -222,8 +222,8 @@ class Publisher(WireMember["PublisherPlan"]):
             self._wait_room()
         sent_ns = monotonic_ns()
         intended_ns = sent_ns if arrivals is None else arrivals.intended_ns_run(first, count) + start_ns
-        ahead_ns = self._run.recorder.ahead_ns
-        block = cycle.encode(first, count, intended_ns - ahead_ns, sent_ns - ahead_ns)
+        clock_offset_ns = self._run.recorder.clock_offset_ns
+        block = cycle.encode(first, count, intended_ns - clock_offset_ns, sent_ns - clock_offset_ns)
         self._first_sent_ns = self._first_sent_ns or sent_ns
         in_flight.add(count, intended_ns, sent_ns)
         self._recorder.republished(count, self._body_bytes.of(first, count))
@@ -232,12 +232,12 @@ class Publisher(WireMember["PublisherPlan"]):
 
     def _batch(self) -> int:
         assert self._cycle is not None, "work follows prepare"
-        return min(self._cycle.max_batch, self._seat.confirm_window)
+        return min(self._cycle.max_batch, self._spec.confirm_window)
 
     # --- sending -------------------------------------------------------------------------------------------------
 
     def _publish_closed(self) -> None:
-        limit = self._offering.limit
+        limit = self._offered_load.limit
         while self._seq < limit and (now_ns := monotonic_ns()) < self._stop_ns():
             n = min(self._free(), limit - self._seq)
             if n > 0:
@@ -248,7 +248,7 @@ class Publisher(WireMember["PublisherPlan"]):
                 self._wait_room()
 
     def _publish_open(self, arrivals: Arrivals, start_ns: int) -> None:
-        offering = self._offering
+        offering = self._offered_load
         offering.begin(start_ns)
         while self._seq < offering.limit:
             now_ns, stop_ns = monotonic_ns(), self._stop_ns()
@@ -274,9 +274,9 @@ class Publisher(WireMember["PublisherPlan"]):
         assert channel is not None, "work follows prepare"
         if channel.closed_by is not None:
             raise channel.closed_by
-        ahead_ns = self._run.recorder.ahead_ns
-        if ahead_ns:  # stamps are in the time of the run; only on another host is that another
-            block = cycle.encode(seq, n, intended_ns - ahead_ns, sent_ns - ahead_ns)
+        clock_offset_ns = self._run.recorder.clock_offset_ns
+        if clock_offset_ns:  # stamps are in the time of the run; only on another host is that another
+            block = cycle.encode(seq, n, intended_ns - clock_offset_ns, sent_ns - clock_offset_ns)
         else:
             block = cycle.encode(seq, n, intended_ns, sent_ns)
         self._first_sent_ns = self._first_sent_ns or sent_ns
@@ -345,7 +345,7 @@ class Publisher(WireMember["PublisherPlan"]):
             )
         else:
             recorder.confirmed(self._seqs_of(settled.all_tags()), settled.intended_ns, settled.sent_ns, read_ns)
-        self._confirms_came.ring()
+        self._confirms_came.set()
 
     def _seqs_of(self, tags: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the seqs of delivery tags: a channel numbers what is published on it from 1."""
@@ -356,7 +356,7 @@ class Publisher(WireMember["PublisherPlan"]):
         return seqs
 
     def _returned(self, returned: Returned) -> None:
-        if self._seat.stamp != "none" and returned.stamp is not None:
+        if self._spec.stamp != "none" and returned.stamp is not None:
             self._recorder.returned((returned.stamp.seq,))
             return
         # Without a stamp nobody can say which message came back; that some did must not go unseen.

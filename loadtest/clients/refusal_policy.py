@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 KEPT: Final = -1
 
 
-class Refusing:
+class RefusalPolicy:
     """
     Says of each number by which of *refusals* it is refused; they are of one kind, and 100 % together at most.
 

@@ -8,22 +8,22 @@ from loadtest.clients.blocking_client import BlockingConsumer, BlockingGetter, B
 from loadtest.clients.consumer import Consumer
 from loadtest.clients.getter import Getter
 from loadtest.clients.publisher import Publisher
-from loadtest.scenario import ConsumerPlan, GetterPlan, PublisherPlan
+from loadtest.scenario import ConsumerSpec, GetterSpec, PublisherSpec
 
 if TYPE_CHECKING:
-    from loadtest.clients.client import Member
-    from loadtest.clients.worker_run import Run, Seat
+    from loadtest.clients.client import Client
+    from loadtest.clients.worker_run import ClientSpec, WorkerRun
 
-MEMBERS: Final[dict[tuple[type, str], type[Member[Any]]]] = {
-    (PublisherPlan, "bulk"): Publisher,
-    (ConsumerPlan, "bulk"): Consumer,
-    (GetterPlan, "bulk"): Getter,
-    (PublisherPlan, "blocking"): BlockingPublisher,
-    (ConsumerPlan, "blocking"): BlockingConsumer,
-    (GetterPlan, "blocking"): BlockingGetter,
+CLIENTS: Final[dict[tuple[type, str], type[Client[Any]]]] = {
+    (PublisherSpec, "bulk"): Publisher,
+    (ConsumerSpec, "bulk"): Consumer,
+    (GetterSpec, "bulk"): Getter,
+    (PublisherSpec, "blocking"): BlockingPublisher,
+    (ConsumerSpec, "blocking"): BlockingConsumer,
+    (GetterSpec, "blocking"): BlockingGetter,
 }
 
 
-def member_for(run: Run, seat: Seat) -> Member[Any]:
-    """Return the member that does what *seat* says."""
-    return MEMBERS[type(seat), seat.client](run, seat)
+def client_for(run: WorkerRun, spec: ClientSpec) -> Client[Any]:
+    """Return the member that does what *spec* says."""
+    return CLIENTS[type(spec), spec.client](run, spec)

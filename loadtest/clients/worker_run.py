@@ -2,7 +2,7 @@
 What the users of one load run share in one process: seats, the common start, the common stop, failures.
 
 Knows nothing of Locust nor of what a user does. Users come up one by one, wait at the barrier until all are up, and
-then count time from one instant, `begin_ns`. The conductor (conductor.py) moves the run from phase to phase.
+then count time from one instant, `begin_ns`. The controller moves the run from phase to phase.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import gevent
 from gevent.event import Event
 
 from loadtest.clients.completion import Completion
-from loadtest.clients.failures.outages import Outages
 from loadtest.clients.failures.group_progress import Operations
-from loadtest.clients.failures.topology_restorer import Restorer
+from loadtest.clients.failures.outages import Outages
+from loadtest.clients.failures.topology_restorer import TopologyRestorer
 from loadtest.clock import NS_PER_MS, NS_PER_S, monotonic_ns
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     import pika
 
+    from loadtest.clients.delivery_verifier import DeliveryVerifier
     from loadtest.clients.failures.group_progress import Trouble
-    from loadtest.clients.delivery_verifier import Intake
     from loadtest.measure.recorder.recorder import Recorder
-    from loadtest.scenario import ConsumerPlan, GetterPlan, Plan, PublisherPlan
+    from loadtest.scenario import ConsumerSpec, GetterSpec, Plan, PublisherSpec
     from loadtest.wire.pacing import Pacer
 
-    Seat = PublisherPlan | ConsumerPlan | GetterPlan
+    ClientSpec = PublisherSpec | ConsumerSpec | GetterSpec
 
 
 # So long before its start a user stops to wait for an event and waits for the instant.
@@ -40,17 +40,17 @@ PACED_NS: Final = 2 * NS_PER_MS
 STOP_LOOK_S: Final = 0.05
 
 
-def seats_of(plan: Plan) -> tuple[Seat, ...]:
+def specs_of(plan: Plan) -> tuple[ClientSpec, ...]:
     """Return every user of *plan*: publishers, consumers, getters."""
     return (*plan.publishers, *plan.consumers, *plan.getters)
 
 
-def seats_by_group(plan: Plan) -> dict[str, list[Seat]]:
+def specs_by_group(plan: Plan) -> dict[str, list[ClientSpec]]:
     """Return the users of *plan* by group, in the order of their numbers."""
-    seats: dict[str, list[Seat]] = {}
-    for seat in seats_of(plan):
-        seats.setdefault(seat.group, []).append(seat)
-    return seats
+    specs: dict[str, list[ClientSpec]] = {}
+    for spec in specs_of(plan):
+        specs.setdefault(spec.group, []).append(spec)
+    return specs
 
 
 def _unstamped_bodies(plan: Plan) -> frozenset[bytes]:
@@ -59,7 +59,7 @@ def _unstamped_bodies(plan: Plan) -> frozenset[bytes]:
     return frozenset(body for bodies in cycles.values() for body in bodies)
 
 
-class RunningTask(Protocol):
+class RunningClient(Protocol):
     """What the conductor needs of a publisher, consumer or getter at work; only `finish` and `close` may block."""
 
     @property
@@ -112,7 +112,7 @@ class StoppedError(BaseException):
     """
 
 
-class Run:
+class WorkerRun:
     """
     One load run in this process, which has all its users or, as one of several, some of them.
 
@@ -136,7 +136,7 @@ class Run:
         operations: What the broker has accepted and refused.
         restorer: Declares what a broker forgot.
         on_change: Called when a user is up, has begun or ended, or the run has failed.
-        seat_of: Hands out the seats of this process; set it before users come, where they are not all of the plan's.
+        spec_for: Hands out the seats of this process; set it before users come, where they are not all of the plan's.
     """
 
     def __init__(
@@ -152,25 +152,25 @@ class Run:
         self.stopping = Event()
         self.over, self.all_up, self.begun = Event(), Event(), Event()
         self.failure: str | None = None
-        self.tasks: list[RunningTask] = []
+        self.tasks: list[RunningClient] = []
         self.events: list[tuple[int, str, str]] = []
         self.last_taken_ns: dict[str, int] = {}
-        self.intakes: list[Intake] = []
+        self.verifiers: list[DeliveryVerifier] = []
         self.ended: Counter[str] = Counter()
         self.last_ended_ns: dict[str, int] = {}
         self.on_change: Callable[[], None] = lambda: None
-        self.seat_of: Callable[[str], Seat | None] = self._next_seat
+        self.spec_for: Callable[[str], ClientSpec | None] = self._next_spec
         self.publishers = {publisher.publisher_id: publisher for publisher in plan.publishers}
         self.unstamped_bodies = _unstamped_bodies(plan)
-        self._seats = seats_by_group(plan)
+        self._specs = specs_by_group(plan)
         self._publishing = {publisher.group for publisher in plan.publishers}
         self._taken: Counter[str] = Counter()
         self._up = 0
-        self._all = len(seats_of(plan))
-        self.completion = Completion(self._seats, self.stopping)
+        self._all = len(specs_of(plan))
+        self.completion = Completion(self._specs, self.stopping)
         self._started: set[str] = set()
         self.outages, self.operations = Outages(plan, self.record), Operations()
-        self.restorer = Restorer(plan.topology)
+        self.restorer = TopologyRestorer(plan.topology)
         self._next_connect_ns = monotonic_ns()
 
     # --- coming up -----------------------------------------------------------------------------------------------
@@ -178,7 +178,7 @@ class Run:
     @property
     def users(self) -> Mapping[str, int]:
         """Return the number of users of each group."""
-        return {group: len(seats) for group, seats in self._seats.items()}
+        return {group: len(specs) for group, specs in self._specs.items()}
 
     @property
     def users_up(self) -> int:
@@ -190,31 +190,31 @@ class Run:
         """Return the groups of which a user here has begun its work."""
         return frozenset(self._started)
 
-    def seat(self, group: str, number: int) -> Seat:
+    def spec(self, group: str, number: int) -> ClientSpec:
         """Return a seat by its number within its group."""
-        return self._seats[group][number]
+        return self._specs[group][number]
 
-    def expect(self, publisher: Seat) -> None:
+    def expect(self, publisher: ClientSpec) -> None:
         """Take the messages of a publisher that was not in the plan as those of this run."""
         number: int = publisher.publisher_id  # type: ignore[union-attr]  # only of a publisher
         self.publishers[number] = publisher  # type: ignore[assignment]
         self.recorder.expect(number)
 
-    def start_ns(self, seat: Seat) -> int | None:
-        """Return when the group of *seat* starts, or started; None if that is not known yet."""
-        start = seat.start
+    def start_ns(self, spec: ClientSpec) -> int | None:
+        """Return when the group of *spec* starts, or started; None if that is not known yet."""
+        start = spec.start
         if start.after is None:
             return None if self.begin_ns is None else self.begin_ns + start.at_ns
         return self.completion.done_ns(start.after) + start.at_ns if self.completion.is_done(start.after) else None
 
-    def take_seat(self, group: str) -> Seat | None:
+    def assign(self, group: str) -> ClientSpec | None:
         """Return the plan of the next user of *group*; each is given out once, and then there is none."""
-        return self.seat_of(group)
+        return self.spec_for(group)
 
-    def _next_seat(self, group: str) -> Seat | None:
-        taken, seats = self._taken[group], self._seats[group]
+    def _next_spec(self, group: str) -> ClientSpec | None:
+        taken, specs = self._taken[group], self._specs[group]
         self._taken[group] += 1
-        return seats[taken] if taken < len(seats) else None
+        return specs[taken] if taken < len(specs) else None
 
     def wait_connect_turn(self) -> None:
         """
@@ -230,9 +230,9 @@ class Run:
         if self.stopping.wait(delay_s):
             raise StoppedError
 
-    def node_for(self, seat: Seat, attempts: int = 0) -> pika.ConnectionParameters:
-        """Return the node that *seat* connects to after so many failed attempts: a group's users go round the nodes."""
-        return self.nodes[(seat.user + attempts) % len(self.nodes)]
+    def node_for(self, spec: ClientSpec, attempts: int = 0) -> pika.ConnectionParameters:
+        """Return the node that *spec* connects to after so many failed attempts: a group's users go round the nodes."""
+        return self.nodes[(spec.user + attempts) % len(self.nodes)]
 
     def wait_begin(self) -> None:
         """
@@ -251,14 +251,14 @@ class Run:
 
     # --- at work -------------------------------------------------------------------------------------------------
 
-    def wait_start(self, seat: Seat) -> int:
+    def wait_start(self, spec: ClientSpec) -> int:
         """
-        Block until the group of *seat* starts, and return that instant in ns.
+        Block until the group of *spec* starts, and return that instant in ns.
 
         Raises:
             StoppedError: If the run stops first.
         """
-        start = seat.start
+        start = spec.start
         if start.after is not None:
             self._wait_either(self.completion.event(start.after))
             # One instant for all users, so that their arrivals stay even.
@@ -271,11 +271,11 @@ class Run:
             raise StoppedError
         # To the instant, as what is sent before it counts as warm-up; an event's time-out is one of whole milliseconds.
         self.pacer.sleep_until_ns(start_ns)
-        if seat.group not in self._started:
-            self._started.add(seat.group)
+        if spec.group not in self._started:
+            self._started.add(spec.group)
             # A schedule counts from its start, whenever its first user gets to it.
-            is_paced = getattr(seat, "arrivals", None) is not None
-            self.recorder.active(seat.group, start_ns if is_paced else monotonic_ns())
+            is_paced = getattr(spec, "arrivals", None) is not None
+            self.recorder.active(spec.group, start_ns if is_paced else monotonic_ns())
             self.on_change()
         return start_ns
 
@@ -309,12 +309,12 @@ class Run:
         if self.stopping.is_set():
             raise StoppedError
 
-    def work_ended(self, seat: Seat) -> None:
+    def work_ended(self, spec: ClientSpec) -> None:
         """Report that a user has nothing more to do; the group is done when its last user is."""
-        group = seat.group
+        group = spec.group
         self.ended[group] += 1
         self.last_ended_ns[group] = monotonic_ns()
-        if self.ended[group] == len(self._seats[group]):
+        if self.ended[group] == len(self._specs[group]):
             self.mark_done(group, self.last_ended_ns[group])
         self.on_change()
 

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from locust.env import Environment
 
 from loadtest.errors import EXIT_INTERRUPTED
-from loadtest.locust_app.interrupts import interrupt_preparation, on_signals
 from loadtest.locust_app.group_users import user_classes
+from loadtest.locust_app.interrupts import interrupt_preparation, on_signals
 from loadtest.report.run.announce import announce
 from loadtest.report.run.progress import Progress
-from loadtest.run.metrics_export import Export, exporting
-from loadtest.run.run_options import Request, check_processes
+from loadtest.run.metrics_export import MetricsExport, metrics_export
 from loadtest.run.option_table import arguments_of
+from loadtest.run.run_options import RunOptions, check_processes
 from loadtest.run.session import Session
 from loadtest.signals import LAST
 
@@ -40,7 +40,7 @@ _OPTIONS_OF_LOCUSTFILE: Final = ("LOADTEST_SCENARIO", "LOADTEST_OVERRIDES", "LOA
 __all__ = ["locust", "run_scenario", "run_scenario_in_processes"]
 
 
-def run_scenario(request: Request) -> int:
+def run_scenario(request: RunOptions) -> int:
     """
     Run a scenario to its end, print its summary and return the exit code.
 
@@ -53,7 +53,7 @@ def run_scenario(request: Request) -> int:
     logging.getLogger("locust.runners").setLevel(logging.ERROR)
     interrupt_preparation()
     progress = Progress(sys.stderr)
-    with exporting(request, progress.say) as export:
+    with metrics_export(request, progress.say) as export:
         session = Session.prepare(request, progress.say)
         signals = _Signals(session)
         try:
@@ -85,7 +85,7 @@ class _Signals:
         self._session.take_signal(came)
 
 
-def _run(session: Session, progress: Progress, export: Export) -> RunResult:
+def _run(session: Session, progress: Progress, export: MetricsExport) -> RunResult:
     """Run a scenario that is prepared to its end and return its result."""
     export.follow(session)
     progress.planned_s = session.planned_s
@@ -101,7 +101,7 @@ def _run(session: Session, progress: Progress, export: Export) -> RunResult:
         runner.quit()
 
 
-def run_scenario_in_processes(request: Request, processes: int) -> NoReturn:
+def run_scenario_in_processes(request: RunOptions, processes: int) -> NoReturn:
     """
     Run a scenario with its users spread over *processes*; does not return.
 

@@ -11,32 +11,32 @@ from typing import TYPE_CHECKING, ClassVar
 from locust import User, task
 from locust.exception import StopUser
 
-from loadtest.clients.roles import member_for
+from loadtest.clients.roles import client_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from loadtest.clients.worker_run import Run
+    from loadtest.clients.worker_run import WorkerRun
 
 
 class GroupUser(User):
     """A user of one group of the scenario; it takes the next free seat and lives until its work is done."""
 
     abstract = True
-    loadtest_run: ClassVar[Run | None]
+    loadtest_run: ClassVar[WorkerRun | None]
     loadtest_group: ClassVar[str]
 
     @task
     def live(self) -> None:
         """Do all that the seat says, once; a user for whom there is none (Locust was asked for more) goes at once."""
         run = self.loadtest_run
-        seat = run.take_seat(self.loadtest_group) if run is not None else None
-        if run is not None and seat is not None:
-            member_for(run, seat).live()
+        spec = run.assign(self.loadtest_group) if run is not None else None
+        if run is not None and spec is not None:
+            client_for(run, spec).live()
         raise StopUser
 
 
-def user_classes(users: Mapping[str, int], run: Run | None) -> list[type[User]]:
+def user_classes(users: Mapping[str, int], run: WorkerRun | None) -> list[type[User]]:
     """
     Return a User class per group, with the number of its users fixed.
 

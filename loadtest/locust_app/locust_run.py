@@ -24,16 +24,16 @@ from locust.runners import MasterRunner, WorkerRunner
 from loadtest.broker.endpoint import resolve_endpoints
 from loadtest.broker.private.ports import PortBlock
 from loadtest.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, LoadTestError, UsageError
+from loadtest.locust_app.group_users import user_classes
 from loadtest.locust_app.interrupts import interrupt_preparation, on_signals
-from loadtest.locust_app.worker_messages import MasterEnd, WorkerEnd, bind_workers
 from loadtest.locust_app.locust_options import refuse_unsupported
 from loadtest.locust_app.locust_stats import complete_csv, feed, show_fractions
-from loadtest.locust_app.group_users import user_classes
+from loadtest.locust_app.worker_messages import MasterMessages, WorkerMessages, bind_workers
 from loadtest.report.run.progress import Progress
-from loadtest.run.metrics_export import Export, exporting
-from loadtest.run.run_options import Request, check_processes
-from loadtest.run.option_table import add_options, request_of, seconds_argument
-from loadtest.run.job import crew_there
+from loadtest.run.job import worker_for_job
+from loadtest.run.metrics_export import MetricsExport, metrics_export
+from loadtest.run.option_table import add_options, run_options_of, seconds_argument
+from loadtest.run.run_options import RunOptions, check_processes
 from loadtest.signals import HURRY, LAST
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from locust.web import WebUI
 
     from loadtest.dashboard.web import Dashboard
-    from loadtest.locust_app.worker_messages import LocustLink
+    from loadtest.locust_app.worker_messages import LocustWorker
     from loadtest.run.session import Session
 
 # An interrupted run closes its ledger and writes its results within this; past it something is stuck.
@@ -92,7 +92,7 @@ def check_command_line(options: argparse.Namespace) -> None:
         if options.worker:
             resolve_endpoints(options.broker, {})  # all else it gets from the master
             return
-        request = request_of(options)
+        request = run_options_of(options)
         request.check()
         from loadtest.report.run.announce import check_json_file
 
@@ -132,7 +132,7 @@ def _own_ports() -> PortBlock:
     return PortBlock.reserve()
 
 
-def broker_text(request: Request) -> str:
+def broker_text(request: RunOptions) -> str:
     """Return what the web page shows as the host."""
     endpoints = resolve_endpoints(request.brokers, request.environ)
     return ", ".join(endpoint.redacted for endpoint in endpoints) if endpoints else "a private RabbitMQ node"
@@ -152,11 +152,11 @@ class LocustRun:
         self._conducting: gevent.Greenlet | None = None
         self._is_stopping = False  # Locust is ending the users already, and waits for us
         self._is_quitting = False  # and then the process
-        self._master: MasterEnd | None = None
-        self._worker: WorkerEnd | None = None
+        self._master: MasterMessages | None = None
+        self._worker: WorkerMessages | None = None
         self._brokers: tuple[str, ...] = ()
         self._opened = ExitStack()  # what lives as long as the process
-        self._export = Export(None, 0, self._progress.say)
+        self._export = MetricsExport(None, 0, self._progress.say)
         self._dashboard: Dashboard | None = None
         self._shift = ExitStack()  # what a worker closes when its part of a run is over
 
@@ -177,14 +177,14 @@ class LocustRun:
             self._await_orders(environment, environment.runner)
             return
         if isinstance(environment.runner, MasterRunner):
-            self._master = MasterEnd(environment.runner)
-        self._serve(request_of(options))
+            self._master = MasterMessages(environment.runner)
+        self._serve(run_options_of(options))
         if web_ui is not None:
             self._open_page(environment, web_ui, options)
             return
         interrupt_preparation()
         try:
-            options.num_users = options.spawn_rate = self._arm(environment, request_of(options))
+            options.num_users = options.spawn_rate = self._arm(environment, run_options_of(options))
             self._await_workers(options)
             # Not before: a preparation is unmade where it stands. From here to where Locust waits for the end of the
             # run it lets no other greenlet work, and so no signal come.
@@ -200,7 +200,7 @@ class LocustRun:
 
     def _await_orders(self, environment: Environment, runner: WorkerRunner) -> None:
         options: Any = environment.parsed_options
-        self._worker = WorkerEnd(runner)
+        self._worker = WorkerMessages(runner)
         options.csv_prefix = None  # one of `--processes` would write, of nothing, into the master's files
         # Typed here, they say how this host reaches the broker. Those of `--processes` have the master's.
         self._brokers = () if options.processes else tuple(options.broker)
@@ -210,17 +210,17 @@ class LocustRun:
         """Make Locust's page ours, from which runs are started."""
         from loadtest.dashboard.web import Dashboard
 
-        environment.host = broker_text(request_of(options))
+        environment.host = broker_text(run_options_of(options))
         self._dashboard = Dashboard()
-        self._dashboard.install(web_ui, lambda form: self._arm(environment, request_of(form)), self._progress.say)
+        self._dashboard.install(web_ui, lambda form: self._arm(environment, run_options_of(form)), self._progress.say)
         # Locust says it at INFO, among much else.
         scheme = "https" if options.tls_cert and options.tls_key else "http"
         self._progress.say(f"the web page is at {scheme}://{web_ui.host or 'localhost'}:{web_ui.port}; Ctrl-C ends it")
 
-    def _serve(self, request: Request) -> None:
+    def _serve(self, request: RunOptions) -> None:
         """Serve what Prometheus scrapes, as long as the process lives; end it where that cannot be."""
         try:
-            self._export = self._opened.enter_context(exporting(request, self._progress.say))
+            self._export = self._opened.enter_context(metrics_export(request, self._progress.say))
         except LoadTestError as error:
             _end_with(error)
 
@@ -236,7 +236,7 @@ class LocustRun:
             self._lead(self._master.links())
         self._conducting = gevent.spawn(self._conduct, environment)
 
-    def _lead(self, links: Sequence[LocustLink]) -> None:
+    def _lead(self, links: Sequence[LocustWorker]) -> None:
         """Have the users of the session work at the other end of *links*."""
         assert self._master is not None
         assert self._session is not None, "armed before started"
@@ -280,7 +280,7 @@ class LocustRun:
         self._interrupt(environment)
         sys.exit(EXIT_INTERRUPTED)
 
-    def _arm(self, environment: Environment, request: Request) -> int:
+    def _arm(self, environment: Environment, request: RunOptions) -> int:
         """
         Prepare a session and give Locust its users; returns how many to spawn.
 
@@ -341,13 +341,13 @@ class LocustRun:
                 raise UsageError(f"only {there} of {options.expect_workers} workers are there after {longest_s} s")
             gevent.sleep(WORKERS_POLL_S)
 
-    def _join(self, worker: WorkerEnd, environment: Environment) -> None:
+    def _join(self, worker: WorkerMessages, environment: Environment) -> None:
         """Take part, as a worker, in the run that the master has prepared."""
         self._shift.close()
         options: Any = environment.parsed_options
         runner: Any = environment.runner
         try:
-            crew = crew_there(options.loadtest_share, runner.client_id, self._brokers, self._shift)
+            crew = worker_for_job(options.loadtest_share, runner.client_id, self._brokers, self._shift)
         except LoadTestError as error:
             # Locust spawns them all the same; they go at once.
             environment.user_classes = user_classes(dict.fromkeys(options.loadtest_share.get("groups", ()), 1), None)

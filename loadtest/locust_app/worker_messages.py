@@ -2,8 +2,8 @@
 Orders and answers between the processes of a run, as messages of Locust's master and workers.
 
 One order is one message and has one answer; what happens to users in between is told unasked. Knows how messages
-travel; what orders mean is fleet.py's business. Locust gives no message back that was sent to a worker that is gone, so
-an answer is waited for with a look at whether the worker is still there.
+travel; what orders mean is the workers' business. Locust gives no message back that was sent to a worker that is gone,
+so an answer is waited for with a look at whether the worker is still there.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from locust.runners import STATE_MISSING
 
 from loadtest.broker.monitor.fingerprint import process_facts
 from loadtest.clock import monotonic_ns
-from loadtest.run.workers.workers import ANSWER_TIMEOUT_S, Status, carry_out
 from loadtest.run.workers.worker import LostWorkerError, Reading
+from loadtest.run.workers.workers import ANSWER_TIMEOUT_S, Status, execute
 
 if TYPE_CHECKING:
     from locust.runners import MasterRunner, WorkerRunner
 
-    from loadtest.clients.worker_run import Seat
-    from loadtest.run.workers.local_worker import OwnCrew
-    from loadtest.run.workers.workers import Fleet
+    from loadtest.clients.worker_run import ClientSpec
+    from loadtest.run.workers.local_worker import LocalWorker
+    from loadtest.run.workers.workers import Workers
 
 ORDER: Final = "loadtest-order"
 ANSWER: Final = "loadtest-answer"
@@ -50,7 +50,7 @@ _PR_SET_PDEATHSIG: Final = 1
 _SIGKILL: Final = 9
 
 
-class MasterEnd:
+class MasterMessages:
     """
     The master's end: sends orders, takes answers, hands out seats.
 
@@ -61,7 +61,7 @@ class MasterEnd:
         self._runner = runner
         self._numbers = itertools.count()
         self._waiting: dict[int, AsyncResult] = {}
-        self._fleet: Fleet | None = None
+        self._fleet: Workers | None = None
         self._run = ""
         for name, listener in (
             (ANSWER, self._answered),
@@ -81,11 +81,11 @@ class MasterEnd:
         """
         self._runner._users_dispatcher = None  # noqa: SLF001  # it has no other way to say so
 
-    def links(self) -> list[LocustLink]:
+    def links(self) -> list[LocustWorker]:
         """Return the way to each worker that is ready."""
-        return [LocustLink(self, client.id) for client in self._runner.clients.ready]
+        return [LocustWorker(self, client.id) for client in self._runner.clients.ready]
 
-    def lead(self, fleet: Fleet, run: str) -> None:
+    def lead(self, fleet: Workers, run: str) -> None:
         """Take what workers say from now on for *fleet*, which is that of *run*, and hand out its seats."""
         self._fleet = fleet
         self._run = run
@@ -148,13 +148,13 @@ class MasterEnd:
 
     def _seated(self, environment: object, msg: Any, **_: object) -> None:  # noqa: ARG002
         if self._fleet is not None:
-            self._runner.send_message(SEATS, self._fleet.hand_out(msg.node_id, msg.data), msg.node_id)
+            self._runner.send_message(SEATS, self._fleet.assign_specs(msg.node_id, msg.data), msg.node_id)
 
 
-class LocustLink:
+class LocustWorker:
     """The way to one worker."""
 
-    def __init__(self, master: MasterEnd, name: str) -> None:
+    def __init__(self, master: MasterMessages, name: str) -> None:
         self.name = name
         self._master = master
 
@@ -176,7 +176,7 @@ class LocustLink:
         self._master.forget(self.name)
 
 
-class WorkerEnd:
+class WorkerMessages:
     """
     A worker's end: carries orders out, tells what changes, and asks for seats.
 
@@ -186,7 +186,7 @@ class WorkerEnd:
 
     def __init__(self, runner: WorkerRunner) -> None:
         self._runner = runner
-        self._crew: OwnCrew | None = None
+        self._workers: LocalWorker | None = None
         self._run = ""
         self._joined = Event()
         self._has_news = Event()
@@ -194,31 +194,31 @@ class WorkerEnd:
         self._facts = process_facts()
         self._wanted: Counter[str] = Counter()
         self._waiting: dict[str, deque[AsyncResult]] = {}
-        runner.register_message(ORDER, self._carry_out, concurrent=True)
+        runner.register_message(ORDER, self._execute, concurrent=True)
         runner.register_message(SEATS, self._seated)
         runner.register_message(CLOCK, self._tell_clock)
         gevent.spawn(self._tell)
 
-    def work(self, crew: OwnCrew, run: str) -> None:
+    def work(self, crew: LocalWorker, run: str) -> None:
         """Work with *crew* from now on: the users of this process in *run*, which begins."""
-        self._crew = crew
+        self._workers = crew
         self._run = run
         self._wanted.clear()
         self._waiting.clear()
-        crew.run.seat_of = self._seat_of
+        crew.run.spec_for = self._seat_of
         crew.run.on_change = self._has_news.set
         self._joined.set()
 
     def refuse(self, reason: str, run: str) -> None:
         """Tell the master that this process cannot take part in *run*, now and whenever it orders something."""
-        self._crew = None
+        self._workers = None
         self._run = run
         failure = f"worker {self._runner.client_id}: {reason}"
         self._refusal = asdict(Status(told_ns=monotonic_ns(), failure=failure))
         self._send(STATUS, self._refusal)
         self._joined.set()
 
-    def _carry_out(self, environment: object, msg: Any, **_: object) -> None:  # noqa: ARG002  # Locust calls by name
+    def _execute(self, environment: object, msg: Any, **_: object) -> None:  # noqa: ARG002  # Locust calls by name
         order = msg.data
         with gevent.Timeout(ANSWER_TIMEOUT_S, False):  # noqa: FBT003  # gevent's way to say: do not raise
             # The first order may come before the message by which Locust has this process begin.
@@ -228,8 +228,8 @@ class WorkerEnd:
         if self._run != order["run"]:
             return
         answer: dict[str, Any] = {"records": [], "status": self._refusal}
-        if self._crew is not None:
-            answer = carry_out(self._crew, order["order"], order["arguments"])
+        if self._workers is not None:
+            answer = execute(self._workers, order["order"], order["arguments"])
         self._send(ANSWER, {"number": order["number"], **answer})
 
     def _tell_clock(self, environment: object, msg: Any, **_: object) -> None:  # noqa: ARG002
@@ -241,20 +241,20 @@ class WorkerEnd:
             self._has_news.wait()
             gevent.sleep(TOLD_S)
             self._has_news.clear()
-            if self._crew is not None:
-                self._send(STATUS, asdict(Status.of(self._crew)))
+            if self._workers is not None:
+                self._send(STATUS, asdict(Status.of(self._workers)))
 
-    def _seat_of(self, group: str) -> Seat | None:
+    def _seat_of(self, group: str) -> ClientSpec | None:
         """Return a seat of *group*, asked for together with those of all users that come at the same time."""
-        crew, seat = self._crew, AsyncResult()
+        crew, spec = self._workers, AsyncResult()
         if crew is None:
             return None
         if not self._wanted:
             gevent.spawn_later(TOLD_S, self._ask_for_seats)
         self._wanted[group] += 1
-        self._waiting.setdefault(group, deque()).append(seat)
-        number = seat.get()
-        return None if number is None else crew.run.seat(group, number)
+        self._waiting.setdefault(group, deque()).append(spec)
+        number = spec.get()
+        return None if number is None else crew.run.spec(group, number)
 
     def _ask_for_seats(self) -> None:
         wanted, self._wanted = self._wanted, Counter()

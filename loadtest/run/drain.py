@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from loadtest.measure.collector import Collector
-    from loadtest.run.window_cutter import Cutter
-    from loadtest.run.workers.local_worker import Crew
+    from loadtest.run.window_cutter import WindowCutter
+    from loadtest.run.workers.local_worker import Workforce
     from loadtest.scenario import Plan
 
     QueueDepths = Callable[[Sequence[str]], Mapping[str, int]]
@@ -41,15 +41,17 @@ class Drain:
             whatever a broker that is gone makes it raise, which is survived.
     """
 
-    def __init__(self, plan: Plan, crew: Crew, collector: Collector, cutter: Cutter, queue_depths: QueueDepths) -> None:
+    def __init__(
+        self, plan: Plan, crew: Workforce, collector: Collector, cutter: WindowCutter, queue_depths: QueueDepths
+    ) -> None:
         self._plan = plan
-        self._crew = crew
+        self._workers = crew
         self._collector = collector
         self._cutter = cutter
         self._queue_depths = queue_depths
         self._asked_ns = 0
         self._has_complained = False
-        self._takers = {*(seat.group for seat in plan.consumers), *(seat.group for seat in plan.getters)}
+        self._takers = {*(spec.group for spec in plan.consumers), *(spec.group for spec in plan.getters)}
 
     def wait(self, deadline_ns: Callable[[], int]) -> None:
         """
@@ -58,7 +60,7 @@ class Drain:
         Args:
             deadline_ns: Returns the instant at which to give up, which may come nearer meanwhile.
         """
-        crew, look_ns = self._crew, FIRST_LOOK_NS
+        crew, look_ns = self._workers, FIRST_LOOK_NS
         taken_ns, changed_ns = -1, monotonic_ns()
         while (now_ns := monotonic_ns()) < deadline_ns() and not self._is_hopeless():
             crew.refresh()
@@ -109,8 +111,8 @@ class Drain:
         on a message, and nothing has come for a while though the queues are empty; or for the whole drain time, where
         nobody says what they hold, or who takes has no schedule by which it will take that.
         """
-        crew = self._crew
-        publishers = {seat.group for seat in self._plan.publishers}
+        crew = self._workers
+        publishers = {spec.group for spec in self._plan.publishers}
         if not publishers or not all(crew.is_done(group) for group in publishers):
             return None
         if not all(crew.is_started(group) or crew.is_done(group) for group in self._takers):
@@ -145,7 +147,7 @@ class Drain:
 
     def _has_schedule(self) -> bool:
         """Return whether a getter that is not done gets by a schedule, whatever its pace."""
-        return any(seat.arrivals is not None and not self._crew.is_done(seat.group) for seat in self._plan.getters)
+        return any(spec.arrivals is not None and not self._workers.is_done(spec.group) for spec in self._plan.getters)
 
     def depths(self) -> Mapping[str, int] | None:
         """Return the messages ready in the consumed queues; None, and an event the first time, where nobody answers."""
@@ -156,13 +158,15 @@ class Drain:
         except Exception as error:  # noqa: BLE001  # the broker may be gone in any way; the ledger says what is missing
             if not self._has_complained:
                 self._has_complained = True
-                self._crew.record("queues-unknown", f"could not ask how many messages are left in the queues: {error}")
+                self._workers.record(
+                    "queues-unknown", f"could not ask how many messages are left in the queues: {error}"
+                )
             return None
 
     def _is_nobody_left(self) -> bool:
         """Return whether every user has done its work: what is left in the queues then, nobody is there to take."""
-        return all(self._crew.is_done(group) for group in self._crew.users)
+        return all(self._workers.is_done(group) for group in self._workers.users)
 
     def _is_hopeless(self) -> bool:
         """Return whether the run has failed and nobody is left who could take or confirm anything."""
-        return self._crew.failure is not None and self._crew.is_lost
+        return self._workers.failure is not None and self._workers.is_lost

@@ -19,12 +19,12 @@ from typing import TYPE_CHECKING, Any, Final
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.monitor.fingerprint import process_facts
 from loadtest.broker.processes.descriptors import allow_share
-from loadtest.clients.worker_run import Run, seats_of
+from loadtest.clients.worker_run import WorkerRun, specs_of
 from loadtest.errors import UsageError
 from loadtest.measure.recorder.recorder import Recorder
 from loadtest.measure.records import publisher_entry
-from loadtest.run.workers.local_worker import OwnCrew
 from loadtest.run.workers.gauges import Gauges
+from loadtest.run.workers.local_worker import LocalWorker
 from loadtest.scenario import build_plan, load_scenario
 from loadtest.scenario.checks.arithmetic import most_of
 from loadtest.scenario.grammar.body import read_body_file
@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     import pika
 
     from loadtest.measure.records import Record
-    from loadtest.run.run_options import Request
-    from loadtest.scenario import LoadedScenario, Plan, PublisherPlan
+    from loadtest.run.run_options import RunOptions
+    from loadtest.scenario import LoadedScenario, Plan, PublisherSpec
 
 VERSION: Final = metadata.version("loadtest")
 _NAME_ONE: Final = "name a broker (--broker) by an address that all hosts reach"
@@ -48,7 +48,7 @@ _NAME_ONE: Final = "name a broker (--broker) by an address that all hosts reach"
 
 def groups_of(plan: Plan) -> dict[str, dict[str, Any]]:
     """Return kind, model, users, stages and the most it can take of each group, as the run record has them."""
-    open_groups = {seat.group for seat in seats_of(plan) if getattr(seat, "arrivals", None) is not None}
+    open_groups = {spec.group for spec in specs_of(plan) if getattr(spec, "arrivals", None) is not None}
     published = {publisher.group for publisher in plan.publishers}
     # A consumer's latencies count from what the publishers intended, so they are as open as those are.
     if published and published <= open_groups:
@@ -67,14 +67,14 @@ def groups_of(plan: Plan) -> dict[str, dict[str, Any]]:
     }
 
 
-def entry_of(seat: PublisherPlan) -> Record:
+def entry_of(spec: PublisherSpec) -> Record:
     """Return what the run record has of a publisher."""
     return publisher_entry(
-        seat.publisher_id,
-        seat.group,
-        confirms=bool(seat.confirm_window),
-        routes=seat.routes,
-        is_stamped=seat.stamp != "none",
+        spec.publisher_id,
+        spec.group,
+        confirms=bool(spec.confirm_window),
+        routes=spec.routes,
+        is_stamped=spec.stamp != "none",
     )
 
 
@@ -87,11 +87,11 @@ def sinks_of(plan: Plan) -> dict[str, Any]:
         "streams": {
             sink: {
                 "queue": queue,
-                "first": seat.arguments.get("x-stream-offset") == "first",
-                "filtered": "x-stream-filter" in seat.arguments,
+                "first": spec.arguments.get("x-stream-offset") == "first",
+                "filtered": "x-stream-filter" in spec.arguments,
             }
-            for seat in plan.consumers
-            for queue, sink in zip(seat.queues, seat.sinks, strict=True)
+            for spec in plan.consumers
+            for queue, sink in zip(spec.queues, spec.sinks, strict=True)
             if sink in plan.streams
         },
     }
@@ -105,9 +105,9 @@ def _paces_itself(plan: Plan, name: str) -> bool:
     return name in scenario.getters
 
 
-def crew_here(
+def local_worker(
     plan: Plan, nodes: Sequence[pika.ConnectionParameters], run_tag: int, worker: str, opened: ExitStack
-) -> OwnCrew:
+) -> LocalWorker:
     """
     Return the crew of this process.
 
@@ -124,14 +124,14 @@ def crew_here(
     recorder = Recorder(worker, kinds, closed_groups=closed, ours=run_words(run_tag, len(plan.publishers)))
     pacer = Pacer()
     opened.callback(pacer.close)
-    run = Run(plan, nodes, recorder, pacer, run_tag=run_tag)
+    run = WorkerRun(plan, nodes, recorder, pacer, run_tag=run_tag)
     gauges = Gauges(run)
     opened.callback(gauges.stop)
-    return OwnCrew(run, gauges)
+    return LocalWorker(run, gauges)
 
 
-def share_of(
-    request: Request,
+def job_for(
+    request: RunOptions,
     loaded: LoadedScenario,
     urls: Sequence[str],
     run_tag: int,
@@ -141,7 +141,7 @@ def share_of(
     is_proxied: bool = False,
 ) -> dict[str, Any]:
     """
-    Return what `crew_there` needs, as msgpack can carry it; with the credentials of the broker.
+    Return what `worker_for_job` needs, as msgpack can carry it; with the credentials of the broker.
 
     `run` is a name by which orders of this run are told from those of the one before. The scenario goes as it was
     loaded, with its body files, so that a worker needs no file of the run.
@@ -174,12 +174,12 @@ def share_of(
     }
 
 
-def crew_there(share: Mapping[str, Any], worker: str, brokers: Sequence[str], opened: ExitStack) -> OwnCrew:
+def worker_for_job(share: Mapping[str, Any], worker: str, brokers: Sequence[str], opened: ExitStack) -> LocalWorker:
     """
     Return the crew of a process that is not the leading one.
 
     Args:
-        share: From `share_of`, elsewhere.
+        share: From `job_for`, elsewhere.
         worker: The name of this process, unique in the run.
         brokers: URLs by which this process reaches the broker, where they are other than the leading one's.
         opened: Gets what is to be closed when the run is over.
@@ -195,7 +195,7 @@ def crew_there(share: Mapping[str, Any], worker: str, brokers: Sequence[str], op
         raise UsageError(f"it makes another scenario of {share['source']} than the master: install the same loadtest")
     allow_share(plan, share["processes"])
     nodes = _nodes(share, brokers, plan.topology.vhost)
-    return crew_here(plan, [node.pika_parameters() for node in nodes], share["run_tag"], worker, opened)
+    return local_worker(plan, [node.pika_parameters() for node in nodes], share["run_tag"], worker, opened)
 
 
 def _scenario_of(share: Mapping[str, Any]) -> tuple[LoadedScenario, Plan]:

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from loadtest.metrics.exporter import Exporter
-    from loadtest.run.run_options import Request
+    from loadtest.run.run_options import RunOptions
     from loadtest.run.session import Session
 
 
-class Export:
+class MetricsExport:
     """What is served of the runs of this process; without an exporter: nothing."""
 
     def __init__(self, exporter: Exporter | None, linger_s: float, say: Callable[[str], None]) -> None:
@@ -49,7 +49,7 @@ class Export:
 
 
 @contextmanager
-def exporting(request: Request, say: Callable[[str], None]) -> Iterator[Export]:
+def metrics_export(request: RunOptions, say: Callable[[str], None]) -> Iterator[MetricsExport]:
     """
     Serve metrics within, if *request* asks for it.
 
@@ -57,7 +57,7 @@ def exporting(request: Request, say: Callable[[str], None]) -> Iterator[Export]:
         UsageError: If nobody can listen at the port.
     """
     if request.prometheus_port is None:
-        yield Export(None, 0, say)
+        yield MetricsExport(None, 0, say)
         return
     # Here, not above: a short run that is not scraped does not wait for it.
     from loadtest.metrics.exporter import Exporter  # noqa: PLC0415
@@ -65,6 +65,6 @@ def exporting(request: Request, say: Callable[[str], None]) -> Iterator[Export]:
     exporter = Exporter(request.prometheus_host, request.prometheus_port)
     say(f"Prometheus can scrape {exporter.url}")
     try:
-        yield Export(exporter, request.prometheus_linger_s, say)
+        yield MetricsExport(exporter, request.prometheus_linger_s, say)
     finally:
         exporter.close()

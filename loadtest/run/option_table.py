@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from loadtest.errors import UsageError
-from loadtest.run.run_options import RESULTS, Request, decimal_text
+from loadtest.run.run_options import RESULTS, RunOptions, decimal_text
 from loadtest.scenario.grammar.quantity import MAX_DURATION_NS, NS_PER_S
 
 DEFAULT_SCENARIO: Final = "flood-1000-direct"
@@ -39,7 +39,7 @@ class RunOption:
     An option of a run.
 
     Attributes:
-        name: Of the attribute of `Request`.
+        name: Of the attribute of `RunOptions`.
         flag: As Locust's command line has it.
         dest: Where Locust's parser leaves it.
         read: Makes the request's value of what the parser left; `UsageError` if it cannot.
@@ -224,7 +224,7 @@ def add_options(parser: Any) -> None:
     parser.add_argument(OVERRIDES, env_var="LOADTEST_OVERRIDES", default="", include_in_web_ui=False, help=text)
 
 
-def request_of(options: argparse.Namespace) -> Request:
+def run_options_of(options: argparse.Namespace) -> RunOptions:
     """
     Return what Locust's options ask for; `-u`, `-r` and `-t` left out are the scenario's business.
 
@@ -234,12 +234,12 @@ def request_of(options: argparse.Namespace) -> Request:
     asked = {option.name: option.read(getattr(options, option.dest)) for option in OPTIONS}
     in_one = (text.strip() for text in options.overrides.split(";"))
     asked["overrides"] = (*asked["overrides"], *filter(None, in_one))
-    return Request(**asked)
+    return RunOptions(**asked)
 
 
-def arguments_of(request: Request) -> Iterator[str]:
+def arguments_of(request: RunOptions) -> Iterator[str]:
     """Yield the arguments by which Locust's options ask for *request*, in one word each: a value may begin with -."""
-    defaults = {each.name: each.default for each in fields(Request)}
+    defaults = {each.name: each.default for each in fields(RunOptions)}
     for option in OPTIONS:
         value = getattr(request, option.name)
         if isinstance(value, bool):

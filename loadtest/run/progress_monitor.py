@@ -14,21 +14,21 @@ from loadtest.clients.failures.refusal import REFUSED
 from loadtest.clock import NS_PER_S, monotonic_ns
 
 if TYPE_CHECKING:
-    from loadtest.run.workers.local_worker import Crew
+    from loadtest.run.workers.local_worker import Workforce
     from loadtest.scenario import Plan
 
 NO_PROGRESS = "no-progress"
 """The code of the event by which a run ends that does not get on."""
 
 
-class Oversight:
+class ProgressMonitor:
     """Looks at the groups of a run again and again; see `look`."""
 
-    def __init__(self, plan: Plan, crew: Crew) -> None:
+    def __init__(self, plan: Plan, crew: Workforce) -> None:
         settings = plan.scenario.run
         self._longest_ns = settings.reconnect_for_ns
         self._roles = plan.scenario.kinds
-        self._crew = crew
+        self._workers = crew
         faults = [fault.at_ns if fault.at_ns is not None else fault.every_ns for fault in plan.scenario.faults]
         self._first_fault_ns = min((at_ns for at_ns in faults if at_ns is not None), default=None)
 
@@ -39,7 +39,7 @@ class Oversight:
         That is if the broker refused an operation that it has never done for the group, unless a fault of the scenario
         was due before: its effects may pass. Or if nothing was done for a group in `run.reconnect_for`.
         """
-        crew = self._crew
+        crew = self._workers
         if crew.failure is not None:
             return
         for refusal in crew.refusals():

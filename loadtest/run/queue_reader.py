@@ -40,7 +40,7 @@ class Found:
     deaths: list[Death]
 
 
-class QueueReading:
+class QueueReader:
     """
     Reads one queue.
 

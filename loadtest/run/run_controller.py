@@ -12,21 +12,21 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Final
 
-from loadtest.clients.worker_run import seats_of
+from loadtest.clients.worker_run import specs_of
 from loadtest.clock import NS_PER_MS, NS_PER_S, monotonic_ns
 from loadtest.measure.records import queue_record
-from loadtest.run.heap_freeze import heap_frozen
-from loadtest.run.window_cutter import WINDOW_NS, Cutter
 from loadtest.run.drain import Drain
-from loadtest.run.progress_monitor import Oversight
+from loadtest.run.heap_freeze import heap_frozen
+from loadtest.run.progress_monitor import ProgressMonitor
+from loadtest.run.window_cutter import WINDOW_NS, WindowCutter
 from loadtest.scenario.schedule.stages import stages_of_groups
 
 if TYPE_CHECKING:
-    from loadtest.clients.worker_run import Seat
+    from loadtest.clients.worker_run import ClientSpec
     from loadtest.measure.collector import Collector
-    from loadtest.run.window_cutter import Emit
     from loadtest.run.drain import QueueDepths
-    from loadtest.run.workers.local_worker import Crew
+    from loadtest.run.window_cutter import Emit
+    from loadtest.run.workers.local_worker import Workforce
     from loadtest.scenario import Plan
 
 # A connection may take as long as its own time-outs allow; past that plus the pace something is stuck.
@@ -42,15 +42,15 @@ START_LOOK_S: Final = 0.01
 _logger = logging.getLogger(__name__)
 
 
-def is_bounded(seat: Seat) -> bool:
+def is_bounded(spec: ClientSpec) -> bool:
     """Return whether a user comes to an end by itself, whatever the duration of the run."""
-    if seat.messages is not None or getattr(seat, "until_empty", False):
+    if spec.messages is not None or getattr(spec, "until_empty", False):
         return True
-    arrivals = getattr(seat, "arrivals", None)
+    arrivals = getattr(spec, "arrivals", None)
     return arrivals is not None and arrivals.total is not None
 
 
-class Conductor:
+class RunController:
     """
     Leads one run.
 
@@ -63,10 +63,12 @@ class Conductor:
         queue_depths: See `Drain`.
     """
 
-    def __init__(self, plan: Plan, crew: Crew, collector: Collector, emit: Emit, queue_depths: QueueDepths) -> None:
+    def __init__(
+        self, plan: Plan, crew: Workforce, collector: Collector, emit: Emit, queue_depths: QueueDepths
+    ) -> None:
         self._plan = plan
-        self._crew = crew
-        self._cutter = Cutter(crew, emit)
+        self._workers = crew
+        self._cutter = WindowCutter(crew, emit)
         self._drain = Drain(plan, crew, collector, self._cutter, queue_depths)
         self._begin_ns = 0
         self._is_over = False
@@ -74,13 +76,13 @@ class Conductor:
         self._is_hurried = False
         self.aborted: str | None = None
         self._is_drained = False
-        self._oversight = Oversight(plan, crew)
-        seats = seats_of(plan)
+        self._progress_monitor = ProgressMonitor(plan, crew)
+        specs = specs_of(plan)
         consumers = {consumer.group for consumer in plan.consumers}
-        self._bounded = sorted({seat.group for seat in seats if is_bounded(seat)})
+        self._bounded = sorted({spec.group for spec in specs if is_bounded(spec)})
         stages = stages_of_groups(plan.scenario).values()
         self._stage_edges = sorted({edge for group in stages for stage in group for edge in stage})
-        self._has_endless = any(seat.group not in consumers and not is_bounded(seat) for seat in seats)
+        self._has_endless = any(spec.group not in consumers and not is_bounded(spec) for spec in specs)
 
     @property
     def interrupted(self) -> bool:
@@ -107,9 +109,9 @@ class Conductor:
             self._lead()
         except Exception as error:
             _logger.exception("the run ends because of a fault of loadtest's own")
-            self._crew.fail(f"a fault of loadtest's own: {type(error).__name__}: {error}", code="internal-error")
+            self._workers.fail(f"a fault of loadtest's own: {type(error).__name__}: {error}", code="internal-error")
             self._is_over = True
-            self._crew.close()
+            self._workers.close()
         self._cutter.cut(0)  # the last events; nothing is measured any more
 
     def interrupt(self) -> None:
@@ -117,8 +119,8 @@ class Conductor:
         if self.interrupted or self._is_over:
             return
         self._interrupted_ns = monotonic_ns()
-        self._crew.record("interrupted", "interrupted by the user or a signal")
-        self._crew.stop()
+        self._workers.record("interrupted", "interrupted by the user or a signal")
+        self._workers.stop()
 
     def hurry(self) -> None:
         """End the run early, and do not wait for what is in flight: it is in doubt, or left in its queues."""
@@ -129,8 +131,8 @@ class Conductor:
         """End publishing early because of what *text* says; what is in flight gets its full drain."""
         if self.aborted is None and not self.interrupted and not self._is_over:
             self.aborted = text
-            self._crew.record("aborted", text)
-            self._crew.stop()
+            self._workers.record("aborted", text)
+            self._workers.stop()
 
     # --- phases --------------------------------------------------------------------------------------------------
 
@@ -141,16 +143,16 @@ class Conductor:
                 self._measure()
         else:
             self._cutter.cut(monotonic_ns())
-        self._crew.stop()
+        self._workers.stop()
         self._cutter.enter("drain", self._cutter.cut_ns)
         if not self._is_drained:
             self._wait_drained()
         self._finish()
         self._cutter.enter("done", self._cutter.cut_ns)
-        self._crew.close()
+        self._workers.close()
 
     def _wait_all_up(self) -> bool:
-        crew = self._crew
+        crew = self._workers
         users = sum(crew.users.values())
         crew.all_up.wait(users / self._plan.scenario.run.connect_rate_per_s + CONNECT_GRACE_S)
         if crew.users_up < users and not crew.stopping.is_set():
@@ -160,20 +162,20 @@ class Conductor:
     def _begin(self) -> None:
         settings = self._plan.scenario.run
         self._cutter.cut(monotonic_ns())
-        begin_ns = self._begin_ns = monotonic_ns() + self._crew.lead_ns
+        begin_ns = self._begin_ns = monotonic_ns() + self._workers.lead_ns
         measured_ns = begin_ns + settings.warm_up_ns
         stop_ns = None if settings.duration_ns is None else measured_ns + settings.duration_ns
         self._cutter.enter("warm_up" if settings.warm_up_ns else "measured", begin_ns)
-        self._crew.begin(begin_ns, measured_ns, stop_ns)
+        self._workers.begin(begin_ns, measured_ns, stop_ns)
 
     def _measure(self) -> None:
         """Cut a window each second, until the duration is over or there is nothing left to do."""
-        crew, cutter = self._crew, self._cutter
+        crew, cutter = self._workers, self._cutter
         measured_ns = self._begin_ns + self._plan.scenario.run.warm_up_ns
         while not crew.stopping.is_set():
             edge_ns = self._edge(measured_ns)
             self._wait_bounded(edge_ns)
-            self._oversight.look(self._begin_ns)
+            self._progress_monitor.look(self._begin_ns)
             if self._is_all_done() or self._is_starved():
                 self._settle()
                 break
@@ -195,30 +197,30 @@ class Conductor:
         edges += [self._begin_ns + edge_ns for edge_ns in self._stage_edges if edge_ns > since_ns][:1]
         if self._cutter.phase == "warm_up":
             edges.append(measured_ns)
-        if self._crew.stop_ns is not None:
-            edges.append(self._crew.stop_ns)
+        if self._workers.stop_ns is not None:
+            edges.append(self._workers.stop_ns)
         return min(edges)
 
     def _end_publishing(self, stop_ns: int) -> None:
         """Let what fell due before *stop_ns* go out; rates count the time until then, not until that was noticed."""
-        self._crew.sleep_until_ns(stop_ns + LAST_SENT_NS)
-        self._crew.end_publishing(stop_ns)
+        self._workers.sleep_until_ns(stop_ns + LAST_SENT_NS)
+        self._workers.end_publishing(stop_ns)
 
     def _settle(self) -> None:
         """Where all has been sent what is on its way is also taken within the measured part, if that goes on."""
-        until_ns = self._crew.stop_ns
+        until_ns = self._workers.stop_ns
         self._wait_drained(until_ns)
         self._is_drained = until_ns is None or monotonic_ns() < until_ns
         if self._is_drained and until_ns is not None and (missing := self._drain.unaccounted()):
             left_s = (until_ns - monotonic_ns()) / NS_PER_S
             text = f"{missing:,} messages have not come, and the queues are empty: the run ends {left_s:.1f} s early"
-            self._crew.record("ended-early", text)
-        self._crew.rest()
+            self._workers.record("ended-early", text)
+        self._workers.rest()
 
     def _finish(self) -> None:
         """End what is open, cut the last window, and tell what is left in the queues."""
         self._is_over = True
-        self._crew.finish()
+        self._workers.finish()
         self._cutter.cut(monotonic_ns())
         if self._drain.unaccounted():
             for queue, left in (self._drain.depths() or {}).items():
@@ -228,14 +230,14 @@ class Conductor:
 
     def _is_all_done(self) -> bool:
         """Return whether every group that ends by itself has ended, and all others only take what those send."""
-        crew = self._crew
+        crew = self._workers
         if not self._bounded or self._has_endless or not all(crew.is_done(group) for group in self._bounded):
             return False
         return all(crew.is_started(group) or crew.is_done(group) for group in crew.users)
 
     def _is_starved(self) -> bool:
         """Return whether what is still at work waits for messages that will not come, and say so."""
-        crew = self._crew
+        crew = self._workers
         if crew.stop_ns is not None or (why := self._drain.starved()) is None:
             return False
         waiting = ", ".join(group for group in self._bounded if not crew.is_done(group))
@@ -246,20 +248,20 @@ class Conductor:
         """Block until *until_ns*, or until all groups that end by themselves are done."""
         timeout_s = max(0.0, (until_ns - monotonic_ns()) / NS_PER_S)
         if not self._bounded or self._has_endless:
-            self._crew.stopping.wait(timeout_s)
-        elif all(self._crew.is_done(group) for group in self._bounded):
+            self._workers.stopping.wait(timeout_s)
+        elif all(self._workers.is_done(group) for group in self._bounded):
             # The others have not all begun yet.
-            self._crew.stopping.wait(min(timeout_s, START_LOOK_S))
+            self._workers.stopping.wait(min(timeout_s, START_LOOK_S))
         else:
-            self._crew.wait_done(self._bounded, timeout_s)
+            self._workers.wait_done(self._bounded, timeout_s)
 
     def _wait_drained(self, until_ns: int | None = None) -> None:
         """Block until the run has drained, or its time for that is over; if *until_ns* is given, that is its time."""
-        crew, began_ns = self._crew, monotonic_ns()
+        crew, began_ns = self._workers, monotonic_ns()
         drain_ns = self._plan.scenario.run.drain_ns
 
         def deadline_ns() -> int:
-            self._oversight.look(self._begin_ns)
+            self._progress_monitor.look(self._begin_ns)
             # Within the measured part its own end counts: what users are at work on is not cut off before it.
             instants = [began_ns + drain_ns if until_ns is None else until_ns]
             if self._is_hurried:

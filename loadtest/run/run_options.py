@@ -25,7 +25,7 @@ PROCESS_MB: Final = 100
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RunOptions:
     """
     What the command line, or the start form, asks for.
 

@@ -42,12 +42,12 @@ from loadtest.report.run.read import JOURNAL_NAME
 from loadtest.report.run.write import write_what_can_be
 from loadtest.result.run.evidence import MEASURED
 from loadtest.result.run.live import Watch
-from loadtest.run.unreceived_messages import Aftermath
-from loadtest.run.run_controller import Conductor
-from loadtest.run.job import crew_here, entry_of, groups_of, share_of, sinks_of
-from loadtest.run.workers.workers import Fleet
-from loadtest.run.workers.reassignment import Succession
-from loadtest.run.workers.clock_sync import Timekeeper
+from loadtest.run.job import entry_of, groups_of, job_for, local_worker, sinks_of
+from loadtest.run.run_controller import RunController
+from loadtest.run.unreceived_messages import UnreceivedMessages
+from loadtest.run.workers.clock_sync import ClockSync
+from loadtest.run.workers.reassignment import Reassignment
+from loadtest.run.workers.workers import Workers
 from loadtest.scenario.checks.arithmetic import warn
 from loadtest.scenario.grammar.faults import harms_network
 from loadtest.scenario.loading.secrets_in_yaml import redacted_override, redacted_scenario
@@ -60,10 +60,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from loadtest.broker.endpoint import Endpoint
-    from loadtest.clients.worker_run import Run
+    from loadtest.clients.worker_run import WorkerRun
     from loadtest.result.run.document import RunResult
-    from loadtest.run.run_options import Request
-    from loadtest.run.workers.local_worker import Crew
+    from loadtest.run.run_options import RunOptions
+    from loadtest.run.workers.local_worker import Workforce
     from loadtest.run.workers.worker import Link
 
     Say = Callable[[str], None]
@@ -78,7 +78,7 @@ class Session:
     fails half-way cleans up what it has made (topology, node); the files keep what was measured.
     """
 
-    def __init__(self, request: Request, say: Say, processes: int | None) -> None:
+    def __init__(self, request: RunOptions, say: Say, processes: int | None) -> None:
         """Prepare nothing yet; use `prepare`."""
         self.request, self.processes = request, processes
         self._say = say
@@ -88,12 +88,12 @@ class Session:
         self.on_result: list[Callable[[RunResult], None]] = []
         self.result: RunResult | None = None
         self.private: PrivateCluster | None = None
-        self._conductor: Conductor | None = None
-        self._crew: Crew | None = None
+        self._controller: RunController | None = None
+        self._workers: Workforce | None = None
         self._is_interrupted = self._is_hurried = False
 
     @classmethod
-    def prepare(cls, request: Request, say: Say, *, processes: int | None = 1) -> Session:
+    def prepare(cls, request: RunOptions, say: Say, *, processes: int | None = 1) -> Session:
         """
         Return a session that is ready for its users: broker reached, topology declared, journal open.
 
@@ -118,16 +118,16 @@ class Session:
         self.collector = Collector()
         self._sampler = self._make_sampler()
         self._run_tag = secrets.randbits(RUN_TAG_BITS)
-        self._aftermath = Aftermath(
+        self._unreceived = UnreceivedMessages(
             self.plan, self.private, self.endpoints, self._run_tag, self._topology, self._sampler.most_consumers
         )
-        self._aftermath.begin(self._declared)
+        self._unreceived.begin(self._declared)
         self._open_results()  # last: a preparation that is broken off leaves no folder
 
     @cached_property
     def share(self) -> dict[str, Any]:
         """Return what another process has to know to work in this run; with credentials: for that process alone."""
-        return share_of(
+        return job_for(
             self.request,
             self.loaded,
             [each.url for each in self.user_endpoints],
@@ -137,23 +137,23 @@ class Session:
             is_proxied=self.user_endpoints is not self.endpoints,
         )
 
-    def work_here(self) -> Run:
+    def work_here(self) -> WorkerRun:
         """Have the users work in this process; returns the run that they take part in."""
         nodes = [endpoint.pika_parameters() for endpoint in self.user_endpoints]
-        crew = crew_here(self.plan, nodes, self._run_tag, f"{socket.gethostname()}-{os.getpid()}", self._opened)
+        crew = local_worker(self.plan, nodes, self._run_tag, f"{socket.gethostname()}-{os.getpid()}", self._opened)
         self._lead(crew)
         return crew.run
 
-    def work_there(self, links: Sequence[Link]) -> Fleet:
+    def work_there(self, links: Sequence[Link]) -> Workers:
         """Have the users work in the processes at the other end of *links*."""
         pacer = Pacer()
         self._opened.callback(pacer.close)
-        fleet = Fleet(
+        fleet = Workers(
             self.plan.users,
             links,
             pacer,
-            Timekeeper(process_facts()["clock"]),
-            Succession(self.plan, self.collector),
+            ClockSync(process_facts()["clock"]),
+            Reassignment(self.plan, self.collector),
             goes_on=self.request.on_worker_lost == "continue",
         )
         for watch in (fleet.watch, fleet.keep_time):
@@ -161,24 +161,24 @@ class Session:
         self._lead(fleet)
         return fleet
 
-    def _lead(self, crew: Crew) -> None:
-        self._crew = crew
+    def _lead(self, crew: Workforce) -> None:
+        self._workers = crew
         self._watch = Watch(self.plan.scenario.thresholds, self.collector)
-        self._conductor = Conductor(self.plan, crew, self.collector, self._take, self._depths)
+        self._controller = RunController(self.plan, crew, self.collector, self._take, self._depths)
         if self._is_interrupted:
-            self._conductor.interrupt()
+            self._controller.interrupt()
 
     def conduct(self) -> None:
         """Lead the run from its first connection to its last window; somebody else spawns the users meanwhile."""
-        assert self._conductor is not None, "somebody works"
+        assert self._controller is not None, "somebody works"
         self._sampler.start()
-        self._conductor.conduct(self._run_record())
+        self._controller.conduct(self._run_record())
 
     def interrupt(self) -> None:
         """End the run early, or, before it began, at its begin; `conduct` then returns within seconds."""
         self._is_interrupted = True
-        if self._conductor is not None:
-            self._conductor.interrupt()
+        if self._controller is not None:
+            self._controller.interrupt()
 
     def take_signal(self, came: int) -> None:
         """
@@ -189,8 +189,8 @@ class Session:
         self.interrupt()
         if came >= HURRY:
             self._is_hurried = True
-            if self._conductor is not None:
-                self._conductor.hurry()
+            if self._controller is not None:
+                self._controller.hurry()
 
     def discard(self) -> None:
         """Clean up what was made for the run, without results: something went wrong in this tool."""
@@ -206,7 +206,7 @@ class Session:
             with self._opened:
                 self._faults.stop()
                 self._sampler.stop()
-                for record in self._aftermath.records(self.collector):
+                for record in self._unreceived.records(self.collector):
                     self._take(record)
                     if self._is_hurried:
                         break
@@ -315,7 +315,7 @@ class Session:
             self._say(f"queue {queue} already held {messages:,} messages; what is taken of them counts as foreign")
 
     def _remove_topology(self) -> None:
-        if self._crew is None or self._crew.failure is None:
+        if self._workers is None or self._workers.failure is None:
             for text in self._topology.remove():
                 self._say(text)
 
@@ -344,17 +344,17 @@ class Session:
                 "thresholds": [threshold.text for threshold in scenario.thresholds],
             },
             groups=groups_of(self.plan),
-            publishers=[entry_of(seat) for seat in self.plan.publishers],
+            publishers=[entry_of(spec) for spec in self.plan.publishers],
             **sinks_of(self.plan),
-            **self._aftermath.opening,
+            **self._unreceived.opening,
             broker=self.fingerprint,
             generator=calibrated_generator(self.request.environ),
         )
 
     def _end_record(self) -> dict[str, Any]:
-        interrupted = self._conductor is not None and self._conductor.interrupted
-        aborted = self._conductor.aborted if self._conductor is not None else None
-        failure = self._crew.failure if self._crew is not None else "it did not begin"
+        interrupted = self._controller is not None and self._controller.interrupted
+        aborted = self._controller.aborted if self._controller is not None else None
+        failure = self._workers.failure if self._workers is not None else "it did not begin"
         return end_record(
             monotonic_ns(),
             datetime.now(UTC).isoformat(),
@@ -375,6 +375,6 @@ class Session:
         for show in self.on_window:
             show(window)
         hopeless = self._watch.hopeless(window.end_ns) if window.phase == MEASURED else None
-        if hopeless is not None and self._conductor is not None:
+        if hopeless is not None and self._controller is not None:
             # Not from here: this is called by who cuts the window that shows it.
-            gevent.spawn(self._conductor.abort, f"{hopeless.check} came to {hopeless.value}")
+            gevent.spawn(self._controller.abort, f"{hopeless.check} came to {hopeless.value}")

@@ -30,7 +30,7 @@ from loadtest.measure.records import (
     event_record,
     standing_record,
 )
-from loadtest.run.queue_reader import Found, QueueReading
+from loadtest.run.queue_reader import Found, QueueReader
 from loadtest.scenario.dead_letters import DEAD_LETTER_EXCHANGE, DELIVERY_LIMIT, RETENTION
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ LOOK_AGAIN_S: Final = 0.5
 SHOWN: Final = 3
 
 
-class Aftermath:
+class UnreceivedMessages:
     """
     Asks before the run and after it.
 
@@ -80,12 +80,12 @@ class Aftermath:
         self._run_tag = run_tag
         self._topology = topology
         self._most_consumers = {} if most_consumers is None else most_consumers
-        self._publishers = {seat.publisher_id for seat in plan.publishers}
+        self._publishers = {spec.publisher_id for spec in plan.publishers}
         self._counters = DropCounters(private, endpoints) if _reasons(plan) - {RETENTION} else None
         self._fault: str | None = None
         self._streams = {queue.name for queue in plan.topology.queues if queue.is_stream}
         self._specs = {queue.name: queue for queue in plan.topology.queues}
-        self._own = Counter(queue for seat in plan.consumers for queue in seat.queues)
+        self._own = Counter(queue for spec in plan.consumers for queue in spec.queues)
         self.opening: dict[str, Any] = {}
 
     def begin(self, declared: Declared) -> None:
@@ -235,7 +235,7 @@ class Aftermath:
         return found
 
     def _read(self, queue: str, *, as_dead: bool) -> Iterator[Record]:
-        reading = QueueReading(queue, self._run_tag, self._publishers, is_ours=queue in self._removed)
+        reading = QueueReader(queue, self._run_tag, self._publishers, is_ours=queue in self._removed)
         faults = []
         for endpoint in self._endpoints:
             try:

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loadtest.measure.records import Phase
-    from loadtest.run.workers.local_worker import Crew
+    from loadtest.run.workers.local_worker import Workforce
 
     Emit = Callable[[dict[str, Any]], None]
 
 WINDOW_NS: Final = NS_PER_S
 
 
-class Cutter:
+class WindowCutter:
     """
     Where the run stands: its phase, and until when it is cut.
 
@@ -31,8 +31,8 @@ class Cutter:
         cut_ns: When the last window ended.
     """
 
-    def __init__(self, crew: Crew, emit: Emit) -> None:
-        self._crew = crew
+    def __init__(self, crew: Workforce, emit: Emit) -> None:
+        self._workers = crew
         self.emit = emit
         self.phase: Phase = "connecting"
         self.cut_ns = monotonic_ns()
@@ -40,7 +40,7 @@ class Cutter:
     def begin(self, start_ns: int) -> None:
         """Begin the first window at *start_ns*."""
         self.cut_ns = start_ns
-        self._crew.open(start_ns)
+        self._workers.open(start_ns)
         self.enter("connecting", start_ns)
 
     def enter(self, phase: Phase, at_ns: int) -> None:
@@ -53,9 +53,9 @@ class Cutter:
         return now_ns - self.cut_ns >= WINDOW_NS
 
     def cut(self, now_ns: int, pause: int | None = None) -> None:
-        """Hand on what happened since the last cut; *now_ns* and *pause* as `Crew.cut` takes them."""
+        """Hand on what happened since the last cut; *now_ns* and *pause* as `Workforce.cut` takes them."""
         self.cut_ns = max(self.cut_ns, now_ns)
-        for record in self._crew.cut(now_ns, self.phase, pause):
+        for record in self._workers.cut(now_ns, self.phase, pause):
             self.emit(record)
 
     def cut_paused(self, now_ns: int, busy_until_ns: int = 0) -> None:

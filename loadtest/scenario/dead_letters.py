@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from loadtest.scenario.plan import DeclaredTopology, PublisherPlan, QueueSpec
+from loadtest.scenario.plan import DeclaredTopology, PublisherSpec, QueueSpec
 from loadtest.scenario.routing import Routes
 
 DEAD_LETTER_EXCHANGE: Final = "x-dead-letter-exchange"
@@ -48,7 +48,7 @@ class Fates:
 
 
 def fates(
-    topology: DeclaredTopology, publishers: Sequence[PublisherPlan], routes: Routes, taken: Collection[str]
+    topology: DeclaredTopology, publishers: Sequence[PublisherSpec], routes: Routes, taken: Collection[str]
 ) -> Fates:
     """
     Return what a broker does by itself.

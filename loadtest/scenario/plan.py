@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class PublisherPlan:
+class PublisherSpec:
     """
     One publishing connection.
 
@@ -59,7 +59,7 @@ class PublisherPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class ConsumerPlan:
+class ConsumerSpec:
     """
     One consuming connection; it consumes from each of its queues.
 
@@ -86,7 +86,7 @@ class ConsumerPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class GetterPlan:
+class GetterSpec:
     """
     One connection that takes messages one by one with Basic.Get, from each of its queues in turn.
 
@@ -184,9 +184,9 @@ class Plan:
 
     scenario: Scenario
     topology: DeclaredTopology
-    publishers: tuple[PublisherPlan, ...]
-    consumers: tuple[ConsumerPlan, ...]
-    getters: tuple[GetterPlan, ...]
+    publishers: tuple[PublisherSpec, ...]
+    consumers: tuple[ConsumerSpec, ...]
+    getters: tuple[GetterSpec, ...]
     users: Mapping[str, int]
     consumed_sinks: tuple[str, ...]
     streams: Mapping[str, str]
@@ -195,7 +195,7 @@ class Plan:
     may_drop: Mapping[str, tuple[str, ...]]
 
 
-def sinks_by_queue(takers: Iterable[ConsumerPlan | GetterPlan]) -> dict[str, tuple[str, ...]]:
+def sinks_by_queue(takers: Iterable[ConsumerSpec | GetterSpec]) -> dict[str, tuple[str, ...]]:
     """Return by queue the sinks that *takers* take from."""
     found: dict[str, dict[str, None]] = {}
     for plan in takers:
@@ -204,7 +204,7 @@ def sinks_by_queue(takers: Iterable[ConsumerPlan | GetterPlan]) -> dict[str, tup
     return {queue: tuple(sinks) for queue, sinks in found.items()}
 
 
-def untaken_by(publishers: Iterable[PublisherPlan], consumed: Iterable[str]) -> tuple[str, ...]:
+def untaken_by(publishers: Iterable[PublisherSpec], consumed: Iterable[str]) -> tuple[str, ...]:
     """Return the queues that messages are due at and that are no sink of *consumed*, sorted."""
     routed = {sink for plan in publishers for sinks in plan.routes or () for sink in sinks}
     return tuple(sorted(routed.difference(consumed)))

@@ -33,11 +33,11 @@ from loadtest.scenario.grammar.work import service_time
 from loadtest.scenario.grammar.zipf import zipf_keys
 from loadtest.scenario.loading.fault import path_text
 from loadtest.scenario.plan import (
-    ConsumerPlan,
+    ConsumerSpec,
     DeclaredTopology,
-    GetterPlan,
+    GetterSpec,
     Plan,
-    PublisherPlan,
+    PublisherSpec,
     sinks_by_queue,
     untaken_by,
 )
@@ -85,11 +85,11 @@ class _Planner:
         return Routes(self.topology)
 
     @cached_property
-    def consumers(self) -> tuple[ConsumerPlan, ...]:
+    def consumers(self) -> tuple[ConsumerSpec, ...]:
         return tuple(plan for name, group in self.scenario.consumers.items() for plan in self._consumers(name, group))
 
     @cached_property
-    def getters(self) -> tuple[GetterPlan, ...]:
+    def getters(self) -> tuple[GetterSpec, ...]:
         return tuple(plan for name, group in self.scenario.getters.items() for plan in self._getters(name, group))
 
     @cached_property
@@ -130,7 +130,7 @@ class _Planner:
             may_drop=fate.may_drop,
         )
 
-    def _publishers(self, name: str, group: PublisherGroup) -> Iterator[PublisherPlan]:
+    def _publishers(self, name: str, group: PublisherGroup) -> Iterator[PublisherSpec]:
         users = self.users[name]
         first = sum(self.users[before] for before in list(self.scenario.publishers)[: self._position(name)])
         properties = _amqp_properties(group.properties)
@@ -141,7 +141,7 @@ class _Planner:
             keys = self._routing_keys(name, group, user)
             if keys not in cycles:
                 cycles[keys] = self._routes(group, keys)
-            yield PublisherPlan(
+            yield PublisherSpec(
                 group=name,
                 user=user,
                 publisher_id=first + user,
@@ -164,10 +164,10 @@ class _Planner:
     def _position(self, name: str) -> int:
         return list(self.scenario.publishers).index(name)
 
-    def _consumers(self, name: str, group: ConsumerGroup) -> Iterator[ConsumerPlan]:
+    def _consumers(self, name: str, group: ConsumerGroup) -> Iterator[ConsumerSpec]:
         for user in range(self.users[name]):
             queues = self._queues(group.queue, user, self.users[name])
-            yield ConsumerPlan(
+            yield ConsumerSpec(
                 group=name,
                 user=user,
                 queues=queues,
@@ -183,11 +183,11 @@ class _Planner:
                 exclusive=group.exclusive,
             )
 
-    def _getters(self, name: str, group: GetterGroup) -> Iterator[GetterPlan]:
+    def _getters(self, name: str, group: GetterGroup) -> Iterator[GetterSpec]:
         arrivals = self._arrivals(name, group)
         for user in range(self.users[name]):
             queues = self._queues(group.queue, user, self.users[name])
-            yield GetterPlan(
+            yield GetterSpec(
                 group=name,
                 user=user,
                 queues=queues,

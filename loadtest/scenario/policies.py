@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from loadtest.scenario.dead_letters import QUEUE_TYPE, fates
 from loadtest.scenario.grammar.topology import ALTERNATE_EXCHANGE, BUILTIN_EXCHANGES
-from loadtest.scenario.plan import Plan, PublisherPlan, QueueSpec, sinks_by_queue, untaken_by
+from loadtest.scenario.plan import Plan, PublisherSpec, QueueSpec, sinks_by_queue, untaken_by
 from loadtest.scenario.routing import Routes
 
 Policy = Mapping[str, Any]
@@ -71,17 +71,17 @@ def _alternates(plan: Plan, policies: Sequence[Policy]) -> dict[str, str]:
 
 
 def _routed(
-    publishers: Sequence[PublisherPlan], routes: Routes, sinks: Mapping[str, tuple[str, ...]]
-) -> tuple[PublisherPlan, ...]:
+    publishers: Sequence[PublisherSpec], routes: Routes, sinks: Mapping[str, tuple[str, ...]]
+) -> tuple[PublisherSpec, ...]:
     found: dict[tuple[str, tuple[str, ...]], tuple[tuple[str, ...], ...] | None] = {}
     changed = []
-    for seat in publishers:
-        which = (seat.group, seat.routing_keys)  # those of a group differ in their keys alone
+    for spec in publishers:
+        which = (spec.group, spec.routing_keys)  # those of a group differ in their keys alone
         if which not in found:
-            headers = seat.properties.get("headers")
+            headers = spec.properties.get("headers")
             known = headers if isinstance(headers, dict) else {}
-            found[which] = routes.cycle(seat.exchange, seat.routing_keys, known, sinks)
-        changed.append(replace(seat, routes=found[which]))
+            found[which] = routes.cycle(spec.exchange, spec.routing_keys, known, sinks)
+        changed.append(replace(spec, routes=found[which]))
     return tuple(changed)
 
 

@@ -41,7 +41,7 @@ _OPEN: Final = Path("/dev/fd")
 def users_need(plan: Plan, processes: int = 1) -> int:
     """Return how many descriptors a process needs that has its share of the users of *plan*."""
     groups = (plan.publishers, plan.consumers, plan.getters)
-    clients = [seat.client for seats in groups for seat in seats]
+    clients = [spec.client for specs in groups for spec in specs]
     needed = sum(BLOCKING_USER if client == "blocking" else 1 for client in clients)
     return math.ceil(needed / processes) + _open_now() + RESERVE
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from loadtest.clients.failures.refusal import Refusal
-    from loadtest.clients.worker_run import RunningTask
+    from loadtest.clients.worker_run import RunningClient
 
 
 class Trouble(NamedTuple):
@@ -34,7 +34,7 @@ class Trouble(NamedTuple):
 
 
 @dataclass(slots=True)
-class Standing:
+class GroupProgress:
     """
     How groups do.
 
@@ -59,9 +59,9 @@ class Standing:
             self.troubles[group] = trouble
 
 
-def standing_of(tasks: Iterable[RunningTask], now_ns: int) -> Standing:
+def progress_of(tasks: Iterable[RunningClient], now_ns: int) -> GroupProgress:
     """Return how the groups of *tasks* do; those of which all users have ended are left out."""
-    standing = Standing()
+    standing = GroupProgress()
     for task in tasks:
         if not task.ended.is_set():
             standing.add(task.group, task.trouble(now_ns))

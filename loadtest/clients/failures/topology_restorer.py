@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from loadtest.wire.connection.channel import Channel
 
 
-class Restorer:
+class TopologyRestorer:
     """Declares the transient part of a topology again."""
 
     def __init__(self, topology: DeclaredTopology) -> None:

@@ -14,7 +14,7 @@ from typing import Final
 from loadtest.broker.admin.queue_settings import ignored
 from loadtest.experiments.compare.variants import Variant
 from loadtest.redaction import redacted_value
-from loadtest.scenario import ConsumerPlan, ExchangeSpec, Plan, PublisherPlan
+from loadtest.scenario import ConsumerSpec, ExchangeSpec, Plan, PublisherSpec
 
 UNREAD: Final = "unread "
 """Begins the name of what was asked of a broker that reports nothing of it: a variable that no part of it names."""
@@ -79,11 +79,11 @@ def plan_text(plan: Plan, *, is_search: bool) -> str:
     return "\n".join(map(repr, parts))
 
 
-def _publisher(each: PublisherPlan) -> PublisherPlan:
+def _publisher(each: PublisherSpec) -> PublisherSpec:
     return replace(each, arrivals=None)
 
 
-def _consumer(each: ConsumerPlan) -> ConsumerPlan:
+def _consumer(each: ConsumerSpec) -> ConsumerSpec:
     return replace(each, prefetch=0) if each.ack.mode == "auto" else each
 
 

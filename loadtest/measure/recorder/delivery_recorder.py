@@ -83,8 +83,8 @@ class DeliveryGroup(GroupRecorder):
         arrived = self._without_foreign(self.pending.take())
         if not len(arrived.seq):
             return
-        if self._warm_up.ahead_ns:  # stamps are in the time of the run, and everything here in that of this host
-            np.add(arrived.intended_ns, self._warm_up.ahead_ns, out=arrived.intended_ns)
+        if self._warm_up.clock_offset_ns:  # stamps are in the time of the run, and everything here in that of this host
+            np.add(arrived.intended_ns, self._warm_up.clock_offset_ns, out=arrived.intended_ns)
         self.pauses.note(arrived.read_ns, arrived.intended_ns)
         latency = arrived.read_ns - arrived.intended_ns
         if arrived.lateness_us.any():

@@ -25,7 +25,7 @@ class WarmUp(Protocol):
     """Says when the warm-up ends, and how far this process's clock is ahead of the run's; one for all groups."""
 
     measured_from_ns: int
-    ahead_ns: int
+    clock_offset_ns: int
 
 
 class GroupRecorder:

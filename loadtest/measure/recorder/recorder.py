@@ -55,7 +55,7 @@ class Recorder:
         # Latencies of messages intended before this instant are of the warm-up; 0: there is none.
         self.measured_from_ns = 0
         # By how much this process's clock is ahead of the run's, in which stamps are written; 0 on the leading host.
-        self.ahead_ns = 0
+        self.clock_offset_ns = 0
         self._index = 0
         self._stalls: list[tuple[int, int]] = []
         self._sinks: dict[str, int] = {}

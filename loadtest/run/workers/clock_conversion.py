@@ -23,33 +23,35 @@ _INSTANTS: Final = frozenset(
 )
 
 
-def to_own_time(arguments: Mapping[str, Any], ahead_ns: int) -> dict[str, Any]:
-    """Return an order's arguments by a clock that is *ahead_ns* ahead of the run's."""
-    return {name: value + ahead_ns if name in _INSTANTS and value else value for name, value in arguments.items()}
+def to_own_time(arguments: Mapping[str, Any], clock_offset_ns: int) -> dict[str, Any]:
+    """Return an order's arguments by a clock that is *clock_offset_ns* ahead of the run's."""
+    return {
+        name: value + clock_offset_ns if name in _INSTANTS and value else value for name, value in arguments.items()
+    }
 
 
-def to_run_time(record: Record, was_ahead_ns: int, ahead_ns: int) -> Record:
+def to_run_time(record: Record, old_offset_ns: int, clock_offset_ns: int) -> Record:
     """
     Return a record by the clock of the run.
 
     Args:
         record: A window, an event, or one without instants.
-        was_ahead_ns: By how much the process's clock was ahead when the window began, ...
-        ahead_ns: ... and when it ended. Between the two it is taken to have drifted evenly, so that windows follow one
-            another without a gap.
+        old_offset_ns: By how much the process's clock was ahead when the window began, ...
+        clock_offset_ns: ... and when it ended. Between the two it is taken to have drifted evenly, so that windows
+            follow one another without a gap.
     """
-    if not was_ahead_ns and not ahead_ns:
+    if not old_offset_ns and not clock_offset_ns:
         return record
     if record["type"] == "event":
-        return {**record, "at_ns": record["at_ns"] - ahead_ns}
+        return {**record, "at_ns": record["at_ns"] - clock_offset_ns}
     if record["type"] != "window":
         return record
     start_ns, end_ns = record["start_ns"], record["end_ns"]
-    drift_ns, length_ns = ahead_ns - was_ahead_ns, max(1, end_ns - start_ns)
+    drift_ns, length_ns = clock_offset_ns - old_offset_ns, max(1, end_ns - start_ns)
 
     def at(instant_ns: int) -> int:
         within_ns = min(max(instant_ns - start_ns, 0), length_ns)
-        return int(instant_ns - was_ahead_ns - drift_ns * within_ns // length_ns)
+        return int(instant_ns - old_offset_ns - drift_ns * within_ns // length_ns)
 
     groups = {name: _group(group, at) for name, group in record["groups"].items()}
     stalls = {"stalls": [[at(begin), at(end)] for begin, end in record["stalls"]]} if "stalls" in record else {}

@@ -40,7 +40,7 @@ MEET_TIMEOUT_S: Final = 20.0
 TOLD_EACH_NS: Final = 5 * NS_PER_S
 
 
-class Timekeeper:
+class ClockSync:
     """
     Measures the clocks of processes.
 
@@ -102,7 +102,7 @@ class Timekeeper:
             gevent.sleep(READ_EACH_S)
             self.measure(links(), READINGS)
 
-    def ahead_ns(self, name: str) -> int:
+    def clock_offset_ns(self, name: str) -> int:
         """Return by how much the clock of a process is ahead of ours."""
         clock = self._clock_of.get(name)
         return self._offsets[clock].offset_ns if clock is not None else 0

@@ -17,7 +17,7 @@ from loadtest.clock import NS_PER_MS, NS_PER_S, monotonic_ns
 from loadtest.measure.pauses import LEAST_NS
 
 if TYPE_CHECKING:
-    from loadtest.clients.worker_run import Run
+    from loadtest.clients.worker_run import WorkerRun
 
 # Often enough to catch a pause of the loop that matters for latency, at about 0.1 % of a core.
 LAG_PROBE_NS: Final = 20 * NS_PER_MS
@@ -30,7 +30,7 @@ STATM: Final = Path("/proc/self/statm")
 class Gauges:
     """Reads the gauges of this process between two cuts of a run."""
 
-    def __init__(self, run: Run) -> None:
+    def __init__(self, run: WorkerRun) -> None:
         self._run = run
         self._cpu_ns = time.process_time_ns()
         self._blocked_ns = 0

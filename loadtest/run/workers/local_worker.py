@@ -1,9 +1,9 @@
 """
 The crew: all users of a run, as the conductor sees them, whether they work in this process or in several.
 
-`Crew` is what it asks and orders; `OwnCrew` is the users of this process. The users of several processes are a crew too
-(fleet.py), of which each process has an `OwnCrew` that gets its orders as messages. Knows nothing of Locust, nor of
-when to order what.
+`Workforce` is what it asks and orders; `LocalWorker` is the users of this process. The users of several processes are a
+crew too (`Workers`), of which each process has a `LocalWorker` that gets its orders as messages. Knows nothing of
+Locust, nor of when to order what.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import gevent
 
-from loadtest.clients.failures.group_progress import standing_of
+from loadtest.clients.failures.group_progress import progress_of
 from loadtest.clock import NS_PER_MS, NS_PER_US, monotonic_ns
 from loadtest.measure.records import event_record, users_record
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from gevent.event import Event
 
-    from loadtest.clients.failures.group_progress import Standing, Trouble
+    from loadtest.clients.failures.group_progress import GroupProgress, Trouble
     from loadtest.clients.failures.refusal import Refusal
-    from loadtest.clients.worker_run import Run, RunningTask
+    from loadtest.clients.worker_run import RunningClient, WorkerRun
     from loadtest.measure.records import Phase, Record
     from loadtest.run.workers.gauges import Gauges
 
@@ -37,7 +37,7 @@ END_ALL_TIMEOUT_S: Final = 15.0
 _TASKS_A_TURN: Final = 250
 
 
-class Crew(Protocol):
+class Workforce(Protocol):
     """
     The users of a run.
 
@@ -147,10 +147,10 @@ class Crew(Protocol):
         """End all users wherever they are, and close their connections."""
 
 
-class OwnCrew:
-    """The users of this process: a `Run`, its recorder, and the gauges of the process."""
+class LocalWorker:
+    """The users of this process: a `WorkerRun`, its recorder, and the gauges of the process."""
 
-    def __init__(self, run: Run, gauges: Gauges) -> None:
+    def __init__(self, run: WorkerRun, gauges: Gauges) -> None:
         self.run = run
         self.all_up = run.all_up
         self.stopping = run.stopping
@@ -205,9 +205,9 @@ class OwnCrew:
         """Return the operations that the broker refused and has never accepted from the group."""
         return self.run.operations.refused
 
-    def standing(self) -> Standing:
+    def standing(self) -> GroupProgress:
         """Return how the groups do whose users are here."""
-        return standing_of(self.run.tasks, monotonic_ns())
+        return progress_of(self.run.tasks, monotonic_ns())
 
     def troubles(self) -> Mapping[str, Trouble]:
         """Return the groups for all of whose users nothing is done."""
@@ -290,8 +290,8 @@ class OwnCrew:
 
     def _taken_by_user(self) -> dict[str, Counter[int]]:
         taken: dict[str, Counter[int]] = {}
-        for intake in self.run.intakes:
-            taken.setdefault(intake.seat.group, Counter())[intake.seat.user] += intake.taken
+        for verifier in self.run.verifiers:
+            taken.setdefault(verifier.spec.group, Counter())[verifier.spec.user] += verifier.taken
         return taken
 
     def _blocked_ns(self) -> dict[int, int]:
@@ -299,7 +299,7 @@ class OwnCrew:
         blocked = ((task.publisher_id, task.blocked_ns()) for task in self.run.tasks)
         return {publisher: ns for publisher, ns in blocked if publisher is not None and ns}
 
-    def _of_all(self, end: Callable[[RunningTask], None]) -> None:
+    def _of_all(self, end: Callable[[RunningClient], None]) -> None:
         """Call *end* for all users at once; a fault of ours in it fails the run."""
         ending = [gevent.spawn(end, task) for task in self.run.tasks]
         gevent.joinall(ending, timeout=END_ALL_TIMEOUT_S)

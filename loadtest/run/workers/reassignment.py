@@ -13,22 +13,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 import gevent
 
-from loadtest.clients.roles import member_for
-from loadtest.clients.worker_run import seats_by_group
+from loadtest.clients.roles import client_for
+from loadtest.clients.worker_run import specs_by_group
 from loadtest.measure.records import lost_worker_record, publisher_entry
-from loadtest.scenario import PublisherPlan
+from loadtest.scenario import PublisherSpec
 from loadtest.scenario.schedule.later_arrivals import LaterArrivals
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from loadtest.clients.worker_run import Run, Seat
+    from loadtest.clients.worker_run import ClientSpec, WorkerRun
     from loadtest.measure.collector import Collector
     from loadtest.measure.records import Record
-    from loadtest.run.workers.local_worker import OwnCrew
+    from loadtest.run.workers.local_worker import LocalWorker
     from loadtest.scenario import Plan
 
-    Adoption = dict[str, Any]
+    Takeover = dict[str, Any]
 
 CHOICES: Final = ("fail", "continue")
 """What may be done when a process is gone."""
@@ -41,18 +41,18 @@ class Loss:
 
     Attributes:
         record: For the journal.
-        adoptions: Who takes which seat: `worker`, `group`, `number` of the seat in it, `publisher_id` (None of others)
+        adoptions: Who takes which seat: `worker`, `group`, `number` of the spec in it, `publisher_id` (None of others)
             and `messages`, those that it has left to do (None: without a limit).
         held, moved: The number of seats that it had, and of those that are taken, by group.
     """
 
     record: Record
-    adoptions: list[Adoption]
+    adoptions: list[Takeover]
     held: Counter[str]
     moved: Counter[str]
 
 
-class Succession:
+class Reassignment:
     """
     The seats of a run's processes.
 
@@ -62,28 +62,28 @@ class Succession:
     """
 
     def __init__(self, plan: Plan, collector: Collector) -> None:
-        self._seats = seats_by_group(plan)
+        self._specs = specs_by_group(plan)
         self._collector = collector
-        self._next_seat: Counter[str] = Counter()
+        self._next_spec: Counter[str] = Counter()
         self._held: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
-        self._ids = {(seat.group, seat.user): seat.publisher_id for seat in plan.publishers}
+        self._ids = {(spec.group, spec.user): spec.publisher_id for spec in plan.publishers}
         self._left: dict[tuple[str, int], int | None] = {
-            (group, number): seat.messages for group, seats in self._seats.items() for number, seat in enumerate(seats)
+            (group, number): spec.messages for group, specs in self._specs.items() for number, spec in enumerate(specs)
         }
         self._next_id = len(plan.publishers)
 
-    def hand_out(self, worker: str, wanted: Mapping[str, int]) -> dict[str, list[int | None]]:
+    def assign_specs(self, worker: str, wanted: Mapping[str, int]) -> dict[str, list[int | None]]:
         """Return the numbers of seats for so many users of *worker*, by group; None for those that find all taken."""
-        seats: dict[str, list[int | None]] = {}
+        specs: dict[str, list[int | None]] = {}
         for group, count in wanted.items():
-            first = self._next_seat[group]
-            self._next_seat[group] += count
-            there_are = len(self._seats.get(group, ()))
-            seats[group] = [number if number < there_are else None for number in range(first, first + count)]
-            self._held[worker] += [(group, number) for number in seats[group] if number is not None]
-        return seats
+            first = self._next_spec[group]
+            self._next_spec[group] += count
+            there_are = len(self._specs.get(group, ()))
+            specs[group] = [number if number < there_are else None for number in range(first, first + count)]
+            self._held[worker] += [(group, number) for number in specs[group] if number is not None]
+        return specs
 
-    def lose(self, worker: str, at_ns: int, ended: Mapping[str, int], heirs: Sequence[str]) -> Loss:
+    def lose(self, worker: str, at_ns: int, ended: Mapping[str, int], successors: Sequence[str]) -> Loss:
         """
         Return what follows from the loss of *worker*.
 
@@ -91,30 +91,30 @@ class Succession:
             worker: The process that is gone.
             at_ns: When that was noticed.
             ended: How many of its users had ended by then, by group.
-            heirs: Who takes its seats, in turn; nobody if there are none.
+            successors: Who takes its specs, in turn; nobody if there are none.
         """
         held = self._held.pop(worker, [])
-        publishers = [self._ids[seat] for seat in held if seat in self._ids]
-        sinks = {sink for group, number in held for sink in getattr(self._seats[group][number], "sinks", ())}
-        open_seats = self._open(worker, held, Counter(ended)) if heirs else []
-        adoptions: list[Adoption] = []
+        publishers = [self._ids[spec] for spec in held if spec in self._ids]
+        sinks = {sink for group, number in held for sink in getattr(self._specs[group][number], "sinks", ())}
+        open_seats = self._open(worker, held, Counter(ended)) if successors else []
+        adoptions: list[Takeover] = []
         entries: list[Record] = []
-        for place, seat in enumerate(open_seats):
-            heir = heirs[place % len(heirs)]
-            adoption: Adoption = {"worker": heir, "group": seat[0], "number": seat[1], "publisher_id": None}
-            if seat in self._ids:
-                before, self._ids[seat] = self._ids[seat], self._next_id
-                entries.append(self._entry(seat, before))
+        for place, spec in enumerate(open_seats):
+            successor = successors[place % len(successors)]
+            adoption: Takeover = {"worker": successor, "group": spec[0], "number": spec[1], "publisher_id": None}
+            if spec in self._ids:
+                before, self._ids[spec] = self._ids[spec], self._next_id
+                entries.append(self._entry(spec, before))
                 adoption["publisher_id"] = self._next_id
                 self._next_id += 1
-            adoptions.append(adoption | {"messages": self._left[seat]})
-            self._held[heir].append(seat)
+            adoptions.append(adoption | {"messages": self._left[spec]})
+            self._held[successor].append(spec)
         record = lost_worker_record(at_ns, worker, publishers=publishers, sinks=sorted(sinks), successors=entries)
         return Loss(record, adoptions, Counter(group for group, _ in held), Counter(group for group, _ in open_seats))
 
-    def _entry(self, seat: tuple[str, int], before: int) -> Record:
-        plan = self._seats[seat[0]][seat[1]]
-        assert isinstance(plan, PublisherPlan), "only publishers have a number"
+    def _entry(self, spec: tuple[str, int], before: int) -> Record:
+        plan = self._specs[spec[0]][spec[1]]
+        assert isinstance(plan, PublisherSpec), "only publishers have a number"
         entry = publisher_entry(
             self._next_id,
             plan.group,
@@ -127,28 +127,28 @@ class Succession:
     def _open(self, worker: str, held: Sequence[tuple[str, int]], ended: Counter[str]) -> list[tuple[str, int]]:
         """Return the seats whose users had not ended, and note what each has left to do."""
         by_group: defaultdict[str, list[tuple[str, int]]] = defaultdict(list)
-        for seat in held:
-            by_group[seat[0]].append(seat)
+        for spec in held:
+            by_group[spec[0]].append(spec)
         found = []
-        for group, seats in by_group.items():
+        for group, specs in by_group.items():
             taken = self._collector.groups[group].workers[worker]
-            for place, seat in enumerate(seats):
-                left = self._left[seat]
+            for place, spec in enumerate(specs):
+                left = self._left[spec]
                 if left is not None:
                     # Of a publisher it is known what it sent; of those that take, only what all of them here took.
-                    share = taken // len(seats) + (place < taken % len(seats))
-                    done = self._published(seat) if seat in self._ids else share
-                    self._left[seat] = max(0, left - done)
+                    share = taken // len(specs) + (place < taken % len(specs))
+                    done = self._published(spec) if spec in self._ids else share
+                    self._left[spec] = max(0, left - done)
             # Which had ended is told by number only: those with the least left to do.
-            seats.sort(key=lambda seat: (self._left[seat] is None, self._left[seat] or 0))
-            found += seats[ended[group] :]
+            specs.sort(key=lambda spec: (self._left[spec] is None, self._left[spec] or 0))
+            found += specs[ended[group] :]
         return found
 
-    def _published(self, seat: tuple[str, int]) -> int:
-        return self._collector.ledger.tables["published"].end(self._ids[seat])
+    def _published(self, spec: tuple[str, int]) -> int:
+        return self._collector.ledger.tables["published"].end(self._ids[spec])
 
 
-def expect(crew: OwnCrew, adoptions: Sequence[Adoption]) -> None:
+def expect(crew: LocalWorker, adoptions: Sequence[Takeover]) -> None:
     """Take the messages of publishers that are to come as those of this run."""
     run = crew.run
     for each in adoptions:
@@ -156,22 +156,22 @@ def expect(crew: OwnCrew, adoptions: Sequence[Adoption]) -> None:
             run.expect(_successor(run, each, None))
 
 
-def adopt(crew: OwnCrew, adoptions: Sequence[Adoption], from_ns: int) -> None:
+def take_over(crew: LocalWorker, adoptions: Sequence[Takeover], from_ns: int) -> None:
     """Have users sit down on the seats that are for this process; their schedules go on at *from_ns*."""
     run = crew.run
     for each in adoptions:
         if each["worker"] == run.recorder.worker:
-            gevent.spawn(member_for(run, _successor(run, each, from_ns)).live)
+            gevent.spawn(client_for(run, _successor(run, each, from_ns)).live)
 
 
-def _successor(run: Run, adoption: Adoption, from_ns: int | None) -> Seat:
+def _successor(run: WorkerRun, adoption: Takeover, from_ns: int | None) -> ClientSpec:
     """Return a seat as it is for who takes it: what fell due before *from_ns* was its predecessor's."""
-    seat = run.seat(adoption["group"], adoption["number"])
+    spec = run.spec(adoption["group"], adoption["number"])
     changes: dict[str, Any] = {"messages": adoption["messages"]}
-    arrivals = getattr(seat, "arrivals", None)
-    start_ns = run.start_ns(seat)
+    arrivals = getattr(spec, "arrivals", None)
+    start_ns = run.start_ns(spec)
     if arrivals is not None and from_ns is not None and start_ns is not None:
         changes["arrivals"] = LaterArrivals(arrivals, arrivals.count_due(max(0, from_ns - start_ns)))
     if adoption["publisher_id"] is not None:
         changes["publisher_id"] = adoption["publisher_id"]
-    return replace(seat, **changes)
+    return replace(spec, **changes)

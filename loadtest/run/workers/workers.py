@@ -16,24 +16,24 @@ import gevent
 from gevent.event import Event
 
 from loadtest.clients.completion import Completion
-from loadtest.clients.failures.group_progress import Standing, Trouble
+from loadtest.clients.failures.group_progress import GroupProgress, Trouble
 from loadtest.clients.failures.refusal import Refusal
 from loadtest.clock import NS_PER_MS, monotonic_ns
 from loadtest.measure.records import event_record
-from loadtest.run.workers.local_worker import LEAD_NS, USER_LEAD_NS
-from loadtest.run.workers.worker import LostWorkerError
-from loadtest.run.workers.reassignment import adopt, expect
 from loadtest.run.workers.clock_conversion import to_own_time, to_run_time
 from loadtest.run.workers.clock_sync import FIRST_READINGS, READINGS
+from loadtest.run.workers.local_worker import LEAD_NS, USER_LEAD_NS
+from loadtest.run.workers.reassignment import expect, take_over
+from loadtest.run.workers.worker import LostWorkerError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from loadtest.measure.records import Phase, Record
-    from loadtest.run.workers.local_worker import OwnCrew
+    from loadtest.run.workers.clock_sync import ClockSync
+    from loadtest.run.workers.local_worker import LocalWorker
+    from loadtest.run.workers.reassignment import Reassignment
     from loadtest.run.workers.worker import Link
-    from loadtest.run.workers.reassignment import Succession
-    from loadtest.run.workers.clock_sync import Timekeeper
     from loadtest.wire.pacing import Pacer
 
 # An order reaches the other processes in a millisecond or two, unless they are busy.
@@ -68,9 +68,9 @@ class Status:
     troubles: dict[str, tuple[int, bool, str]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, crew: OwnCrew) -> Status:
+    def of(cls, crew: LocalWorker) -> Status:
         """Return how the users of *crew* are now."""
-        run, ahead_ns = crew.run, crew.run.recorder.ahead_ns
+        run, clock_offset_ns = crew.run, crew.run.recorder.clock_offset_ns
         standing = crew.standing()
         return cls(
             told_ns=monotonic_ns(),
@@ -78,16 +78,16 @@ class Status:
             users_away=crew.users_away,
             started=sorted(run.started),
             ended=dict(run.ended),
-            last_ended_ns={group: ended_ns - ahead_ns for group, ended_ns in run.last_ended_ns.items()},
-            last_taken_ns={group: taken_ns - ahead_ns for group, taken_ns in run.last_taken_ns.items()},
+            last_ended_ns={group: ended_ns - clock_offset_ns for group, ended_ns in run.last_ended_ns.items()},
+            last_taken_ns={group: taken_ns - clock_offset_ns for group, taken_ns in run.last_taken_ns.items()},
             in_flight=crew.in_flight(),
             is_lost=crew.is_lost,
             failure=run.failure,
             accepted=sorted(run.operations.accepted),
-            refused=[(each.at_ns - ahead_ns, each.operation, each.text) for each in run.operations.refused],
+            refused=[(each.at_ns - clock_offset_ns, each.operation, each.text) for each in run.operations.refused],
             well=sorted(standing.well),
             troubles={
-                group: (trouble.since_ns - ahead_ns, trouble.is_waiting, trouble.reason)
+                group: (trouble.since_ns - clock_offset_ns, trouble.is_waiting, trouble.reason)
                 for group, trouble in standing.troubles.items()
             },
         )
@@ -95,11 +95,11 @@ class Status:
 
 # What is ordered by its name alone; the others are below.
 _WITH_CLOCK: Final = frozenset({"open", "cut"})
-_SUCCESSION: Final[dict[str, Callable[..., None]]] = {"expect": expect, "adopt": adopt}
+_SUCCESSION: Final[dict[str, Callable[..., None]]] = {"expect": expect, "adopt": take_over}
 PLAIN_ORDERS: Final = frozenset({"open", "begin", "end_publishing", "rest", "stop", "finish", "close"})
 
 
-def carry_out(crew: OwnCrew, order: str, arguments: dict[str, Any]) -> dict[str, Any]:
+def execute(crew: LocalWorker, order: str, arguments: dict[str, Any]) -> dict[str, Any]:
     """
     Carry an order of a fleet out with the users of this process, and return the answer: records and status.
 
@@ -108,25 +108,25 @@ def carry_out(crew: OwnCrew, order: str, arguments: dict[str, Any]) -> dict[str,
     """
     records: list[Record] = []
     recorder = crew.run.recorder
-    was_ahead_ns = recorder.ahead_ns
-    ahead_ns = arguments.pop("ahead_ns", was_ahead_ns)
-    arguments = to_own_time(arguments, ahead_ns)
+    old_offset_ns = recorder.clock_offset_ns
+    clock_offset_ns = arguments.pop("clock_offset_ns", old_offset_ns)
+    arguments = to_own_time(arguments, clock_offset_ns)
     if order == "cut":
         if arguments["now_ns"]:
             # What has happened since the order was given is in the recorder already.
             arguments["now_ns"] = max(arguments["now_ns"], monotonic_ns())
-        records = [to_run_time(record, was_ahead_ns, ahead_ns) for record in crew.cut(**arguments)]
+        records = [to_run_time(record, old_offset_ns, clock_offset_ns) for record in crew.cut(**arguments)]
     elif order == "done":
         crew.run.mark_done(**arguments)
     elif order in _SUCCESSION:
         _SUCCESSION[order](crew, **arguments)
     elif order in PLAIN_ORDERS:
         getattr(crew, order)(**arguments)
-    recorder.ahead_ns = ahead_ns
+    recorder.clock_offset_ns = clock_offset_ns
     return {"records": records, "status": asdict(Status.of(crew))}
 
 
-class Fleet:
+class Workers:
     """
     The users of several processes, reached by *links*; `users` are all of them by group.
 
@@ -141,8 +141,8 @@ class Fleet:
         users: Mapping[str, int],
         links: Sequence[Link],
         pacer: Pacer,
-        timekeeper: Timekeeper,
-        succession: Succession,
+        clock_sync: ClockSync,
+        reassignment: Reassignment,
         *,
         goes_on: bool = False,
     ) -> None:
@@ -152,12 +152,12 @@ class Fleet:
         self.stop_ns: int | None = None
         self.failure: str | None = None
         self.sleep_until_ns = pacer.sleep_until_ns
-        self._timekeeper = timekeeper
-        self._succession = succession
+        self._clock_sync = clock_sync
+        self._reassignment = reassignment
         self._goes_on = goes_on
         self._has_begun = False
         self._losses: list[Record] = []
-        self.hand_out = succession.hand_out
+        self.assign_specs = reassignment.assign_specs
         self._links = {link.name: link for link in links}
         self._status = {link.name: Status() for link in links}
         # Of all processes, kept as they tell: with a thousand of them, adding up with each answer takes a second a cut.
@@ -180,7 +180,7 @@ class Fleet:
     @property
     def lead_ns(self) -> int:
         """How long before the begin the order to begin has to be given."""
-        return LEAD_NS + ORDER_LEAD_NS + USER_LEAD_NS * self.users_up + self._timekeeper.round_trip_ns
+        return LEAD_NS + ORDER_LEAD_NS + USER_LEAD_NS * self.users_up + self._clock_sync.round_trip_ns
 
     @property
     def last_taken_ns(self) -> dict[str, int]:
@@ -217,7 +217,7 @@ class Fleet:
 
     def troubles(self) -> dict[str, Trouble]:
         """Return the groups for all of whose users nothing is done, in all processes together."""
-        standing = Standing()
+        standing = GroupProgress()
         for status in self._status.values():
             for group in status.well:
                 standing.add(group, None)
@@ -263,7 +263,7 @@ class Fleet:
 
     def keep_time(self) -> None:
         """Measure the processes' clocks again and again; for a greenlet of its own."""
-        self._timekeeper.keep(lambda: self._links)
+        self._clock_sync.keep(lambda: self._links)
 
     def refresh(self) -> None:
         """Ask all processes how their users are."""
@@ -272,7 +272,7 @@ class Fleet:
     def open(self, start_ns: int) -> None:
         """Begin the first window at *start_ns*; from now on it is known what the processes' clocks say."""
         gevent.joinall([gevent.spawn(self._meet, name) for name in list(self._links)])
-        self._timekeeper.measure(self._links, FIRST_READINGS)
+        self._clock_sync.measure(self._links, FIRST_READINGS)
         self._order("open", start_ns=start_ns)
 
     def begin(self, begin_ns: int, measured_ns: int, stop_ns: int | None) -> None:
@@ -284,9 +284,9 @@ class Fleet:
     def cut(self, now_ns: int, phase: Phase, pause: int | None = None) -> Iterator[Record]:
         """Yield the windows of all processes since the last cut, and the events since."""
         if not now_ns:
-            self._timekeeper.measure(self._links, READINGS)
+            self._clock_sync.measure(self._links, READINGS)
         yield from self._order("cut", now_ns=now_ns, phase=phase, pause=pause)
-        yield from self._timekeeper.records(is_last=not now_ns)
+        yield from self._clock_sync.records(is_last=not now_ns)
         losses, self._losses = self._losses, []
         yield from losses
         events, self._events = self._events, []
@@ -340,7 +340,7 @@ class Fleet:
         if link is None:
             return []
         if order in _WITH_CLOCK:
-            arguments = {**arguments, "ahead_ns": self._timekeeper.ahead_ns(name)}
+            arguments = {**arguments, "clock_offset_ns": self._clock_sync.clock_offset_ns(name)}
         try:
             answer = link.ask(order, arguments, ANSWER_TIMEOUT_S)
         except LostWorkerError as error:
@@ -352,7 +352,7 @@ class Fleet:
 
     def _meet(self, name: str) -> None:
         try:
-            self._timekeeper.meet(self._links[name])
+            self._clock_sync.meet(self._links[name])
         except LostWorkerError as error:
             self._lose(name, str(error))
 
@@ -366,8 +366,8 @@ class Fleet:
         status.in_flight = status.users_away = status.users_up = 0
         status.refused, status.well, status.troubles = [], [], {}
         goes_on = self._goes_on and self._has_begun and bool(self._links) and self.failure is None
-        heirs = list(self._links) if goes_on and not self.stopping.is_set() else []
-        loss = self._succession.lose(name, monotonic_ns(), status.ended, heirs)
+        successors = list(self._links) if goes_on and not self.stopping.is_set() else []
+        loss = self._reassignment.lose(name, monotonic_ns(), status.ended, successors)
         self._losses.append(loss.record)
         text = f"worker {name}: {reason}; what it did since its last window is not known"
         if not goes_on:

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Final
 from loadtest.clock import NS_PER_MS, NS_PER_S, NS_PER_US
 
 if TYPE_CHECKING:
-    from loadtest.scenario.plan import ConsumerPlan, GetterPlan, Plan
+    from loadtest.scenario.plan import ConsumerSpec, GetterSpec, Plan
     from loadtest.scenario.schedule.arrivals import Arrivals
 
-    Taker = ConsumerPlan | GetterPlan
+    Taker = ConsumerSpec | GetterSpec
 
 UNBOUNDED_NS: Final = 10 * NS_PER_S
 """Over so long a schedule is averaged where the run's messages, and not its duration, decide when it ends."""

@@ -56,12 +56,12 @@ def tell(callback: Callable[[Exception], None] | None, reason: Exception) -> Non
         gevent.get_hub().handle_error(callback, *sys.exc_info())
 
 
-class Bell:
+class WakeUp:
     """
     Wakes the one greenlet that waits for it; costs a third of an Event with a time-out.
 
-    A ring is not remembered: look whether there is still something to wait for, and wait at once, without yielding in
-    between.
+    A wake-up is not remembered: look whether there is still something to wait for, and wait at once, without yielding
+    in between.
     """
 
     __slots__ = ("_loop", "_waiter")
@@ -72,14 +72,14 @@ class Bell:
         self._waiter: Waiter[None] | None = None
 
     def wait(self) -> None:
-        """Block the greenlet until the bell rings."""
+        """Block the greenlet until `set` is called."""
         waiter = self._waiter = Waiter()
         try:
             waiter.get()
         finally:
             self._waiter = None
 
-    def ring(self) -> None:
+    def set(self) -> None:
         """Wake who waits, soon; from the hub or any greenlet."""
         waiter, self._waiter = self._waiter, None
         if waiter is not None:

@@ -13,20 +13,20 @@ import gevent
 from loadtest.broker.admin.topology import Topology, queue_depths
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.private.private_cluster import PrivateCluster
-from loadtest.clients.client import Member
-from loadtest.clients.roles import member_for
-from loadtest.clients.worker_run import Run, seats_of
+from loadtest.clients.client import Client
+from loadtest.clients.roles import client_for
+from loadtest.clients.worker_run import WorkerRun, specs_of
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.measure.collector import Collector
 from loadtest.measure.recorder.recorder import Recorder
 from loadtest.measure.records import end_record, run_record
 from loadtest.result.run.build import build_result
 from loadtest.result.run.document import RunResult
-from loadtest.run.unreceived_messages import Aftermath
-from loadtest.run.run_controller import Conductor
 from loadtest.run.job import entry_of, sinks_of
-from loadtest.run.workers.local_worker import OwnCrew
+from loadtest.run.run_controller import RunController
+from loadtest.run.unreceived_messages import UnreceivedMessages
 from loadtest.run.workers.gauges import Gauges
+from loadtest.run.workers.local_worker import LocalWorker
 from loadtest.scenario import build_plan, load_scenario
 from loadtest.stamp import run_words
 from loadtest.wire.pacing import Pacer
@@ -53,7 +53,7 @@ class LoadRun:
         scenario = load_scenario("test", text=f"name: test\n{self.text}").scenario
         self.plan = build_plan(scenario)
         self.topology = Topology(self.plan.topology, self.endpoint)
-        open_groups = {seat.group for seat in seats_of(self.plan) if getattr(seat, "arrivals", None) is not None}
+        open_groups = {spec.group for spec in specs_of(self.plan) if getattr(spec, "arrivals", None) is not None}
         self._groups = {
             name: {"kind": kind, "model": "open" if name in open_groups else "closed", "users": self.plan.users[name]}
             for name, kind in scenario.kinds.items()
@@ -64,15 +64,15 @@ class LoadRun:
         nodes = [each.pika_parameters() for each in self.nodes or [self.endpoint]]
         ours = run_words(self.run_tag, len(self.plan.publishers))
         recorder = Recorder("test", dict(scenario.kinds), closed_groups=closed, ours=ours)
-        self.run = Run(self.plan, nodes, recorder, self.pacer, run_tag=self.run_tag)
+        self.run = WorkerRun(self.plan, nodes, recorder, self.pacer, run_tag=self.run_tag)
         self.gauges = Gauges(self.run)
         self.collector = Collector()
-        self.crew = OwnCrew(self.run, self.gauges)
-        self.conductor = Conductor(self.plan, self.crew, self.collector, self._take, self._depths)
-        self.members: list[Member[Any]] = []
+        self.crew = LocalWorker(self.run, self.gauges)
+        self.conductor = RunController(self.plan, self.crew, self.collector, self._take, self._depths)
+        self.members: list[Client[Any]] = []
 
     def __enter__(self) -> Self:
-        self.aftermath = Aftermath(self.plan, self.private, [self.endpoint], self.run_tag, self.topology)
+        self.aftermath = UnreceivedMessages(self.plan, self.private, [self.endpoint], self.run_tag, self.topology)
         self.aftermath.begin(self.topology.declare())
         return self
 
@@ -87,7 +87,7 @@ class LoadRun:
 
         Fails if it takes longer than *timeout_s*, or leaves a user behind.
         """
-        self.members = [member_for(self.run, seat) for seat in seats_of(self.plan)]
+        self.members = [client_for(self.run, spec) for spec in specs_of(self.plan)]
         users = [gevent.spawn(member.live) for member in self.members]
         beside = None if meanwhile is None else gevent.spawn(self._beside, meanwhile)
         with gevent.Timeout(timeout_s):
@@ -124,7 +124,7 @@ class LoadRun:
             started_at=datetime.now(UTC).isoformat(),
             scenario={"name": "test", "hash": "", "text": self.text, "thresholds": self._thresholds},
             groups=self._groups,
-            publishers=[entry_of(seat) for seat in plan.publishers],
+            publishers=[entry_of(spec) for spec in plan.publishers],
             **sinks_of(plan),
             **self.aftermath.opening,
             broker={},

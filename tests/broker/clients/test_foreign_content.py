@@ -16,7 +16,7 @@ import pytest
 
 from loadtest.broker.admin.topology import queue_depths
 from loadtest.broker.endpoint import Endpoint
-from loadtest.run.queue_reader import QueueReading
+from loadtest.run.queue_reader import QueueReader
 from loadtest.wire.connection.connection import Connection
 from tests.broker.clients.foreign import CONTENTS, message, put
 from tests.broker.clients.load_run import RUN_TAG, LoadRun
@@ -103,7 +103,7 @@ def test_blocking_clients_take_them(vhost_endpoint: Endpoint, foreign: int) -> N
 
 def test_a_queue_is_read_to_its_end(vhost_endpoint: Endpoint, foreign: int) -> None:
     """What stands there after a run, and whose it is."""
-    reading = QueueReading("q", RUN_TAG, {0}, is_ours=True)
+    reading = QueueReader("q", RUN_TAG, {0}, is_ours=True)
 
     assert list(reading.messages(vhost_endpoint)) == []
     assert (reading.read, reading.is_whole) == (foreign, True)

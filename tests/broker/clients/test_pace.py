@@ -43,7 +43,7 @@ def test_poisson_arrivals_are_those_of_the_schedule(vhost_endpoint: Endpoint) ->
     result, load_run = perform(vhost_endpoint, text)
 
     last_ns = NS_PER_S // 2 - 1
-    due = sum(seat.arrivals.count_due(last_ns) for seat in load_run.plan.publishers if seat.arrivals is not None)
+    due = sum(spec.arrivals.count_due(last_ns) for spec in load_run.plan.publishers if spec.arrivals is not None)
     assert result.totals.offered == result.totals.published == due
 
 

@@ -35,7 +35,7 @@ def test_work_is_a_scenario(name: str, tmp_path: Path) -> None:
 
     assert work.pairs == len(plan.publishers)
     assert (work.pairs if work.consumes and work.messages is None else 0) == len(plan.consumers)
-    assert {work.body_bytes} == {len(body) for seat in plan.publishers for body in seat.bodies}
+    assert {work.body_bytes} == {len(body) for spec in plan.publishers for body in spec.bodies}
 
 
 def test_perf_test_command_with_confirms() -> None:
@@ -65,8 +65,8 @@ def test_all_do_the_same(name: str, tmp_path: Path) -> None:
     order = order_of(name, tmp_path)
     words = perf_test_command(["perf-test"], order)
     plan = build_plan(load_scenario("bench.yaml", text=scenario_of(order.work, 3, 7)).scenario)
-    ours = {seat.properties.get("delivery_mode") == 2 for seat in plan.publishers}
-    acks = {str(seat.ack) for seat in plan.consumers}
+    ours = {spec.properties.get("delivery_mode") == 2 for spec in plan.publishers}
+    acks = {str(spec.ack) for spec in plan.consumers}
 
     assert ours == {"--flag" in words} == {order.work.persistent}
     if acks:

@@ -77,8 +77,8 @@ def test_simulated_windows_add_up_to_sound_books(profile: Profile, tmp_path: Pat
                 CONSUMERS: {"kind": "consumer", "model": "open"},
             },
             publishers=[
-                publisher_entry(seat.publisher_id, seat.group, confirms=True, routes=seat.routes)
-                for seat in plan.publishers
+                publisher_entry(spec.publisher_id, spec.group, confirms=True, routes=spec.routes)
+                for spec in plan.publishers
             ],
             sinks=plan.consumed_sinks,
         )

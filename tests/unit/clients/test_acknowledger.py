@@ -6,14 +6,14 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.clients.acknowledger import AckEvery
+from loadtest.clients.acknowledger import AckPolicy
 
 
 @settings(derandomize=True, max_examples=200, deadline=None)
 @given(every=st.integers(1, 7), runs=st.lists(st.integers(1, 20), max_size=20))
 def test_acks_fall_on_every_nth_delivery_however_they_are_read(every: int, runs: list[int]) -> None:
     """Runs of any length give acks at exactly the N-th, 2N-th, … delivery, and the rest is known."""
-    acks = AckEvery(every)
+    acks = AckPolicy(every)
     due: list[int] = []
     tag = 1
     for length in runs:

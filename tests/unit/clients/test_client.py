@@ -13,9 +13,9 @@ import pika.exceptions
 import pytest
 
 from loadtest.clients import client as member_module
-from loadtest.clients.client import Member
-from loadtest.clients.roles import member_for
-from loadtest.clients.worker_run import seats_of
+from loadtest.clients.client import Client
+from loadtest.clients.roles import client_for
+from loadtest.clients.worker_run import specs_of
 from loadtest.clock import monotonic_ns
 from loadtest.wire.connection.channel import Returned
 from tests.unit.run.staged import StagedRun
@@ -101,8 +101,8 @@ def connection(monkeypatch: pytest.MonkeyPatch) -> StagedConnection:
 
 def begin(staged: StagedRun, group: str) -> tuple[Any, gevent.Greenlet]:
     """Have one member live until it is at work; the other group's are not there."""
-    seat = next(seat for seat in seats_of(staged.plan) if seat.group == group)
-    member: Member[Any] = member_for(staged.run, seat)
+    spec = next(spec for spec in specs_of(staged.plan) if spec.group == group)
+    member: Client[Any] = client_for(staged.run, spec)
     living = gevent.spawn(member.live)
     gevent.sleep(0.001)
     staged.run.begin_ns = monotonic_ns()

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.run.workers.reassignment import Succession
+from loadtest.run.workers.reassignment import Reassignment
 from loadtest.scenario import build_plan, load_scenario
 from tests.unit.run.staged import StagedRun
 
@@ -27,17 +27,17 @@ consumers: {{out: {{users: {out}, queue: q}}}}
 def test_every_seat_is_taken_once(users: dict[str, int], asked: list[tuple[int, str, int]]) -> None:
     """Whoever comes when all are taken gets none; what was handed out is what there is, in all workers together."""
     staged = StagedRun(TAKEN.format(**users))
-    succession = Succession(staged.plan, staged.collector)
+    reassignment = Reassignment(staged.plan, staged.collector)
     given_out: list[tuple[str, int | None]] = []
     wanted_of: Counter[str] = Counter()
     for worker, group, wanted in asked:
         wanted_of[group] += wanted
-        seats = succession.hand_out(f"worker-{worker}", {group: wanted})
-        given_out += [(group, seat) for seat in seats[group]]
+        specs = reassignment.assign_specs(f"worker-{worker}", {group: wanted})
+        given_out += [(group, spec) for spec in specs[group]]
     staged.pacer.close()
 
     for group in GROUPS:
-        taken = sorted(seat for name, seat in given_out if name == group and seat is not None)
+        taken = sorted(spec for name, spec in given_out if name == group and spec is not None)
         assert taken == list(range(min(users[group], wanted_of[group])))
     assert len(given_out) == sum(wanted_of.values())
 
@@ -69,13 +69,13 @@ def test_shares_make_up_the_whole(users: int, queues: int, rate: int, arrival: s
     def instants(text: str) -> list[int]:
         plan = build_plan(load_scenario("test", text=text).scenario)
         workers: dict[int, list[int]] = {}
-        for seat in plan.publishers:
-            assert seat.arrivals is not None
-            total = seat.arrivals.total
+        for spec in plan.publishers:
+            assert spec.arrivals is not None
+            total = spec.arrivals.total
             assert total is not None
-            own = seat.arrivals.intended_ns_run(0, total).tolist()
+            own = spec.arrivals.intended_ns_run(0, total).tolist()
             workers.setdefault(spread.randrange(3), []).extend(own)
-        assert [seat.publisher_id for seat in plan.publishers] == list(range(len(plan.publishers)))
+        assert [spec.publisher_id for spec in plan.publishers] == list(range(len(plan.publishers)))
         return sorted(instant for shares in workers.values() for instant in shares)
 
     settings = {"queues": queues, "rate": rate, "arrival": arrival}

@@ -1,4 +1,4 @@
-"""`Intake`: whose message it is, whether it is whole, and where it is recorded."""
+"""`DeliveryVerifier`: whose message it is, whether it is whole, and where it is recorded."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import numpy as np
 import pika
 import pytest
 
-from loadtest.clients.delivery_verifier import Intake
+from loadtest.clients.delivery_verifier import DeliveryVerifier
 from loadtest.clock import monotonic_ns
 from loadtest.measure.window import Window
-from loadtest.scenario.plan import ConsumerPlan, GetterPlan
+from loadtest.scenario.plan import ConsumerSpec, GetterSpec
 from loadtest.stamp import STAMP_DTYPE, STAMP_HEADER, STAMP_STRUCT, STAMP_VOID, run_publisher_word
 from loadtest.wire.frames.gets import GetOk
 from tests.unit.run.staged import RUN_TAG, StagedRun
@@ -33,21 +33,21 @@ class StagedIntake:
     def __init__(self, group: str = "out") -> None:
         self.staged = StagedRun(TEXT)
         plan = self.staged.run.plan
-        seats: tuple[ConsumerPlan | GetterPlan, ...] = (*plan.consumers, *plan.getters)
-        seat = next(each for each in seats if each.group == group)
-        self.intake = Intake(self.staged.run, seat, "q")
+        specs: tuple[ConsumerSpec | GetterSpec, ...] = (*plan.consumers, *plan.getters)
+        spec = next(each for each in specs if each.group == group)
+        self.verifier = DeliveryVerifier(self.staged.run, spec, "q")
         self.group = group
 
     def message(self, body: bytes, word: int | None = OURS, seq: int = 0, *, redelivered: bool = False) -> bool:
         """Take one message, stamped in its headers unless *word* is None."""
         headers = None if word is None else {STAMP_HEADER: STAMP_STRUCT.pack(word, 0, seq, 1)}
-        return self.intake.take_message(pika.BasicProperties(headers=headers), body, 5, redelivered)
+        return self.verifier.take_message(pika.BasicProperties(headers=headers), body, 5, redelivered)
 
     def run(self, words: list[int], *, redelivered: bool = False) -> None:
         """Take a run of five-byte messages of these publishers, with seqs from 0."""
         stamps = np.zeros(len(words), STAMP_DTYPE)
         stamps["run_publisher"], stamps["seq"], stamps["intended_ns"] = words, np.arange(len(words)), 1
-        self.intake.take_run(stamps.view(STAMP_VOID), 5, 5 * len(words), redelivered)
+        self.verifier.take_run(stamps.view(STAMP_VOID), 5, 5 * len(words), redelivered)
 
     def window(self) -> Window:
         """Return what was recorded."""
@@ -86,8 +86,8 @@ def test_a_stamp_in_the_body_is_not_compared() -> None:
     sent = staged.staged.plan.publishers[2].bodies[0]
     stamp = STAMP_STRUCT.pack(IN_BODY, 3, 0, 1)
 
-    assert staged.intake.take_message(pika.BasicProperties(), stamp + sent[24:], 5, redelivered=False)
-    assert not staged.intake.take_message(pika.BasicProperties(), stamp + sent[24:-1] + b"\0", 5, redelivered=False)
+    assert staged.verifier.take_message(pika.BasicProperties(), stamp + sent[24:], 5, redelivered=False)
+    assert not staged.verifier.take_message(pika.BasicProperties(), stamp + sent[24:-1] + b"\0", 5, redelivered=False)
     assert staged.counters() == {"delivered": 2, "corrupted": 1}
 
 
@@ -129,7 +129,7 @@ def test_a_lone_delivery() -> None:
     staged = StagedIntake()
 
     for word in (OURS, OTHER_RUN):
-        staged.intake.take_one(STAMP_STRUCT.pack(word, 0, 7, 1), 5, 5, redelivered=True)
+        staged.verifier.take_one(STAMP_STRUCT.pack(word, 0, 7, 1), 5, 5, redelivered=True)
 
     assert staged.counters() == {"delivered": 2, "foreign": 1, "redelivered": 2}
 
@@ -147,7 +147,7 @@ def test_a_message_got(word: int, body: bytes, counters: dict[str, int]) -> None
     staged = StagedIntake("got")
     properties = pika.BasicProperties(headers={STAMP_HEADER: STAMP_STRUCT.pack(word, 0, 0, 1)})
 
-    staged.intake.take_got(GetOk(1, False, "", "q", 41, properties, body), 5, 3)
+    staged.verifier.take_got(GetOk(1, False, "", "q", 41, properties, body), 5, 3)
 
     group = staged.window().groups["got"]
     assert {name: count for name, count in group.counters.items() if name != "bytes_delivered"} == counters

@@ -1,4 +1,4 @@
-"""`Offering` and `BodyBytes`: arithmetic of what is due, and of what bodies weigh."""
+"""`OfferedLoad` and `BodyBytes`: arithmetic of what is due, and of what bodies weigh."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.clients.offered_load import NEVER, Offering
+from loadtest.clients.offered_load import NEVER, OfferedLoad
 from loadtest.clients.publisher import BodyBytes
 from loadtest.clock import NS_PER_MS, NS_PER_S
 from loadtest.scenario import build_plan, load_scenario
@@ -27,12 +27,12 @@ class StagedRecorder:
         self.counts.append(count)
 
 
-def offering(rate: str, messages: int | None = None, stop_ns: int | None = None) -> tuple[Offering, StagedRecorder]:
+def offering(rate: str, messages: int | None = None, stop_ns: int | None = None) -> tuple[OfferedLoad, StagedRecorder]:
     """Return the offering of a lone publisher at *rate*, which began at 1 s."""
     text = f"name: t\npublishers: {{in: {{routing_key: q, body: {{text: a}}, rate: {rate}}}}}\nrun: {{duration: 1h}}"
     arrivals = build_plan(load_scenario("t", text=text).scenario).publishers[0].arrivals
     staged: Any = StagedRecorder(stop_ns)
-    made = Offering(staged, staged, arrivals, messages)
+    made = OfferedLoad(staged, staged, arrivals, messages)
     made.begin(NS_PER_S)
     return made, staged
 
@@ -75,7 +75,7 @@ def test_the_limit_is_the_lower_of_messages_and_schedule(rate: str, messages: in
 def test_nothing_is_due_without_a_schedule() -> None:
     """In the closed model there is a limit, and no offer."""
     staged: Any = StagedRecorder()
-    made = Offering(staged, staged, None, 7)
+    made = OfferedLoad(staged, staged, None, 7)
     made.begin(0)
 
     assert (made.limit, made.count_due(NS_PER_S), staged.counts) == (7, 0, [])

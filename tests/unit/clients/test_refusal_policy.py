@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.clients.refusal_policy import KEPT, Refusing
+from loadtest.clients.refusal_policy import KEPT, RefusalPolicy
 from loadtest.scenario.values import Refusal, RefusedOf
 
 
@@ -26,9 +26,9 @@ def refusal(share: str, of: RefusedOf = "deliveries") -> Refusal:
 )
 def test_shares_are_exact_however_deliveries_are_read(first: Fraction, second: Fraction, runs: list[int]) -> None:
     """Of n deliveries so many are refused as their shares say, rounded down together; each by its own share."""
-    refusing = Refusing([refusal(str(first)), refusal(str(second))])
+    refusing = RefusalPolicy([refusal(str(first)), refusal(str(second))])
     places = np.concatenate([refusing.of_deliveries(length) for length in runs] or [np.zeros(0, np.int64)])
-    whole = Refusing([refusal(str(first)), refusal(str(second))]).of_deliveries(sum(runs))
+    whole = RefusalPolicy([refusal(str(first)), refusal(str(second))]).of_deliveries(sum(runs))
     refused = int(sum(runs) * (first + second))
 
     assert places.tolist() == whole.tolist()
@@ -38,7 +38,7 @@ def test_shares_are_exact_however_deliveries_are_read(first: Fraction, second: F
 
 def test_messages_are_chosen_by_seq() -> None:
     """Each hundredth message, wherever it stands and however often it comes."""
-    refusing = Refusing([refusal("1/100", of="messages")])
+    refusing = RefusalPolicy([refusal("1/100", of="messages")])
     seqs = np.array([98, 99, 100, 199, 99, 10**12 + 99])
 
     assert (refusing.of_messages(seqs) != KEPT).tolist() == [False, True, False, True, True, True]
@@ -48,4 +48,4 @@ def test_messages_are_chosen_by_seq() -> None:
 @pytest.mark.parametrize("share, chosen", [("1", 7), ("1/1000000", 0)])
 def test_ends_of_the_scale(share: str, chosen: int) -> None:
     """All of them, and one of a million."""
-    assert (Refusing([refusal(share)]).of_deliveries(7) != KEPT).sum() == chosen
+    assert (RefusalPolicy([refusal(share)]).of_deliveries(7) != KEPT).sum() == chosen

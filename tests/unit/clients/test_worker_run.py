@@ -5,7 +5,7 @@ from __future__ import annotations
 import gevent
 import pytest
 
-from loadtest.clients.worker_run import StoppedError, seats_of
+from loadtest.clients.worker_run import StoppedError, specs_of
 from loadtest.clock import NS_PER_MS, monotonic_ns
 from tests.unit.run.staged import StagedRun
 
@@ -22,22 +22,22 @@ def test_each_seat_is_given_out_once() -> None:
     """A group's users take its seats in turn; one too many finds none."""
     run = StagedRun(CHAIN).run
 
-    seats = [run.take_seat("in") for _ in range(4)]
+    specs = [run.assign("in") for _ in range(4)]
 
-    assert [seat and seat.user for seat in seats] == [0, 1, 2, None]
+    assert [spec and spec.user for spec in specs] == [0, 1, 2, None]
 
 
 def test_users_of_a_group_go_round_the_nodes() -> None:
     """With two nodes every second user is on the second."""
     staged = StagedRun(CHAIN)
 
-    assert [staged.run.node_for(seat).host for seat in staged.plan.publishers] == ["a", "b", "a"]
+    assert [staged.run.node_for(spec).host for spec in staged.plan.publishers] == ["a", "b", "a"]
 
 
 def test_users_wait_until_all_are_up() -> None:
     """The barrier opens when the run begins, for all at once."""
     run = StagedRun(CHAIN).run
-    users = [gevent.spawn(run.wait_begin) for _ in seats_of(run.plan)]
+    users = [gevent.spawn(run.wait_begin) for _ in specs_of(run.plan)]
     gevent.sleep(0)
 
     assert run.all_up.is_set()
@@ -71,8 +71,8 @@ def test_a_group_after_another_starts_when_all_of_that_are_done() -> None:
     run, publishers = staged.run, staged.plan.publishers
     run.begin_ns = monotonic_ns()
     starting = gevent.spawn(run.wait_start, staged.plan.getters[0])
-    for seat in publishers[:2]:
-        run.work_ended(seat)
+    for spec in publishers[:2]:
+        run.work_ended(spec)
     gevent.sleep(0)
     assert not run.completion.is_done("in")
 
@@ -89,7 +89,7 @@ def test_a_chain_ends_with_the_run(end: str) -> None:
     staged = StagedRun(CHAIN)
     run = staged.run
     run.begin_ns = monotonic_ns()
-    waiting = [gevent.spawn(pytest.raises, StoppedError, run.wait_start, seat) for seat in staged.plan.getters]
+    waiting = [gevent.spawn(pytest.raises, StoppedError, run.wait_start, spec) for spec in staged.plan.getters]
     gevent.sleep(0)
 
     getattr(run, end)(*(["a reason"] if end == "fail" else []))
@@ -118,8 +118,8 @@ def test_publishing_counts_until_it_stopped() -> None:
     run.begin_ns, run.stop_ns = begin_ns, begin_ns + 10 * NS_PER_MS
     staged.recorder.active("in", begin_ns)
 
-    for seat in staged.plan.publishers:
-        run.work_ended(seat)
+    for spec in staged.plan.publishers:
+        run.work_ended(spec)
 
     window = staged.recorder.cut(begin_ns, monotonic_ns(), "measured", {})
     assert window.groups["in"].active == ((begin_ns, begin_ns + 10 * NS_PER_MS),)

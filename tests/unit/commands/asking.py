@@ -24,8 +24,8 @@ from loadtest.commands import run as running
 from loadtest.dashboard.start_form import form_options
 from loadtest.locust_app.locust_run import add_arguments
 from loadtest.report.run import announce
-from loadtest.run.run_options import Request
-from loadtest.run.option_table import arguments_of, request_of
+from loadtest.run.option_table import arguments_of, run_options_of
+from loadtest.run.run_options import RunOptions
 
 
 class Taken(Exception):  # noqa: N818  # no error
@@ -40,7 +40,7 @@ def locust_options(words: list[str]) -> Any:
     return parser.parse_args(words, env_vars={})
 
 
-def shown(request: Request) -> dict[str, str]:
+def shown(request: RunOptions) -> dict[str, str]:
     """Return a request as texts."""
     return {each.name: repr(getattr(request, each.name)) for each in fields(request) if each.name != "environ"}
 
@@ -51,11 +51,11 @@ def asked_by(words: list[str]) -> Any:
 
     def become(_: str, command: list[str], environ: dict[str, str]) -> None:
         of_locust = command[command.index("--headless") + 1 :]
-        taken.append({"request": shown(request_of(locust_options(of_locust))), "environ": sorted(environ)})
+        taken.append({"request": shown(run_options_of(locust_options(of_locust))), "environ": sorted(environ)})
         raise Taken
 
-    def run(request: Request) -> int:
-        by_locust = request_of(locust_options(list(arguments_of(request))))
+    def run(request: RunOptions) -> int:
+        by_locust = run_options_of(locust_options(list(arguments_of(request))))
         taken.append({"request": shown(request), "by_locust": shown(by_locust)})
         return 0
 
@@ -68,7 +68,7 @@ def asked_by(words: list[str]) -> Any:
 
 def by_form(words: list[str]) -> dict[str, str]:
     """Return what a start from the web page with empty fields asks for, where `locust` was started with *words*."""
-    return shown(request_of(form_options(locust_options(words), ImmutableMultiDict())))
+    return shown(run_options_of(form_options(locust_options(words), ImmutableMultiDict())))
 
 
 if __name__ == "__main__":
@@ -76,6 +76,6 @@ if __name__ == "__main__":
     answers = {
         "run": [asked_by(words) for words in asked["run"]],
         "form": [by_form(words) for words in asked["form"]],
-        "locust": [shown(request_of(locust_options(words))) for words in asked["form"]],
+        "locust": [shown(run_options_of(locust_options(words))) for words in asked["form"]],
     }
     json.dump(answers, sys.stdout)

@@ -15,8 +15,8 @@ import typer
 
 from loadtest import cli
 from loadtest.errors import UsageError
-from loadtest.run.run_options import Request
 from loadtest.run.option_table import OPTIONS, seconds_of
+from loadtest.run.run_options import RunOptions
 
 RUN: Any = typer.main.get_group(cli.app).commands["run"]
 OF_THE_COMMAND = sorted(str(param.name) for param in RUN.params if param.name not in {"scenario", "processes"})
@@ -120,7 +120,7 @@ def test_all_options_at_once_arrive(asked: Any) -> None:
 
 def test_every_part_of_a_request_is_an_option() -> None:
     """The table has each of them once, and `loadtest run` as many options: none is forgotten."""
-    parts = {each.name for each in fields(Request)} - {"environ"}
+    parts = {each.name for each in fields(RunOptions)} - {"environ"}
 
     assert sorted(option.name for option in OPTIONS) == sorted(parts)
     assert {NAMES.get(name, name) for name in OF_THE_COMMAND} == parts - {"scenario"}

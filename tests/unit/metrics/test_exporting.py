@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from loadtest.run.metrics_export import Export
+from loadtest.run.metrics_export import MetricsExport
 
 
 class FakeExporter:
@@ -35,7 +35,7 @@ WAITING = "waiting up to 15 s for Prometheus to scrape the end of the run"
 def test_what_came_of_waiting_is_said(outcome: Any, said: list[str]) -> None:
     """It ends with a scrape, with its time, or with Ctrl-C, after which the verdict is that of the run."""
     exporter, lines = FakeExporter(outcome), list[str]()
-    Export(exporter, 15, lines.append).linger(0)  # type: ignore[arg-type]  # what it needs of an exporter
+    MetricsExport(exporter, 15, lines.append).linger(0)  # type: ignore[arg-type]  # what it needs of an exporter
 
     assert exporter.waited_s == [15]
     assert lines == said
@@ -45,7 +45,7 @@ def test_what_came_of_waiting_is_said(outcome: Any, said: list[str]) -> None:
 def test_nobody_waits_who_did_not_ask_for_it(linger_s: float, exit_code: int) -> None:
     """Nor does one who has interrupted the run."""
     exporter, lines = FakeExporter(outcome=True), list[str]()
-    Export(exporter, linger_s, lines.append).linger(exit_code)  # type: ignore[arg-type]  # what it needs of an exporter
+    MetricsExport(exporter, linger_s, lines.append).linger(exit_code)  # type: ignore[arg-type]  # what it needs of an exporter
 
     assert (exporter.waited_s, lines) == ([], [])
 
@@ -53,6 +53,6 @@ def test_nobody_waits_who_did_not_ask_for_it(linger_s: float, exit_code: int) ->
 def test_without_a_port_there_is_nothing_to_wait_for() -> None:
     """A run that cannot be scraped ends at once."""
     lines: list[str] = []
-    Export(None, 15, lines.append).linger(0)
+    MetricsExport(None, 15, lines.append).linger(0)
 
     assert lines == []

@@ -9,14 +9,14 @@ import pika
 from gevent.event import Event
 
 from loadtest.clients.failures.group_progress import Trouble
-from loadtest.clients.worker_run import Run
+from loadtest.clients.worker_run import WorkerRun
 from loadtest.clock import monotonic_ns
 from loadtest.measure.collector import Collector
 from loadtest.measure.recorder.recorder import Recorder
 from loadtest.measure.records import run_record
-from loadtest.run.run_controller import Conductor
 from loadtest.run.job import entry_of, sinks_of
-from loadtest.run.workers.local_worker import OwnCrew
+from loadtest.run.run_controller import RunController
+from loadtest.run.workers.local_worker import LocalWorker
 from loadtest.scenario import build_plan, load_scenario
 from loadtest.stamp import run_words
 from loadtest.wire.pacing import Pacer
@@ -99,7 +99,7 @@ class StagedRun:
         self.plan = plan
         self.recorder = Recorder("test", kinds, ours=run_words(RUN_TAG, len(self.plan.publishers)))
         self.pacer = Pacer()
-        self.run = Run(
+        self.run = WorkerRun(
             plan, [pika.ConnectionParameters("a"), pika.ConnectionParameters("b")], self.recorder, self.pacer, 9
         )
         self.collector = Collector()
@@ -107,14 +107,14 @@ class StagedRun:
         self.depths: Mapping[str, int] | Exception = {}
         gauges: Any = StagedGauges()
         self.gauges = gauges
-        self.crew = OwnCrew(self.run, self.gauges)
-        self.conductor = Conductor(self.plan, self.crew, self.collector, self.take, self._depths)
+        self.crew = LocalWorker(self.run, self.gauges)
+        self.conductor = RunController(self.plan, self.crew, self.collector, self.take, self._depths)
         self.opening = run_record(
             start_ns=monotonic_ns(),
             started_at="",
             scenario={},
             groups={name: {"kind": kind, "model": "closed", "users": plan.users[name]} for name, kind in kinds.items()},
-            publishers=[entry_of(seat) for seat in plan.publishers],
+            publishers=[entry_of(spec) for spec in plan.publishers],
             **sinks_of(plan),
         )
 

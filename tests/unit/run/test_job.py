@@ -9,11 +9,11 @@ from typing import Any
 import msgpack  # type: ignore[import-untyped]  # what Locust's messages are made with; it has no stubs
 import pytest
 
-from loadtest.clients.worker_run import seats_of
+from loadtest.clients.worker_run import specs_of
 from loadtest.errors import LoadTestError
 from loadtest.run import job as sharing
-from loadtest.run.run_options import Request
-from loadtest.run.job import VERSION, crew_there, share_of
+from loadtest.run.job import VERSION, job_for, worker_for_job
+from loadtest.run.run_options import RunOptions
 
 TEXT = """
 name: shared
@@ -28,12 +28,12 @@ run: {duration: 4s}
 URLS = ["amqp://guest:secret@10.1.2.3:5672/%2F"]
 
 
-def shared(folder: Path, urls: list[str] | None = None, flag: str | None = None) -> tuple[Request, dict[str, Any]]:
+def shared(folder: Path, urls: list[str] | None = None, flag: str | None = None) -> tuple[RunOptions, dict[str, Any]]:
     """Return what was asked for, and the share of it as it comes out of the message that carries it."""
     (folder / "bodies").mkdir(exist_ok=True)
     (folder / "bodies" / "b.txt").write_bytes(b"\x00body\xff")
     (folder / "shared.yaml").write_text(TEXT)
-    request = Request(
+    request = RunOptions(
         str(folder / "shared.yaml"),
         overrides=("publishers.filed.rate=900/s",),
         thresholds=("lost == 0",),
@@ -41,7 +41,7 @@ def shared(folder: Path, urls: list[str] | None = None, flag: str | None = None)
         connect_rate_per_s=50,
         run_time_s=2,
     )
-    share = share_of(request, request.load()[0], urls or URLS, 9, **{flag: True} if flag else {})
+    share = job_for(request, request.load()[0], urls or URLS, 9, **{flag: True} if flag else {})
     carried: dict[str, Any] = msgpack.unpackb(msgpack.packb(share))
     return request, carried
 
@@ -49,7 +49,7 @@ def shared(folder: Path, urls: list[str] | None = None, flag: str | None = None)
 def crew_of(share: dict[str, Any], brokers: tuple[str, ...] = ()) -> Any:
     """Return the crew that a process makes of its share."""
     with ExitStack() as opened:
-        return crew_there(share, "worker", brokers, opened)
+        return worker_for_job(share, "worker", brokers, opened)
 
 
 def test_a_worker_makes_the_same_plan_of_it(tmp_path: Path) -> None:
@@ -63,10 +63,10 @@ def test_a_worker_makes_the_same_plan_of_it(tmp_path: Path) -> None:
 
     assert theirs.users == plan.users
     assert sum(theirs.users.values()) == 24
-    for ours, other in zip(seats_of(plan), seats_of(theirs), strict=True):
+    for ours, other in zip(specs_of(plan), specs_of(theirs), strict=True):
         assert getattr(ours, "bodies", None) == getattr(other, "bodies", None)
         assert (ours.group, ours.user, ours.messages) == (other.group, other.user, other.messages)
-    times = [[seat.arrivals.intended_ns(5) for seat in each.publishers if seat.arrivals] for each in (plan, theirs)]
+    times = [[spec.arrivals.intended_ns(5) for spec in each.publishers if spec.arrivals] for each in (plan, theirs)]
     assert times[0] == times[1]
     assert theirs.scenario.run == plan.scenario.run
     assert [threshold.text for threshold in theirs.scenario.thresholds] == ["lost == 0"]
@@ -113,7 +113,7 @@ def test_another_scenario_is_refused(tmp_path: Path) -> None:
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have this process believe that it is on another host than the master, once it takes its share."""
-    monkeypatch.setattr(sharing, "crew_here", lambda plan, nodes, *_: nodes)
+    monkeypatch.setattr(sharing, "local_worker", lambda plan, nodes, *_: nodes)
 
     def move() -> dict[str, Any]:
         return {"network": "another"}

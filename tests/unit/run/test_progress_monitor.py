@@ -1,4 +1,4 @@
-"""`Oversight`: which refusals and troubles end a run, and which do not, over one process and over several."""
+"""`ProgressMonitor`: which refusals and troubles end a run, and which do not, over one process and over several."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import pytest
 from loadtest.clients.failures.group_progress import Trouble
 from loadtest.clients.failures.refusal import REFUSALS, Refusal
 from loadtest.clock import NS_PER_S, monotonic_ns
-from loadtest.run.progress_monitor import Oversight
-from loadtest.run.workers.local_worker import Crew
-from loadtest.run.workers.workers import Fleet, Status
+from loadtest.run.progress_monitor import ProgressMonitor
+from loadtest.run.workers.clock_sync import ClockSync
+from loadtest.run.workers.local_worker import Workforce
+from loadtest.run.workers.reassignment import Reassignment
 from loadtest.run.workers.worker import Link
-from loadtest.run.workers.reassignment import Succession
-from loadtest.run.workers.clock_sync import Timekeeper
+from loadtest.run.workers.workers import Status, Workers
 from tests.unit.run.staged import FLOW, StagedRun, StagedTask
-from tests.unit.run.test_fleet import StagedLink
+from tests.unit.run.test_workers import StagedLink
 
 SETTINGS = "run: {reconnect_for: 5s}\n"
 FAULT = "faults: [{at: 2s, do: close-connections}]\n"
@@ -45,7 +45,7 @@ def trouble(seconds: float, *, is_waiting: bool = True) -> Trouble:
 
 def events(staged: StagedRun, begin_ns: int = 0) -> list[tuple[str, str]]:
     """Look once, and return what was said."""
-    Oversight(staged.plan, staged.crew).look(begin_ns)
+    ProgressMonitor(staged.plan, staged.crew).look(begin_ns)
     return [(code, text) for _, code, text in staged.run.events]
 
 
@@ -133,28 +133,28 @@ def test_a_group_in_trouble_for_long_ends_the_run(troubles: list[tuple[float, bo
 
 
 @pytest.fixture
-def fleet() -> Iterator[tuple[Fleet, StagedRun]]:
+def fleet() -> Iterator[tuple[Workers, StagedRun]]:
     """Two processes that tell how they are, and the run that they do."""
     staged = staged_run()
     links = cast("list[Link]", [StagedLink("one"), StagedLink("two")])
-    succession = Succession(staged.plan, staged.collector)
-    yield Fleet(staged.plan.users, links, staged.pacer, Timekeeper("here"), succession), staged
+    reassignment = Reassignment(staged.plan, staged.collector)
+    yield Workers(staged.plan.users, links, staged.pacer, ClockSync("here"), reassignment), staged
     staged.pacer.close()
 
 
-def tell(fleet: Fleet, name: str, **status: Any) -> None:
+def tell(fleet: Workers, name: str, **status: Any) -> None:
     """Have a process tell how it is."""
     fleet.take_status(name, asdict(Status(told_ns=monotonic_ns(), is_lost=False, **status)))
 
 
-def look(fleet: Fleet, staged: StagedRun) -> str | None:
+def look(fleet: Workers, staged: StagedRun) -> str | None:
     """Look once, and return why the run ends."""
-    crew: Crew = fleet
-    Oversight(staged.plan, crew).look(0)
+    crew: Workforce = fleet
+    ProgressMonitor(staged.plan, crew).look(0)
     return fleet.failure
 
 
-def test_a_refusal_counts_if_no_process_had_it_accepted(fleet: tuple[Fleet, StagedRun]) -> None:
+def test_a_refusal_counts_if_no_process_had_it_accepted(fleet: tuple[Workers, StagedRun]) -> None:
     """As over one process."""
     for one, two, failure in (([], [PUBLISH], None), ([], [], TEXT)):
         tell(fleet[0], "one", refused=[(5, PUBLISH, TEXT)], accepted=one)
@@ -163,7 +163,7 @@ def test_a_refusal_counts_if_no_process_had_it_accepted(fleet: tuple[Fleet, Stag
         assert look(*fleet) == failure
 
 
-def test_a_group_is_in_trouble_if_it_is_in_all_processes(fleet: tuple[Fleet, StagedRun]) -> None:
+def test_a_group_is_in_trouble_if_it_is_in_all_processes(fleet: tuple[Workers, StagedRun]) -> None:
     """Users that work in one process are the group's, and a process without users of it counts for nothing."""
     long = {"in": tuple(trouble(6))}
     for one, two, ends in (
@@ -180,7 +180,7 @@ def test_a_group_is_in_trouble_if_it_is_in_all_processes(fleet: tuple[Fleet, Sta
 def test_the_status_of_a_process_tells_of_refusals_and_troubles() -> None:
     """In the time of the run, which is not the process's own on another host."""
     staged = staged_run()
-    staged.run.recorder.ahead_ns = 1_000
+    staged.run.recorder.clock_offset_ns = 1_000
     staged.run.operations.refuse(Refusal(5_000, PUBLISH, TEXT))
     staged.run.operations.accept("out: Basic.Consume of queue q")
     staged.run.tasks += [task("in", Trouble(6_000, True, "why")), task("out", None)]

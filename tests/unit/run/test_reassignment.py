@@ -1,4 +1,4 @@
-"""`Succession`: who takes which seat, with what left to do, and as whom."""
+"""`Reassignment`: who takes which seat, with what left to do, and as whom."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.measure.window import GroupWindow, Window
-from loadtest.run.workers.workers import carry_out
-from loadtest.run.workers.reassignment import Succession
+from loadtest.run.workers.reassignment import Reassignment
+from loadtest.run.workers.workers import execute
 from loadtest.scenario.schedule.later_arrivals import LaterArrivals
 from tests.unit.run.staged import RUN_TAG, StagedRun
 
@@ -27,7 +27,7 @@ run: {duration: 60s}
 """
 
 
-def staged_loss(ended: dict[str, int], heirs: list[str], *, published: int = 0, taken: int = 0) -> Any:
+def staged_loss(ended: dict[str, int], successors: list[str], *, published: int = 0, taken: int = 0) -> Any:
     """Return what follows from the loss of a process with publishers 0 and 1 and both consumers, after a window."""
     staged = StagedRun(BOUNDED)
     collector = staged.collector
@@ -39,9 +39,9 @@ def staged_loss(ended: dict[str, int], heirs: list[str], *, published: int = 0, 
     if taken:
         window["groups"]["out"] = GroupWindow(counters={"delivered": taken}).to_record()
     collector.take(Window.from_record(window).to_record())
-    succession = Succession(staged.plan, collector)
-    succession.hand_out("one", {"in": 2, "out": 2})
-    return succession.lose("one", 5, ended, heirs), succession
+    reassignment = Reassignment(staged.plan, collector)
+    reassignment.assign_specs("one", {"in": 2, "out": 2})
+    return reassignment.lose("one", 5, ended, successors), reassignment
 
 
 def test_seats_are_spread_over_those_that_are_left() -> None:
@@ -73,9 +73,9 @@ def test_users_that_had_ended_have_no_successor() -> None:
 
 def test_a_successor_may_be_lost_too() -> None:
     """Its seats go on again, under further numbers."""
-    _, succession = staged_loss({}, ["two"])
+    _, reassignment = staged_loss({}, ["two"])
 
-    loss = succession.lose("two", 6, {}, ["three"])
+    loss = reassignment.lose("two", 6, {}, ["three"])
 
     assert [each["publisher_id"] for each in loss.adoptions] == [6, 7, None, None]
     assert loss.record["publishers"] == [4, 5]
@@ -102,8 +102,8 @@ def test_messages_of_a_successor_are_ours() -> None:
         return window.groups["out"].counters.get("foreign", 0)
 
     assert foreign() == 1
-    carry_out(staged.crew, "expect", {"adoptions": adoptions})
-    carry_out(staged.crew, "adopt", {"adoptions": adoptions, "from_ns": monotonic_ns()})
+    execute(staged.crew, "expect", {"adoptions": adoptions})
+    execute(staged.crew, "adopt", {"adoptions": adoptions, "from_ns": monotonic_ns()})
 
     assert foreign() == 0
     assert staged.run.publishers[2].bodies == staged.run.publishers[1].bodies
@@ -111,13 +111,13 @@ def test_messages_of_a_successor_are_ours() -> None:
     assert staged.run.run_tag == RUN_TAG
 
 
-class SeatedMember:
+class SeatedClient:
     """Stands for the users that sit down: notes their seats."""
 
-    seats: list[Any] = []  # noqa: RUF012  # one list for all, emptied by the test
+    specs: list[Any] = []  # noqa: RUF012  # one list for all, emptied by the test
 
-    def __init__(self, run: object, seat: object) -> None:
-        self.seats.append(seat)
+    def __init__(self, run: object, spec: object) -> None:
+        self.specs.append(spec)
 
     def live(self) -> None:
         """Do nothing."""
@@ -125,21 +125,21 @@ class SeatedMember:
 
 def test_a_schedule_goes_on_where_it_is(monkeypatch: Any) -> None:
     """What fell due until then was for the one before: 20/s over two users from 1 s on, taken over at 3.02 s."""
-    monkeypatch.setattr("loadtest.run.workers.reassignment.member_for", SeatedMember)
-    SeatedMember.seats.clear()
+    monkeypatch.setattr("loadtest.run.workers.reassignment.client_for", SeatedClient)
+    SeatedClient.specs.clear()
     staged = StagedRun(PACED)
     begin_ns = monotonic_ns()
-    carry_out(staged.crew, "begin", {"begin_ns": begin_ns, "measured_ns": begin_ns, "stop_ns": None})
+    execute(staged.crew, "begin", {"begin_ns": begin_ns, "measured_ns": begin_ns, "stop_ns": None})
     adoptions = [{"worker": "test", "group": "in", "number": 0, "publisher_id": 2, "messages": None}]
 
-    carry_out(staged.crew, "adopt", {"adoptions": adoptions, "from_ns": begin_ns + 3 * NS_PER_S + NS_PER_S // 50})
+    execute(staged.crew, "adopt", {"adoptions": adoptions, "from_ns": begin_ns + 3 * NS_PER_S + NS_PER_S // 50})
 
-    (seat,) = SeatedMember.seats
+    (spec,) = SeatedClient.specs
     before = staged.plan.publishers[0].arrivals
     assert before is not None
-    assert (seat.publisher_id, seat.group, seat.user) == (2, "in", 0)
-    assert seat.arrivals.intended_ns(0) == before.intended_ns(before.count_due(2 * NS_PER_S + NS_PER_S // 50))
-    assert seat.arrivals.intended_ns(0) > 2 * NS_PER_S + NS_PER_S // 50
+    assert (spec.publisher_id, spec.group, spec.user) == (2, "in", 0)
+    assert spec.arrivals.intended_ns(0) == before.intended_ns(before.count_due(2 * NS_PER_S + NS_PER_S // 50))
+    assert spec.arrivals.intended_ns(0) > 2 * NS_PER_S + NS_PER_S // 50
 
 
 @given(st.integers(0, 50), st.integers(0, 10 * NS_PER_S))

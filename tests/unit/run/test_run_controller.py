@@ -1,4 +1,4 @@
-"""`Conductor`: the phases in order, when a run ends, and that it ends whatever happens."""
+"""`RunController`: the phases in order, when a run ends, and that it ends whatever happens."""
 
 from __future__ import annotations
 
@@ -9,33 +9,33 @@ import gevent
 import numpy as np
 import pytest
 
-from loadtest.clients.worker_run import StoppedError, seats_of
+from loadtest.clients.worker_run import StoppedError, specs_of
 from loadtest.clock import monotonic_ns
-from loadtest.run import run_controller as conductor_module
 from loadtest.run import drain as drain_module
+from loadtest.run import run_controller as conductor_module
 from tests.unit.run.staged import FLOW, StagedRun, StagedTask
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from loadtest.clients.worker_run import Seat
+    from loadtest.clients.worker_run import ClientSpec
 
 DURATION = FLOW.replace("messages: 10", "rate: 1000/s") + "run: {duration: 10ms, warm_up: 5ms, drain: 10ms}"
 
 
 def live(staged: StagedRun, *, taken: int = 10) -> list[StagedTask]:
     """Have staged users live: the publisher sends ten messages, the consumer takes *taken* of them."""
-    tasks = [StagedTask() for _ in seats_of(staged.plan)]
+    tasks = [StagedTask() for _ in specs_of(staged.plan)]
     run = staged.run
 
-    def user(task: StagedTask, seat: Seat) -> None:
+    def user(task: StagedTask, spec: ClientSpec) -> None:
         run.tasks.append(task)
         try:
             run.wait_begin()
-            run.wait_start(seat)
+            run.wait_start(spec)
             now_ns = monotonic_ns()
             seqs, instants = np.arange(taken), np.full(taken, now_ns)
-            if seat in staged.plan.publishers:
+            if spec in staged.plan.publishers:
                 publisher = staged.recorder.publisher("in", 0)
                 publisher.published(0, np.full(10, now_ns), now_ns, 50)
                 publisher.confirmed(np.arange(10), np.full(10, now_ns), np.full(10, now_ns), now_ns)
@@ -44,11 +44,11 @@ def live(staged: StagedRun, *, taken: int = 10) -> list[StagedTask]:
                 run.last_taken_ns["out"] = now_ns
         except StoppedError:
             pass
-        if seat in staged.plan.publishers:
-            run.work_ended(seat)
+        if spec in staged.plan.publishers:
+            run.work_ended(spec)
 
-    for task, seat in zip(tasks, seats_of(staged.plan), strict=True):
-        gevent.spawn(user, task, seat)
+    for task, spec in zip(tasks, specs_of(staged.plan), strict=True):
+        gevent.spawn(user, task, spec)
     return tasks
 
 

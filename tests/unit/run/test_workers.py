@@ -1,4 +1,4 @@
-"""`Fleet`: the users of several processes as one crew, and what becomes of it when a process is gone."""
+"""`Workers`: the users of several processes as one crew, and what becomes of it when a process is gone."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.measure.record_models import RECORD
-from loadtest.run.workers.workers import Fleet, Status, carry_out
+from loadtest.run.workers.clock_sync import ClockSync
+from loadtest.run.workers.reassignment import Reassignment
 from loadtest.run.workers.worker import LostWorkerError, Reading
-from loadtest.run.workers.reassignment import Succession
-from loadtest.run.workers.clock_sync import Timekeeper
+from loadtest.run.workers.workers import Status, Workers, execute
 from tests.unit.run.staged import StagedRun
 
 FLOCK = """
@@ -37,7 +37,7 @@ class StagedLink:
         self.orders: list[str] = []
         self.arguments: list[dict[str, Any]] = []
         self.clock = "here"
-        self.ahead_ns = 0
+        self.clock_offset_ns = 0
 
     def ask(self, order: str, arguments: dict[str, Any], timeout_s: float) -> dict[str, Any]:
         """Answer, unless it is gone."""
@@ -57,7 +57,7 @@ class StagedLink:
             raise LostWorkerError("it is gone")
         now_ns = monotonic_ns()
         facts = {"host": f"host of {self.name}", "clock": self.clock, "cores": 2}
-        return Reading(now_ns - 100_000, now_ns - 50_000 + self.ahead_ns, now_ns, facts)
+        return Reading(now_ns - 100_000, now_ns - 50_000 + self.clock_offset_ns, now_ns, facts)
 
 
 @pytest.fixture
@@ -67,14 +67,16 @@ def links() -> list[StagedLink]:
 
 
 @pytest.fixture
-def fleet(links: list[StagedLink]) -> Iterator[Fleet]:
+def fleet(links: list[StagedLink]) -> Iterator[Workers]:
     """Give a fleet of three publishers and a consumer on two processes."""
     staged = StagedRun(FLOCK)
-    yield Fleet({"in": 3, "out": 1}, links, staged.pacer, Timekeeper("here"), Succession(staged.plan, staged.collector))
+    yield Workers(
+        {"in": 3, "out": 1}, links, staged.pacer, ClockSync("here"), Reassignment(staged.plan, staged.collector)
+    )
     staged.pacer.close()
 
 
-def test_all_are_up_when_they_are_in_all_processes_together(fleet: Fleet, links: list[StagedLink]) -> None:
+def test_all_are_up_when_they_are_in_all_processes_together(fleet: Workers, links: list[StagedLink]) -> None:
     """Three on one process and one on the other are the four that there are to be."""
     links[0].status.users_up = 3
     fleet.refresh()
@@ -87,7 +89,7 @@ def test_all_are_up_when_they_are_in_all_processes_together(fleet: Fleet, links:
     assert fleet.users_up == 4
 
 
-def test_a_group_is_done_when_its_last_user_anywhere_is(fleet: Fleet, links: list[StagedLink]) -> None:
+def test_a_group_is_done_when_its_last_user_anywhere_is(fleet: Workers, links: list[StagedLink]) -> None:
     """It is done since that user's end, and every process hears of it."""
     links[0].status = Status(ended={"in": 2}, last_ended_ns={"in": 70})
     fleet.refresh()
@@ -102,7 +104,7 @@ def test_a_group_is_done_when_its_last_user_anywhere_is(fleet: Fleet, links: lis
     assert [link.orders.count("done") for link in links] == [1, 1]
 
 
-def test_what_is_under_way_is_added_up(fleet: Fleet, links: list[StagedLink]) -> None:
+def test_what_is_under_way_is_added_up(fleet: Workers, links: list[StagedLink]) -> None:
     """Messages in flight add up, and the newest delivery counts."""
     links[0].status = Status(in_flight=3, last_taken_ns={"out": 5}, is_lost=True)
     links[1].status = Status(in_flight=4, last_taken_ns={"out": 9}, is_lost=False)
@@ -114,7 +116,7 @@ def test_what_is_under_way_is_added_up(fleet: Fleet, links: list[StagedLink]) ->
     assert not fleet.is_lost
 
 
-def test_an_answer_that_was_overtaken_by_later_news_changes_nothing(fleet: Fleet, links: list[StagedLink]) -> None:
+def test_an_answer_that_was_overtaken_by_later_news_changes_nothing(fleet: Workers, links: list[StagedLink]) -> None:
     """An answer is taken when the one who asked gets to run; what the process told meanwhile counts."""
     links[0].status = Status(told_ns=10, users_up=0)
     fleet.take_status("one", asdict(Status(told_ns=11, users_up=3)))
@@ -124,7 +126,7 @@ def test_an_answer_that_was_overtaken_by_later_news_changes_nothing(fleet: Fleet
     assert fleet.users_up == 3
 
 
-def test_a_cut_brings_the_windows_of_all_and_the_events(fleet: Fleet) -> None:
+def test_a_cut_brings_the_windows_of_all_and_the_events(fleet: Workers) -> None:
     """Every process's record comes, and what was put on the timeline here comes once."""
     fleet.record("noted", "something")
 
@@ -134,7 +136,7 @@ def test_a_cut_brings_the_windows_of_all_and_the_events(fleet: Fleet) -> None:
     assert len(list(fleet.cut(2, "measured"))) == 2
 
 
-def test_a_process_that_is_gone_fails_the_run(fleet: Fleet, links: list[StagedLink]) -> None:
+def test_a_process_that_is_gone_fails_the_run(fleet: Workers, links: list[StagedLink]) -> None:
     """It is said once, the others are stopped, and no order goes to it any more."""
     links[0].is_gone = True
 
@@ -153,7 +155,7 @@ def test_a_process_that_is_gone_fails_the_run(fleet: Fleet, links: list[StagedLi
     ]
 
 
-def test_a_failure_in_one_process_stops_the_others(fleet: Fleet, links: list[StagedLink]) -> None:
+def test_a_failure_in_one_process_stops_the_others(fleet: Workers, links: list[StagedLink]) -> None:
     """Its reason is the run's; its event comes with its own window."""
     fleet.take_status("one", asdict(Status(failure="publisher in/1: gone")))
     gevent.sleep(0.01)
@@ -166,8 +168,8 @@ def test_orders_are_carried_out_by_the_crew_of_the_process() -> None:
     """What a fleet orders reaches the users, and the answer says how they are."""
     staged = StagedRun()
 
-    begun = carry_out(staged.crew, "begin", {"begin_ns": 5, "measured_ns": 6, "stop_ns": 7})
-    done = carry_out(staged.crew, "done", {"group": "in", "done_ns": 8})
+    begun = execute(staged.crew, "begin", {"begin_ns": 5, "measured_ns": 6, "stop_ns": 7})
+    done = execute(staged.crew, "done", {"group": "in", "done_ns": 8})
 
     assert (staged.run.begin_ns, staged.run.stop_ns, staged.run.completion.is_done("in")) == (5, 7, True)
     assert (begun["records"], done["records"]) == ([], [])
@@ -175,46 +177,46 @@ def test_orders_are_carried_out_by_the_crew_of_the_process() -> None:
     assert Status(**done["status"] | {"told_ns": 0}) == replace(Status.of(staged.crew), told_ns=0)
 
 
-def test_orders_go_by_the_clock_of_the_process(fleet: Fleet, links: list[StagedLink]) -> None:
+def test_orders_go_by_the_clock_of_the_process(fleet: Workers, links: list[StagedLink]) -> None:
     """One on another host is told by how much its clock is ahead where windows begin and end; one on this is not."""
-    links[1].clock, links[1].ahead_ns = "there", 5_000 * NS_PER_S
+    links[1].clock, links[1].clock_offset_ns = "there", 5_000 * NS_PER_S
 
     fleet.open(7)
     list(fleet.cut(9, "measured"))
     fleet.refresh()
 
-    assert [arguments.get("ahead_ns") for arguments in links[0].arguments] == [0, 0, None]
-    assert "ahead_ns" not in links[1].arguments[2]
+    assert [arguments.get("clock_offset_ns") for arguments in links[0].arguments] == [0, 0, None]
+    assert "clock_offset_ns" not in links[1].arguments[2]
     for arguments in links[1].arguments[:2]:
-        assert abs(arguments["ahead_ns"] - 5_000 * NS_PER_S) <= 50_000
+        assert abs(arguments["clock_offset_ns"] - 5_000 * NS_PER_S) <= 50_000
 
 
-def test_processes_of_a_host_get_the_same_offset(fleet: Fleet, links: list[StagedLink]) -> None:
+def test_processes_of_a_host_get_the_same_offset(fleet: Workers, links: list[StagedLink]) -> None:
     """What both say is put together, so that between them nothing is added to a latency."""
     for link in links:
-        link.clock, link.ahead_ns = "there", -NS_PER_S
-    links[1].ahead_ns += 40_000
+        link.clock, link.clock_offset_ns = "there", -NS_PER_S
+    links[1].clock_offset_ns += 40_000
 
     fleet.open(7)
 
-    ahead = [link.arguments[0]["ahead_ns"] for link in links]
+    ahead = [link.arguments[0]["clock_offset_ns"] for link in links]
     assert ahead[0] == ahead[1]
     assert ahead[0] in range(-NS_PER_S, -NS_PER_S + 40_001)
 
 
-def test_a_process_whose_clock_cannot_be_ours_is_on_another_host(fleet: Fleet, links: list[StagedLink]) -> None:
+def test_a_process_whose_clock_cannot_be_ours_is_on_another_host(fleet: Workers, links: list[StagedLink]) -> None:
     """Two copies of a virtual machine say that they are the same boot; their clocks tell that they are not."""
-    links[0].ahead_ns = NS_PER_S
+    links[0].clock_offset_ns = NS_PER_S
 
     fleet.open(7)
 
-    assert abs(links[0].arguments[0]["ahead_ns"] - NS_PER_S) <= 50_000
-    assert links[1].arguments[0]["ahead_ns"] == 0
+    assert abs(links[0].arguments[0]["clock_offset_ns"] - NS_PER_S) <= 50_000
+    assert links[1].arguments[0]["clock_offset_ns"] == 0
 
 
-def test_what_is_known_of_clocks_is_told_first_and_last(fleet: Fleet, links: list[StagedLink]) -> None:
+def test_what_is_known_of_clocks_is_told_first_and_last(fleet: Workers, links: list[StagedLink]) -> None:
     """Of every process once, and of those on other hosts again, in what the journal takes."""
-    links[1].clock, links[1].ahead_ns = "there", NS_PER_S
+    links[1].clock, links[1].clock_offset_ns = "there", NS_PER_S
     fleet.open(7)
 
     told = [
@@ -230,7 +232,7 @@ def test_what_is_known_of_clocks_is_told_first_and_last(fleet: Fleet, links: lis
         RECORD.validate_json(json.dumps(record))
 
 
-def test_a_far_host_hears_of_the_begin_in_time(fleet: Fleet, links: list[StagedLink]) -> None:
+def test_a_far_host_hears_of_the_begin_in_time(fleet: Workers, links: list[StagedLink]) -> None:
     """The begin is put off by the longest round trip."""
     near_ns = fleet.lead_ns
     links[1].clock = "there"
@@ -243,33 +245,35 @@ def test_a_far_host_hears_of_the_begin_in_time(fleet: Fleet, links: list[StagedL
 def test_a_process_on_another_host_answers_in_the_time_of_the_run() -> None:
     """Orders are carried out by its own clock, and its windows and status come back by the run's."""
     staged = StagedRun()
-    ahead_ns = 3_000 * NS_PER_S
-    start_ns = monotonic_ns() - ahead_ns  # the clock of the run stands so far behind
+    clock_offset_ns = 3_000 * NS_PER_S
+    start_ns = monotonic_ns() - clock_offset_ns  # the clock of the run stands so far behind
 
-    carry_out(staged.crew, "open", {"start_ns": start_ns, "ahead_ns": ahead_ns})
-    carry_out(staged.crew, "begin", {"begin_ns": start_ns + 1, "measured_ns": start_ns + 2, "stop_ns": start_ns + 3})
-    staged.run.last_taken_ns["out"] = start_ns + ahead_ns + 4
-    answer = carry_out(
-        staged.crew, "cut", {"now_ns": start_ns + 5, "phase": "measured", "pause": None, "ahead_ns": ahead_ns + 10}
+    execute(staged.crew, "open", {"start_ns": start_ns, "clock_offset_ns": clock_offset_ns})
+    execute(staged.crew, "begin", {"begin_ns": start_ns + 1, "measured_ns": start_ns + 2, "stop_ns": start_ns + 3})
+    staged.run.last_taken_ns["out"] = start_ns + clock_offset_ns + 4
+    answer = execute(
+        staged.crew,
+        "cut",
+        {"now_ns": start_ns + 5, "phase": "measured", "pause": None, "clock_offset_ns": clock_offset_ns + 10},
     )
 
-    assert (staged.run.begin_ns, staged.run.stop_ns) == (start_ns + 1 + ahead_ns, start_ns + 3 + ahead_ns)
-    assert staged.recorder.measured_from_ns == start_ns + 2 + ahead_ns
+    assert (staged.run.begin_ns, staged.run.stop_ns) == (start_ns + 1 + clock_offset_ns, start_ns + 3 + clock_offset_ns)
+    assert staged.recorder.measured_from_ns == start_ns + 2 + clock_offset_ns
     window = answer["records"][0]
     assert window["start_ns"] == start_ns
-    assert start_ns < window["end_ns"] <= monotonic_ns() - ahead_ns
+    assert start_ns < window["end_ns"] <= monotonic_ns() - clock_offset_ns
     assert answer["status"]["last_taken_ns"] == {"out": start_ns + 4 - 10}
-    assert staged.recorder.ahead_ns == ahead_ns + 10
+    assert staged.recorder.clock_offset_ns == clock_offset_ns + 10
 
 
 def test_stamps_of_another_host_give_true_latencies() -> None:
     """A message stamped in the time of the run, taken by a process whose clock is ahead: the difference is the way."""
     staged = StagedRun()
-    ahead_ns = 3_000 * NS_PER_S
+    clock_offset_ns = 3_000 * NS_PER_S
     read_ns = monotonic_ns()
-    staged.recorder.ahead_ns = ahead_ns
+    staged.recorder.clock_offset_ns = clock_offset_ns
     delivery = staged.recorder.delivery("out", "q")
-    intended_ns = np.array([read_ns - 1000, read_ns + 5]) - ahead_ns
+    intended_ns = np.array([read_ns - 1000, read_ns + 5]) - clock_offset_ns
     delivery.delivered(0, np.array([0, 1]), intended_ns, 0, read_ns, 2)
 
     window = staged.recorder.cut(0, read_ns, "measured", {})
@@ -278,14 +282,14 @@ def test_stamps_of_another_host_give_true_latencies() -> None:
     assert (latency.min, latency.max, latency.count, latency.negative) == (-5, 1000, 2, 1)
 
 
-def going_on(links: list[StagedLink], staged: StagedRun) -> Fleet:
+def going_on(links: list[StagedLink], staged: StagedRun) -> Workers:
     """Return a fleet that has begun, goes on without a process that is gone, and knows who sits where."""
-    succession = Succession(staged.plan, staged.collector)
-    fleet = Fleet({"in": 3, "out": 1}, links, staged.pacer, Timekeeper("here"), succession, goes_on=True)
+    reassignment = Reassignment(staged.plan, staged.collector)
+    fleet = Workers({"in": 3, "out": 1}, links, staged.pacer, ClockSync("here"), reassignment, goes_on=True)
     staged.collector.take(staged.opening)
     for worker in ("one", "two", "one"):
-        fleet.hand_out(worker, {"in": 1})
-    fleet.hand_out("one", {"out": 1})
+        fleet.assign_specs(worker, {"in": 1})
+    fleet.assign_specs("one", {"out": 1})
     fleet.begin(1, 2, None)
     return fleet
 

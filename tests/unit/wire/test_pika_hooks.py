@@ -286,7 +286,7 @@ def test_a_reason_cut_within_a_character_is_text() -> None:
         "broker.admin.topology",
         "wire.frames.gets",
         "wire.connection.channel",
-        "clients.blocking",
+        "clients.blocking_client",
     ],
 )
 def test_the_hooks_are_there_wherever_pika_is(module: str) -> None:

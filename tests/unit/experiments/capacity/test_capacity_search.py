@@ -35,7 +35,7 @@ FLOOD = build_result(flood().collector())
 SLO = "big.confirm.p99 < 20ms"
 
 
-def request_of(tmp_path: Path, text: str = TWO, **changes: object) -> CapacityRequest:
+def run_options_of(tmp_path: Path, text: str = TWO, **changes: object) -> CapacityRequest:
     """Return a request whose scenario is *text*."""
     path = tmp_path / "two.yaml"
     path.write_text(text)
@@ -44,7 +44,7 @@ def request_of(tmp_path: Path, text: str = TWO, **changes: object) -> CapacityRe
 
 def search_of(tmp_path: Path, text: str = TWO, **changes: object) -> CapacitySearch:
     """Return a search whose scenario is *text*."""
-    return CapacitySearch(request_of(tmp_path, text, **changes), tmp_path, lambda _: None)
+    return CapacitySearch(run_options_of(tmp_path, text, **changes), tmp_path, lambda _: None)
 
 
 def test_rates_are_kept_in_proportion() -> None:
@@ -155,7 +155,7 @@ def carried_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...
         monkeypatch.setattr(capacity_search, "LapRunner", lambda *_: tries)
         said: list[str] = []
         broker = Variant("broker", brokers=("amqp://guest:secret@nowhere/",))
-        return CapacitySearch(request_of(tmp_path, broker=broker), tmp_path, said.append), said
+        return CapacitySearch(run_options_of(tmp_path, broker=broker), tmp_path, said.append), said
 
     return made
 
@@ -206,7 +206,7 @@ def test_users_are_spread_over_processes(
 
     monkeypatch.setattr(capacity_search, "LapRunner", runner)
     broker = Variant("broker", brokers=("amqp://nowhere/",))
-    CapacitySearch(request_of(tmp_path, broker=broker, processes=processes), tmp_path, lambda _: None).run()
+    CapacitySearch(run_options_of(tmp_path, broker=broker, processes=processes), tmp_path, lambda _: None).run()
 
     assert (kinds[0].command, kinds[0].options(Lap(1, 0, "a"))) == ("run", options)
 
@@ -260,7 +260,7 @@ def test_a_request_is_kept_without_passwords(tmp_path: Path) -> None:
     """Addresses are named again, or are those that the environment names; an override with a password is refused."""
     url = "amqp://guest:secret@host/"
     broker = Variant("broker", brokers=(url,), config=Path("a.conf"), nodes=3)
-    request = request_of(tmp_path, broker=broker, overrides=("run.warm_up=0s",), start_per_s=5.0, hold="2s")
+    request = run_options_of(tmp_path, broker=broker, overrides=("run.warm_up=0s",), start_per_s=5.0, hold="2s")
     text = request.to_json()
 
     assert "secret" not in text
@@ -269,6 +269,6 @@ def test_a_request_is_kept_without_passwords(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--broker URL is needed"):
         request_again(text, [], ["amqp://guest:secret@other/"])
     with pytest.raises(UsageError, match="search anew"):
-        request_again(request_of(tmp_path, overrides=("a.password=geheim",)).to_json(), [], [])
+        request_again(run_options_of(tmp_path, overrides=("a.password=geheim",)).to_json(), [], [])
     with pytest.raises((TypeError, KeyError)):
         request_again(json.dumps({"scenario": "x"}), [], [])
