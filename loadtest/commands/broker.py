@@ -6,12 +6,17 @@ Each command calls the room and prints; none does the work itself.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from loadtest.commands.options import Config, Name, Plugin, Server, Tls
 from loadtest.commands.progress import say
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from loadtest.broker.private.detached import DetachedNode
 
 broker_app = typer.Typer(help="Start, stop and look at private RabbitMQ nodes.", no_args_is_help=True)
 
@@ -33,7 +38,7 @@ def broker_start(
     cluster = start_detached(name, nodes=nodes, config=config, plugins=plugin, server=server, tls=tls, progress=say)
     for node in cluster.nodes:
         if node.management_url is not None:
-            say(f"its management API is at {node.management_url}, for the user and the password of the URL")
+            say(f"management: {node.management_url}")
     # One word: `export LOADTEST_BROKER=$(…)` holds it in every shell.
     typer.echo(",".join(endpoint.url for endpoint in cluster.endpoints))
 
@@ -49,16 +54,25 @@ def broker_stop(name: Name = "default") -> None:
 
 @broker_app.command("status")
 def broker_status() -> None:
-    """Show the nodes that were started, and whether they live."""
+    """Print the nodes that were started: a block of `key: value` lines for each, blocks separated by an empty line."""
     from loadtest.broker.private.detached import running_nodes
 
     nodes = running_nodes()
-    for node in nodes:
-        state = f"{'paused' if node.is_paused else 'running'}, pid {node.pid}" if node.is_running else "ended"
-        management = f", management {node.management_url}" if node.management_url is not None else ""
-        typer.echo(f"{node.name}: RabbitMQ {node.version}, {state}, {node.url}{management}")
+    typer.echo("\n\n".join("\n".join(_described(node)) for node in nodes), nl=bool(nodes))
     if not nodes:
         typer.echo("no node is started; `loadtest broker start` starts one")
+
+
+def _described(node: DetachedNode) -> Iterator[str]:
+    """Yield the lines of a node's block; nothing stands behind a value, so that it can be copied whole."""
+    yield f"name: {node.name}"
+    yield f"version: {node.version}"
+    yield f"state: {('paused' if node.is_paused else 'running') if node.is_running else 'ended'}"
+    if node.is_running:
+        yield f"pid: {node.pid}"
+    yield f"url: {node.url}"
+    if node.management_url is not None:
+        yield f"management: {node.management_url}"
 
 
 @broker_app.command("logs")

@@ -192,6 +192,11 @@ class Processes:
         assert not tracebacks, "\n".join(tracebacks)
 
 
+def blocks(status: str) -> list[dict[str, str]]:
+    """Return what `loadtest broker status` prints: a block of `key: value` lines for each node."""
+    return [dict(line.split(": ", 1) for line in block.splitlines()) for block in status.strip().split("\n\n")]
+
+
 def results_folders(folder: Path) -> list[Path]:
     """Return the folders of the runs made in *folder*, oldest first."""
     return sorted(folder.glob("results/*"), key=lambda path: path.stat().st_mtime_ns)

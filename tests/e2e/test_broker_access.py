@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.monitor.management import ManagementApi
-from tests.e2e.processes import LOADTEST, Finished, Processes, run_command
+from tests.e2e.processes import LOADTEST, Finished, Processes, blocks, run_command
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("rabbitmq_server")]
 
@@ -55,8 +56,8 @@ def started(processes: Processes) -> Iterator[Started]:
 def test_a_node_has_a_user_of_its_own(started: Started, tmp_path: Path) -> None:
     """`start` and `status` say all that other programs need; guest is refused; results have no password."""
     endpoint = started.endpoint
-    status = started.run(*LOADTEST, "broker", "status").stdout
-    (management_url,) = {word.rstrip(",") for word in started.start.stderr.split() if word.startswith("http://")}
+    (status,) = blocks(started.run(*LOADTEST, "broker", "status").stdout)
+    (management_url,) = re.findall(r"^management: (http://\S+)$", started.start.stderr, re.MULTILINE)
     api = ManagementApi(management_url, (endpoint.username, endpoint.password))
     as_guest = replace(endpoint, username="guest", password="guest").url
     refused = started.run(*run_command("loadtest", "hello-default-exchange"), LOADTEST_BROKER=as_guest)
@@ -65,7 +66,7 @@ def test_a_node_has_a_user_of_its_own(started: Started, tmp_path: Path) -> None:
     assert len(started.start.stdout.split()) == 1
     assert endpoint.username != "guest"
     assert endpoint.password not in started.start.stderr
-    assert f", {endpoint.url}, management {management_url}" in status
+    assert (status["url"], status["management"]) == (endpoint.url, management_url)
     assert api.overview()["node"] == "default@localhost"
     assert refused.exit_code == 3, refused.printed
     assert "it refuses user guest or the password" in refused.stderr
@@ -77,7 +78,7 @@ def test_a_node_has_a_user_of_its_own(started: Started, tmp_path: Path) -> None:
 def test_a_user_whom_the_management_api_refuses_is_told(started: Started) -> None:
     """The run passes, and a finding says why the broker's own figures are missing."""
     endpoint = started.endpoint
-    management_url = next(word for word in started.start.stderr.split() if word.startswith("http://")).rstrip(",")
+    (management_url,) = re.findall(r"^management: (http://\S+)$", started.start.stderr, re.MULTILINE)
     api = ManagementApi(management_url, (endpoint.username, endpoint.password))
     api.create_user("plain", "pässwörd-€")
     api.set_permissions("/", "plain", configure=".*", write=".*", read=".*")

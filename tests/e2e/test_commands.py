@@ -10,7 +10,7 @@ import pytest
 
 from loadtest.broker.admin.reach import probe
 from loadtest.broker.endpoint import Endpoint
-from tests.e2e.processes import LOADTEST, ROOT, Processes, run_command
+from tests.e2e.processes import LOADTEST, ROOT, Processes, blocks, run_command
 
 pytestmark = pytest.mark.e2e
 
@@ -138,8 +138,8 @@ def test_broker_is_started_shown_and_stopped(processes: Processes, rabbitmq_serv
     endpoint = Endpoint.parse(url)
     assert probe(endpoint).product == "RabbitMQ"
     assert "mine runs already" in broker("start", "--name", "mine", exit_code=3)
-    status = broker("status")
-    assert (status.startswith("mine: RabbitMQ "), "running" in status) == (True, True)
+    (status,) = blocks(broker("status"))
+    assert (status["name"], status["state"], status["url"]) == ("mine", "running", url)
     logs = broker("logs", "--name", "mine", "--lines", "5")
     assert len(logs.splitlines()) == 5
     assert broker("stop", "--name", "mine") == "stopped mine\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pytest
 
 from loadtest.broker.admin.reach import probe
 from loadtest.broker.endpoint import resolve_endpoints
-from tests.e2e.processes import LOADTEST, Processes, assert_closed, run_command
+from tests.e2e.processes import LOADTEST, Processes, assert_closed, blocks, run_command
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("rabbitmq_server")]
 
@@ -34,14 +33,12 @@ def test_life_of_a_cluster_that_stays(processes: Processes, tmp_path: Path) -> N
         run_command("loadtest", "flood-1000-direct"), LOADTEST_STATE_DIR=state, LOADTEST_BROKER=urls.strip()
     )
     logs = broker("logs", "--name", "three", "--node", "2", "--lines", "3")
-    running = broker("status").splitlines()
-    os.kill(int(re.findall(r"pid (\d+)", running[1])[0]), signal.SIGSTOP)
-    paused = broker("status").splitlines()
+    running = blocks(broker("status"))
+    os.kill(int(running[1]["pid"]), signal.SIGSTOP)
+    paused = blocks(broker("status"))
     stopped = broker("stop", "--name", "three")
 
-    assert len(urls.split()) == 1
-    assert len(endpoints) == 3
-    assert len(versions) == 1
+    assert (len(urls.split()), len(endpoints), len(versions)) == (1, 3, 1)
     assert "a private cluster named three runs already" in refused
     assert run.exit_code == 0, run.printed
     assert_closed(run.result)
@@ -49,8 +46,9 @@ def test_life_of_a_cluster_that_stays(processes: Processes, tmp_path: Path) -> N
     assert [node["name"] for node in run.result["broker"]["nodes"]] == names
     assert run.result["broker"]["private"]
     assert len(logs.splitlines()) == 3
-    assert [line.partition(":")[0] for line in running] == ["three-1", "three-2", "three-3"]
-    assert [", paused, " in line for line in paused] == [False, True, False]
+    described = [(node["name"], node["url"]) for node in running]
+    assert described == list(zip(["three-1", "three-2", "three-3"], urls.strip().split(","), strict=True))
+    assert [node["state"] for node in paused] == ["running", "paused", "running"]
     assert stopped == "stopped the 3 nodes of three\n"
     assert "no node is started" in broker("status")
     assert processes.running() == []
