@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from loadtest.clock import NS_PER_MS, NS_PER_S
-from loadtest.measure.records import lost_worker_record, publisher_entry
+from loadtest.measure.records import dropped_record, lost_worker_record, publisher_entry
 from loadtest.result.run.build import build_result
 from loadtest.result.run.findings import CODES
 from tests.unit.result.staged_run import START_NS, StagedRun, flood, orders, unrecovered
@@ -276,6 +276,19 @@ def refused() -> StagedRun:
     return run
 
 
+def discarded(**counts: int) -> StagedRun:
+    """Return a run of 10 confirmed messages for a queue that was told to drop some, and of which none came."""
+    run = StagedRun({"shop": ("publisher", "closed"), "billing": ("consumer", "closed")})
+    run.records[0]["may_drop"] = {"orders": list(counts)}
+    run.phase("measured", 0)
+    run.confirm("shop", range(10), run.publish("shop", range(10), 0), NS_PER_MS)
+    run.cut(NS_PER_S, "measured")
+    run.records.append(dropped_record(counts))
+    run.left("orders", 10 - sum(counts.values()))
+    run.end(NS_PER_S)
+    return run
+
+
 def overworked(taken: int = 91, published: int = 125, most_per_s: float = 100.0) -> StagedRun:
     """Return an open run of 6 s whose consumers take less a second than is published."""
     run = StagedRun({"shop": ("publisher", "open"), "billing": ("consumer", "open")})
@@ -315,6 +328,7 @@ CASES: dict[str, Callable[[], StagedRun]] = {
     "broker-blocked-publishers": lambda: with_event("connection-blocked"),
     "messages-nacked": refused,
     "messages-returned": refused,
+    "messages-discarded": lambda: discarded(delivery_limit=3, expired=2, maxlen=1),
     "broker-bound": saturated,
     "consumers-bound": overworked,
     "backlog-growing": growing,
@@ -590,6 +604,24 @@ def text_of(run: StagedRun, code: str) -> str:
     """Return the text of a finding that a run has once."""
     (found,) = [each.text for each in build_result(run.collector()).verdict.findings if each.code == code]
     return found
+
+
+@pytest.mark.parametrize(
+    "counts, words",
+    [
+        ({"delivery_limit": 1}, "(limit 0): 1 at a delivery limit."),
+        ({"expired": 2}, "(limit 0): 2 expired."),
+        ({"maxlen": 3, "delivery_limit": 4}, "(limit 0): 4 at a delivery limit, 3 beyond the length of a queue."),
+    ],
+    ids=["delivery-limit", "expired", "two-rules"],
+)
+def test_what_rules_discarded_is_told_by_rule(counts: dict[str, int], words: str) -> None:
+    """The finding counts what became of no dead letter, adds it up, and none of it is lost."""
+    run = discarded(**counts)
+    totals = build_result(run.collector()).totals
+
+    assert words in text_of(run, "messages-discarded")
+    assert (totals.lost, totals.remaining) == (0, 10 - sum(counts.values()))
 
 
 @pytest.mark.parametrize("depths", [[0.0] * 6, [9.0, 9.0, 5.0, 5.0, 2.0, 2.0]], ids=["empty", "shrinking"])

@@ -28,6 +28,7 @@ _FINDERS: Final[tuple[Callable[[Evidence], Iterator[FindingPart]], ...]] = (
     messages.broker_blocked_publishers,
     messages.messages_nacked,
     messages.messages_returned,
+    messages.messages_discarded,
     figures.broker_bound,
     figures.consumers_bound,
     messages.backlog_growing,

@@ -20,6 +20,7 @@ Code: TypeAlias = Literal[
     "broker-blocked-publishers",
     "messages-nacked",
     "messages-returned",
+    "messages-discarded",
     "broker-bound",
     "consumers-bound",
     "backlog-growing",

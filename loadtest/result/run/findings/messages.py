@@ -161,6 +161,26 @@ def messages_returned(evidence: Evidence) -> Iterator[FindingPart]:
             )
 
 
+def messages_discarded(evidence: Evidence) -> Iterator[FindingPart]:
+    """Count what the broker took out of queues by their own rules and handed on to nobody."""
+    totals = evidence.totals
+    counts = {
+        "at a delivery limit": totals.delivery_limit,
+        "expired": totals.expired,
+        "beyond the length of a queue": totals.overflowed,
+    }
+    if discarded := sum(counts.values()):
+        parts = ", ".join(f"{count_text(count)} {why}" for why, count in counts.items() if count)
+        yield finding(
+            "messages-discarded",
+            f"{messages_text(discarded)} discarded by the rules of their queues, and no dead letter exchange took "
+            f"them (limit 0): {parts}",
+            "Name a dead letter exchange to keep them, and see why they were refused that often or not taken in time",
+            value=discarded,
+            limit=0,
+        )
+
+
 def connection_lost(evidence: Evidence) -> Iterator[FindingPart]:
     """Count the connections lost and quote the first."""
     lost = [event for event in evidence.events if event.code == CONNECTION_LOST]
