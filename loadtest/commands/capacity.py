@@ -21,7 +21,7 @@ from loadtest.report.folder import create_folder
 from loadtest.report.run.announce import STANDARD_OUTPUT
 from loadtest.scenario import load_scenario, parse_threshold
 from loadtest.scenario.grammar.quantity import NS_PER_S, QuantityError, parse_duration, parse_rate
-from loadtest.scenario.loading.fault import words_of
+from loadtest.scenario.loading.error_detail import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,7 @@ from loadtest.result.run.figures import DocumentFigures
 from loadtest.result.run.thresholds import check_thresholds
 from loadtest.result.run.verdict import judge_anew
 from loadtest.scenario import Threshold, parse_threshold
-from loadtest.scenario.loading.fault import words_of
+from loadtest.scenario.loading.error_detail import words_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

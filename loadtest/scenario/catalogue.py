@@ -13,7 +13,7 @@ from typing import Final
 
 import loadtest
 from loadtest.errors import ScenarioError
-from loadtest.scenario.loading.fault import listed, near_miss, shown
+from loadtest.scenario.loading.error_detail import listed, near_miss, shown
 
 SCENARIOS: Final = "scenarios"
 COMPARISONS: Final = "configs"

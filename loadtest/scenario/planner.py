@@ -27,11 +27,11 @@ from loadtest.scenario.grammar.groups import (
     PublisherGroup,
     ZipfKeys,
 )
-from loadtest.scenario.grammar.leaf import numbered_fault
+from loadtest.scenario.grammar.leaf import numbered_error
 from loadtest.scenario.grammar.model import Scenario
 from loadtest.scenario.grammar.work import service_time
 from loadtest.scenario.grammar.zipf import zipf_keys
-from loadtest.scenario.loading.fault import path_text
+from loadtest.scenario.loading.error_detail import path_text
 from loadtest.scenario.plan import (
     ConsumerSpec,
     DeclaredTopology,
@@ -243,7 +243,7 @@ class _Planner:
             yield key
             return
         count = self.scenario.topology.keys_with_number(exchange, key) or users
-        fault = numbered_fault(key, count, ("publishers", group, "routing_key"))
+        fault = numbered_error(key, count, ("publishers", group, "routing_key"))
         if fault is not None:  # only with more users than the scenario has
             raise ScenarioError(f"{path_text(fault.path)}: {fault.words}")
         yield from (numbered(key, number) for number in numbers_of_user(user, users, count))

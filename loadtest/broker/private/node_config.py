@@ -17,7 +17,7 @@ from typing import Final
 from loadtest.broker.private.ports import LOOPBACK, PortBlock
 from loadtest.broker.private.run_folder import MARKER
 from loadtest.errors import UsageError
-from loadtest.scenario.grammar.node_environment import ERLANG_ARGUMENTS_NAME, VARIABLE, variable_fault
+from loadtest.scenario.grammar.node_environment import ERLANG_ARGUMENTS_NAME, VARIABLE, variable_error
 
 HOST: Final = "localhost"
 """What stands after the @ in a node's name."""
@@ -220,7 +220,7 @@ def told_environment(environ: Mapping[str, str]) -> dict[str, str]:
     if not isinstance(told, dict) or not all(isinstance(value, str) for value in told.values()):
         raise UsageError(f'{VARIABLE}: allowed a JSON object of texts, such as {{"{ERLANG_ARGUMENTS_NAME}": "+S 1:1"}}')
     for name, value in told.items():
-        fault = variable_fault(name, value)
+        fault = variable_error(name, value)
         if fault is not None:
             raise UsageError(f"{VARIABLE}: found {fault[0]}; allowed {fault[1]}")
     return told

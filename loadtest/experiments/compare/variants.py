@@ -15,7 +15,7 @@ from typing import Final
 
 from loadtest.errors import UsageError
 from loadtest.scenario.grammar.compare_block import MOST_VARIANTS, VARIANT_PATTERN, CompareBlock, VariantEntry
-from loadtest.scenario.grammar.node_environment import variable_fault
+from loadtest.scenario.grammar.node_environment import variable_error
 from loadtest.scenario.loading.dump import flow_text
 from loadtest.scenario.loading.secrets_in_yaml import redacted_override
 
@@ -165,7 +165,7 @@ def _set_env(variant: Variant, value: str) -> Variant:
     name, sign, text = value.partition("=")
     if not sign:
         raise UsageError(f"--env {variant.name}: found no value; allowed NAME=VAR=VALUE, such as a=ERL_FLAGS=+S 1:1")
-    fault = variable_fault(name, text)
+    fault = variable_error(name, text)
     if fault is not None:
         raise UsageError(f"--env {variant.name}: found {fault[0]}; allowed {fault[1]}")
     if name in dict(variant.env):

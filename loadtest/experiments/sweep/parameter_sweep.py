@@ -46,7 +46,7 @@ from loadtest.result.sweep_result import (
 )
 from loadtest.result.units import rough_text
 from loadtest.scenario.grammar.threshold import parse_figure
-from loadtest.scenario.loading.fault import words_of
+from loadtest.scenario.loading.error_detail import words_of
 
 Say = Callable[[str], None]
 

@@ -24,7 +24,7 @@ from loadtest.result.units import share_text
 from loadtest.scenario import dump_scenario, load_scenario
 from loadtest.scenario.grammar.metric import Metric
 from loadtest.scenario.grammar.threshold import MEASURED, parse_figure
-from loadtest.scenario.loading.fault import shown, words_of
+from loadtest.scenario.loading.error_detail import shown, words_of
 
 DIFFERENCES: Final = ("scenario", "broker", "host")
 """What must be alike in two runs, unless told."""

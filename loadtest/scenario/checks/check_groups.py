@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from loadtest.scenario.checks.check_topology import exchange_faults, queue_faults
+from loadtest.scenario.checks.check_topology import exchange_errors, queue_errors
 from loadtest.scenario.checks.limits import DAY_NS, MAX_FAULT_STEPS, MAX_USERS, users_need
 from loadtest.scenario.grammar.groups import ConsumerGroup, GetterGroup, Group, Paced, PublisherGroup, ZipfKeys
-from loadtest.scenario.grammar.leaf import numbered_fault
+from loadtest.scenario.grammar.leaf import numbered_error
 from loadtest.scenario.grammar.model import Run, Scenario
 from loadtest.scenario.grammar.topology import Queue, Topology
-from loadtest.scenario.loading.fault import Fault, Path, listed, near_miss, shown
+from loadtest.scenario.loading.error_detail import ErrorDetail, Path, listed, near_miss, shown
 from loadtest.scenario.loading.names import KINDS, Names
 from loadtest.scenario.sequence import NUMBER, is_member
 
@@ -19,27 +19,29 @@ _SECTIONS = {kind: section for section, kind in KINDS.items()}
 _MOST_IN_CIRCLE: Final = 12
 
 
-def group_faults(scenario: Scenario, names: Names) -> Iterator[Fault]:
+def group_errors(scenario: Scenario, names: Names) -> Iterator[ErrorDetail]:
     """Yield what is wrong with groups, each for itself and as they follow each other."""
     for name, sections in names.groups.items():
         for section in sections[1:]:
-            yield Fault((section, name), f"the name of a group in {sections[0]}", "a name that no other group has")
+            yield ErrorDetail(
+                (section, name), f"the name of a group in {sections[0]}", "a name that no other group has"
+            )
     for name, publisher in scenario.publishers.items():
-        yield from _publisher_faults(publisher, ("publishers", name), scenario.topology, names)
+        yield from _publisher_errors(publisher, ("publishers", name), scenario.topology, names)
     for name, consumer in scenario.consumers.items():
-        yield from _consumer_faults(consumer, ("consumers", name), scenario.topology, names)
+        yield from _consumer_errors(consumer, ("consumers", name), scenario.topology, names)
     for name, getter in scenario.getters.items():
-        yield from _getter_faults(getter, ("getters", name), scenario.topology, names)
-    yield from _order_faults(scenario, names)
+        yield from _getter_errors(getter, ("getters", name), scenario.topology, names)
+    yield from _order_errors(scenario, names)
 
 
-def end_faults(scenario: Scenario) -> Iterator[Fault]:
+def end_errors(scenario: Scenario) -> Iterator[ErrorDetail]:
     """Yield what keeps a scenario from doing anything, or from ever coming to its end."""
     if not scenario.groups:
-        yield Fault((), "no group", "a group of publishers, consumers or getters")
+        yield ErrorDetail((), "no group", "a group of publishers, consumers or getters")
     total = sum(group.users for group in scenario.groups.values())
     if total > MAX_USERS:
-        yield Fault((), f"{total} users", f"at most {MAX_USERS} in all: {users_need(total)}")
+        yield ErrorDetail((), f"{total} users", f"at most {MAX_USERS} in all: {users_need(total)}")
     yield from _fault_steps(scenario)
     if scenario.run.duration_ns is not None:
         return
@@ -47,22 +49,22 @@ def end_faults(scenario: Scenario) -> Iterator[Fault]:
         until = "until: empty, " if section == "getters" else ""
         for name, group in groups.items():
             if not finishes(group):
-                yield Fault((section, name), "no end", f"{until}messages, a rate in stages, or run.duration")
+                yield ErrorDetail((section, name), "no end", f"{until}messages, a rate in stages, or run.duration")
     if not scenario.publishers and not scenario.getters:
         for name, consumer in scenario.consumers.items():
             if not finishes(consumer):
-                yield Fault(("consumers", name), "no end", "messages, or run.duration: nothing else ends the run")
+                yield ErrorDetail(("consumers", name), "no end", "messages, or run.duration: nothing else ends the run")
 
 
-def _fault_steps(scenario: Scenario) -> Iterator[Fault]:
-    """Yield the faults that would come too often: each time is planned before the run."""
+def _fault_steps(scenario: Scenario) -> Iterator[ErrorDetail]:
+    """Yield an error for each fault that would be injected too often: each time is planned before the run."""
     run = scenario.run
     lasts_ns = DAY_NS if run.duration_ns is None else run.warm_up_ns + run.duration_ns
     for at, fault in enumerate(scenario.faults):
         times = 0 if fault.every_ns is None else lasts_ns // fault.every_ns
         if times > MAX_FAULT_STEPS:
             until = "in a day, as messages decide when the run ends" if run.duration_ns is None else "until its end"
-            yield Fault(("faults", at, "every"), f"{times:,} times {until}", f"at most {MAX_FAULT_STEPS:,}")
+            yield ErrorDetail(("faults", at, "every"), f"{times:,} times {until}", f"at most {MAX_FAULT_STEPS:,}")
 
 
 def finishes(group: Group) -> bool:
@@ -74,19 +76,19 @@ def finishes(group: Group) -> bool:
     return isinstance(group, ConsumerGroup) and group.messages is not None
 
 
-def _publisher_faults(group: PublisherGroup, path: Path, topology: Topology, names: Names) -> Iterator[Fault]:
-    yield from exchange_faults(group.exchange, (*path, "exchange"), names)
+def _publisher_errors(group: PublisherGroup, path: Path, topology: Topology, names: Names) -> Iterator[ErrorDetail]:
+    yield from exchange_errors(group.exchange, (*path, "exchange"), names)
     exchange = topology.exchanges.get(group.exchange)
     if exchange is not None and exchange.internal:
-        yield Fault(
+        yield ErrorDetail(
             (*path, "exchange"),
             f"the internal exchange {shown(group.exchange)}",
             "an exchange that clients may publish to",
         )
-    yield from _key_faults(group, (*path, "routing_key"), topology)
+    yield from _key_errors(group, (*path, "routing_key"), topology)
 
 
-def _key_faults(group: PublisherGroup, path: Path, topology: Topology) -> Iterator[Fault]:
+def _key_errors(group: PublisherGroup, path: Path, topology: Topology) -> Iterator[ErrorDetail]:
     """Yield the routing keys that are too long with their number."""
     if isinstance(group.routing_key, ZipfKeys):
         zipf = group.routing_key.zipf
@@ -99,43 +101,43 @@ def _key_faults(group: PublisherGroup, path: Path, topology: Topology) -> Iterat
             for key, place in zip(keys, places, strict=True)
         ]
     for key, most, place in numbered:
-        if NUMBER in key and (fault := numbered_fault(key, most, place)):
-            yield fault
+        if NUMBER in key and (detail := numbered_error(key, most, place)):
+            yield detail
 
 
-def _consumer_faults(group: ConsumerGroup, path: Path, topology: Topology, names: Names) -> Iterator[Fault]:
-    yield from _taker_faults(group.queue, path, topology, names)
+def _consumer_errors(group: ConsumerGroup, path: Path, topology: Topology, names: Names) -> Iterator[ErrorDetail]:
+    yield from _taker_errors(group.queue, path, topology, names)
     queue = _queue(group.queue, topology)
     if queue is None:
         return
     queues = (queue.count or 1) if NUMBER in group.queue else 1
     if group.exclusive and group.users > queues:
-        yield Fault(
+        yield ErrorDetail(
             (*path, "exclusive"), f"true with {group.users} users of {queues} queues", "a user for each queue at most"
         )
     if queue.type == "stream":
         # RabbitMQ's rabbit_stream_queue.erl refuses both: 406 and 540.
         if group.prefetch == 0:
-            yield Fault((*path, "prefetch"), "0 on a stream", "1 or more")
+            yield ErrorDetail((*path, "prefetch"), "0 on a stream", "1 or more")
         if group.ack.mode == "auto":
-            yield Fault((*path, "ack"), "auto on a stream", "every N")
+            yield ErrorDetail((*path, "ack"), "auto on a stream", "every N")
 
 
-def _getter_faults(group: GetterGroup, path: Path, topology: Topology, names: Names) -> Iterator[Fault]:
-    yield from _taker_faults(group.queue, path, topology, names)
+def _getter_errors(group: GetterGroup, path: Path, topology: Topology, names: Names) -> Iterator[ErrorDetail]:
+    yield from _taker_errors(group.queue, path, topology, names)
     queue = _queue(group.queue, topology)
     if queue is not None and queue.type == "stream":
-        yield Fault(
+        yield ErrorDetail(
             (*path, "queue"), f"the stream {shown(group.queue)}", "a classic or quorum queue: streams have no Basic.Get"
         )
 
 
-def _taker_faults(name: str, path: Path, topology: Topology, names: Names) -> Iterator[Fault]:
-    yield from queue_faults(name, (*path, "queue"), names)
+def _taker_errors(name: str, path: Path, topology: Topology, names: Names) -> Iterator[ErrorDetail]:
+    yield from queue_errors(name, (*path, "queue"), names)
     queue = _queue(name, topology)
     if queue is not None and queue.exclusive:
         allowed = "a queue that is not: only the connection that declares an exclusive one may take from it"
-        yield Fault((*path, "queue"), f"the exclusive queue {shown(name)}", allowed)
+        yield ErrorDetail((*path, "queue"), f"the exclusive queue {shown(name)}", allowed)
 
 
 def _queue(name: str, topology: Topology) -> Queue | None:
@@ -145,31 +147,31 @@ def _queue(name: str, topology: Topology) -> Queue | None:
     return next((queue for key, queue in sequences if is_member(name, key, queue.count)), None)
 
 
-def _order_faults(scenario: Scenario, names: Names) -> Iterator[Fault]:
+def _order_errors(scenario: Scenario, names: Names) -> Iterator[ErrorDetail]:
     groups, kinds = scenario.groups, scenario.kinds
     circles = _in_circles(groups)
     for name, group in groups.items():
         path: Path = (_SECTIONS[kinds[name]], name)
         if group.after is None:
-            yield from _start_faults(scenario.run, group, path)
+            yield from _start_errors(scenario.run, group, path)
         else:
-            yield from _after_faults(groups, name, (*path, "after"), names, circles)
+            yield from _after_errors(groups, name, (*path, "after"), names, circles)
 
 
-def _start_faults(run: Run, group: Group, path: Path) -> Iterator[Fault]:
+def _start_errors(run: Run, group: Group, path: Path) -> Iterator[ErrorDetail]:
     if run.duration_ns is not None and group.start_at_ns >= run.warm_up_ns + run.duration_ns:
-        yield Fault(
+        yield ErrorDetail(
             (*path, "start_at"), "a time after the run's end", "less than run.warm_up and run.duration together"
         )
 
 
-def _after_faults(
+def _after_errors(
     groups: Mapping[str, Group], name: str, path: Path, names: Names, circles: set[str]
-) -> Iterator[Fault]:
+) -> Iterator[ErrorDetail]:
     group = groups[name]
     if group.after not in names.groups:
         others = [other for other in names.groups if other != name]
-        yield Fault(
+        yield ErrorDetail(
             path,
             f"the unknown group {shown(group.after)}",
             listed(others) or "none: there is no other",
@@ -177,10 +179,10 @@ def _after_faults(
         )
         return
     if name in circles:
-        yield Fault(path, f"a circle: {_circle_text(groups, name)}", "an order in which every group begins")
+        yield ErrorDetail(path, f"a circle: {_circle_text(groups, name)}", "an order in which every group begins")
     elif group.after in groups and not finishes(groups[group.after]):
         allowed = "a group with messages, a rate in stages, or until: empty"
-        yield Fault(path, f"{shown(group.after)}, which is never done before the run's end", allowed)
+        yield ErrorDetail(path, f"{shown(group.after)}, which is never done before the run's end", allowed)
 
 
 def _in_circles(groups: Mapping[str, Group]) -> set[str]:

@@ -12,7 +12,7 @@ MAX_ARRIVALS: Final = 100_000_000_000
 
 DAY_NS: Final = 24 * 3600 * 1_000_000_000
 MAX_FAULT_STEPS: Final = 200_000
-"""Of faults that come again and again: twice a second for a day."""
+"""Of faults that are repeated: twice a second for a day."""
 
 _USER_KB: Final = 100
 _USERS_A_CORE: Final = 5_000

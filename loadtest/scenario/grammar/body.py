@@ -31,7 +31,7 @@ from loadtest.errors import ScenarioError
 from loadtest.scenario.grammar.leaf import Bytes, Text
 from loadtest.scenario.grammar.part import Part
 from loadtest.scenario.grammar.quantity import MAX_SIZE_BYTES
-from loadtest.scenario.loading.fault import Fault, fault_error, faults_error, shown, words_of
+from loadtest.scenario.loading.error_detail import ErrorDetail, detail_error, details_error, shown, words_of
 
 BODY_KINDS: Final = ("text", "json", "file", "size", "random")
 
@@ -51,19 +51,19 @@ class Json:
 def _json(value: object) -> Json:
     if isinstance(value, Json):
         return value
-    faults = _json_faults(value, ())
-    if faults:
-        raise faults_error(faults)
+    details = _json_errors(value, ())
+    if details:
+        raise details_error(details)
     return Json(value)
 
 
-def _json_faults(value: object, path: tuple[str | int, ...]) -> list[Fault]:
+def _json_errors(value: object, path: tuple[str | int, ...]) -> list[ErrorDetail]:
     if isinstance(value, dict):
-        return [fault for key, item in value.items() for fault in _json_faults(item, (*path, key))]
+        return [detail for key, item in value.items() for detail in _json_errors(item, (*path, key))]
     if isinstance(value, list):
-        return [fault for at, item in enumerate(value) for fault in _json_faults(item, (*path, at))]
+        return [detail for at, item in enumerate(value) for detail in _json_errors(item, (*path, at))]
     if isinstance(value, float) and value - value != 0:  # infinite, or not a number
-        return [Fault(path, shown(value), "a finite number, as JSON has it")]
+        return [ErrorDetail(path, shown(value), "a finite number, as JSON has it")]
     return []
 
 
@@ -76,7 +76,7 @@ class Sizes(Part):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.min_bytes > self.max_bytes:
-            raise fault_error("a min above max", "min at most max")
+            raise detail_error("a min above max", "min at most max")
         return self
 
 
@@ -124,16 +124,18 @@ class Body(Part):
         name, content = read_body_file(folder, value["file"])
         found = hashlib.sha256(content).hexdigest()
         if isinstance(value.get("sha256"), str) and value["sha256"] != found:
-            raise faults_error([Fault(("sha256",), f"a file whose SHA-256 is {found}", "the file that was meant")])
+            raise details_error(
+                [ErrorDetail(("sha256",), f"a file whose SHA-256 is {found}", "the file that was meant")]
+            )
         return {**value, "file": name, "sha256": found}
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
         given = [kind for kind in BODY_KINDS if self._value(kind) is not None]
         if len(given) != 1:
-            raise fault_error(" and ".join(given) or "no body", f"one of {', '.join(BODY_KINDS)}")
+            raise detail_error(" and ".join(given) or "no body", f"one of {', '.join(BODY_KINDS)}")
         if self.sha256 is not None and self.file is None:
-            raise fault_error("sha256 without a file", "sha256 beside file only")
+            raise detail_error("sha256 without a file", "sha256 beside file only")
         return self
 
     def _value(self, kind: str) -> object:
@@ -160,7 +162,7 @@ def read_body_file(folder: FilePath, name: str) -> tuple[str, bytes]:
     and below only, wherever links lead, and only what ends: no device and no pipe is opened.
 
     Raises:
-        PydanticCustomError: A fault of `file`, if it cannot be read.
+        PydanticCustomError: An error of `file`, if it cannot be read.
     """
     allowed = f"a readable file of at most {MAX_SIZE_BYTES} bytes"
     try:
@@ -170,16 +172,16 @@ def read_body_file(folder: FilePath, name: str) -> tuple[str, bytes]:
         content = _read(path) if is_below else None
     except (OSError, ValueError, RuntimeError) as error:  # a NUL or a lone surrogate in it; a loop of links
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise _file_fault(f"{shown(name)} ({reason})", allowed) from None
+        raise _file_error(f"{shown(name)} ({reason})", allowed) from None
     if not is_below:
-        raise _file_fault(f"{shown(name)}, which is not below the scenario's folder", "a file below that folder")
+        raise _file_error(f"{shown(name)}, which is not below the scenario's folder", "a file below that folder")
     if content is None:
-        raise _file_fault(f"{shown(name)}, which is none", allowed)
+        raise _file_error(f"{shown(name)}, which is none", allowed)
     return path.relative_to(root).as_posix(), content
 
 
-def _file_fault(found: str, allowed: str) -> PydanticCustomError:
-    return faults_error([Fault(("file",), found, allowed)])
+def _file_error(found: str, allowed: str) -> PydanticCustomError:
+    return details_error([ErrorDetail(("file",), found, allowed)])
 
 
 def _read(path: FilePath) -> bytes | None:

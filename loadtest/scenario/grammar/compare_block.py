@@ -13,10 +13,10 @@ from typing import Annotated, Any, Final, Literal, Self
 from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, model_validator
 
 from loadtest.scenario.grammar.leaf import Flag, Share, Text, as_tuple, one_of, whole
-from loadtest.scenario.grammar.node_environment import variable_fault
+from loadtest.scenario.grammar.node_environment import variable_error
 from loadtest.scenario.grammar.part import Part, entries
 from loadtest.scenario.grammar.threshold import parse_figure
-from loadtest.scenario.loading.fault import Fault, fault_error, faults_error, listed, near_miss, shown
+from loadtest.scenario.loading.error_detail import ErrorDetail, detail_error, details_error, listed, near_miss, shown
 
 VARIANT_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._=+-]{0,63}$"
 LEAST_VARIANTS: Final = 2
@@ -33,7 +33,7 @@ _PRIVATE: Final = ("config", "env", "nodes", "server", "tls")
 
 def _variant_name(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(VARIANT_PATTERN, value, re.ASCII):
-        raise fault_error(
+        raise detail_error(
             shown(value), "a name of at most 64 letters, digits, ., _, =, + and -, a letter or digit first"
         )
     return value
@@ -41,14 +41,14 @@ def _variant_name(value: object) -> str:
 
 def _overrides(value: object) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise fault_error(shown(value), "a mapping of paths to values, such as {run.duration: 10s}")
+        raise detail_error(shown(value), "a mapping of paths to values, such as {run.duration: 10s}")
     return value
 
 
 def _brokers(value: object) -> tuple[str, ...]:
     urls = [value] if isinstance(value, str) else value
     if not isinstance(urls, list | tuple) or not urls or not all(isinstance(url, str) and url for url in urls):
-        raise fault_error(shown(value), "an AMQP URL, or a list of those of all nodes")
+        raise detail_error(shown(value), "an AMQP URL, or a list of those of all nodes")
     return tuple(urls)
 
 
@@ -57,33 +57,33 @@ def _config(value: object) -> str | dict[str, str]:
     if isinstance(value, str) and value:
         return value
     if not isinstance(value, dict):
-        raise fault_error(shown(value), "settings of rabbitmq.conf, such as {heartbeat: 30}, or the path of a file")
-    found = [_setting_fault(key, item) for key, item in value.items()]
-    faults = [fault for fault in found if fault is not None]
-    if faults:
-        raise faults_error(faults)
+        raise detail_error(shown(value), "settings of rabbitmq.conf, such as {heartbeat: 30}, or the path of a file")
+    found = [_setting_error(key, item) for key, item in value.items()]
+    details = [detail for detail in found if detail is not None]
+    if details:
+        raise details_error(details)
     return {key: _written(item) for key, item in value.items()}
 
 
-def _setting_fault(key: str, value: object) -> Fault | None:
+def _setting_error(key: str, value: object) -> ErrorDetail | None:
     if not _SETTING_NAME.fullmatch(key):
-        return Fault((key,), f"the key {shown(key)}", "a key of rabbitmq.conf, such as channel_max")
+        return ErrorDetail((key,), f"the key {shown(key)}", "a key of rabbitmq.conf, such as channel_max")
     if not isinstance(value, str | bool | int | float) or "\n" in str(value):
-        return Fault((key,), shown(value), "text in one line, a number, true or false")
+        return ErrorDetail((key,), shown(value), "text in one line, a number, true or false")
     return None
 
 
 def _env(value: object) -> dict[str, str]:
     if not isinstance(value, dict):
-        raise fault_error(shown(value), "a mapping of variables to values")
-    faults = []
+        raise detail_error(shown(value), "a mapping of variables to values")
+    details = []
     for name, item in value.items():
         if not isinstance(item, str | bool | int | float):
-            faults.append(Fault((name,), shown(item), "text, a number, true or false"))
-        elif (fault := variable_fault(name, _written(item))) is not None:
-            faults.append(Fault((name,), *fault))
-    if faults:
-        raise faults_error(faults)
+            details.append(ErrorDetail((name,), shown(item), "text, a number, true or false"))
+        elif (detail := variable_error(name, _written(item))) is not None:
+            details.append(ErrorDetail((name,), *detail))
+    if details:
+        raise details_error(details)
     return {name: _written(item) for name, item in value.items()}
 
 
@@ -93,16 +93,16 @@ def _written(value: object) -> str:
 
 def _variant_nodes(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value not in _NODES:
-        raise fault_error(shown(value), "1, 3 or 5 nodes")
+        raise detail_error(shown(value), "1, 3 or 5 nodes")
     return value
 
 
 def _metric(value: object) -> str:
     if not isinstance(value, str):
-        raise fault_error(shown(value), "a figure, such as shop.confirm.p99")
+        raise detail_error(shown(value), "a figure, such as shop.confirm.p99")
     metric, _ = parse_figure(value)
     if metric.kind == "total" or metric.stat == "count":
-        raise fault_error(f"the count {shown(value)}", "a figure of which more or less is better, such as a rate")
+        raise detail_error(f"the count {shown(value)}", "a figure of which more or less is better, such as a rate")
     return value.strip()
 
 
@@ -143,7 +143,9 @@ class VariantEntry(Part):
     def _one_broker(self) -> Self:
         private = [name for name in _PRIVATE if getattr(self, name)]
         if self.brokers and private:
-            raise fault_error(f"broker beside {' and '.join(private)}", "broker alone: the others are of a private one")
+            raise detail_error(
+                f"broker beside {' and '.join(private)}", "broker alone: the others are of a private one"
+            )
         return self
 
 
@@ -173,31 +175,33 @@ class CompareBlock(Part):
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
-        faults = [*self._variant_faults()]
+        details = [*self._variant_errors()]
         rounds, most = self.rounds or DEFAULT_ROUNDS, self.max_rounds or DEFAULT_MAX_ROUNDS
         if self.until_decided and most < rounds:
             where = "max_rounds" if self.max_rounds is not None else "rounds"
-            faults.append(Fault((where,), f"{most} rounds at most, of {rounds}", "max_rounds not below rounds"))
+            details.append(ErrorDetail((where,), f"{most} rounds at most, of {rounds}", "max_rounds not below rounds"))
         if self.min_effect is not None and self.min_effect > 1:
-            faults.append(Fault(("min_effect",), "more than 100%", "0% to 100%"))
-        if faults:
-            raise faults_error(faults)
+            details.append(ErrorDetail(("min_effect",), "more than 100%", "0% to 100%"))
+        if details:
+            raise details_error(details)
         return self
 
-    def _variant_faults(self) -> list[Fault]:
+    def _variant_errors(self) -> list[ErrorDetail]:
         if not self.variants:
             return []
-        faults = []
+        details = []
         if not LEAST_VARIANTS <= len(self.variants) <= MOST_VARIANTS:
             allowed = f"{LEAST_VARIANTS} to {MOST_VARIANTS} variants"
-            faults.append(Fault(("variants",), f"{len(self.variants)} of them", allowed))
+            details.append(ErrorDetail(("variants",), f"{len(self.variants)} of them", allowed))
         if self.baseline is not None and self.baseline not in self.variants:
             meant = near_miss(self.baseline, self.variants)
-            faults.append(Fault(("baseline",), shown(self.baseline), listed(self.variants), meant))
+            details.append(ErrorDetail(("baseline",), shown(self.baseline), listed(self.variants), meant))
         for name, variant in self.variants.items():
             if self.restart is not None and variant.brokers:
-                faults.append(Fault(("variants", name, "broker"), "a broker that is named", "none with restart: each"))
-        return faults
+                details.append(
+                    ErrorDetail(("variants", name, "broker"), "a broker that is named", "none with restart: each")
+                )
+        return details
 
 
 def min_effect_of(block: CompareBlock) -> float | None:

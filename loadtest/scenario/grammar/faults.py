@@ -13,7 +13,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema, model_validator
 
 from loadtest.scenario.grammar.leaf import EntityName, Nanoseconds, SomeBytesPerSecond, SomeNanoseconds, Text, one_of
 from loadtest.scenario.grammar.part import Part
-from loadtest.scenario.loading.fault import fault_error, shown
+from loadtest.scenario.loading.error_detail import detail_error, shown
 
 NODE_FAULTS: Final = ("kill-node", "stop-node", "start-node", "restart-node", "pause-node", "resume-node")
 ALARMS: Final = ("memory-alarm", "disk-alarm", "memory-alarm-off", "disk-alarm-off")
@@ -63,7 +63,7 @@ Do = Literal[
 def _node(value: object) -> int | str:
     is_number = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 5  # noqa: PLR2004
     if not is_number and value != ALL_NODES:
-        raise fault_error(shown(value), "a node's number, from 1, or all")
+        raise detail_error(shown(value), "a node's number, from 1, or all")
     return value  # type: ignore[return-value]  # one of the two
 
 
@@ -102,38 +102,38 @@ class BrokerFault(Part):
     def _fits(self) -> Self:
         self._check_time()
         if (self.queue is None) == (self.do in QUEUE_FAULTS):
-            raise fault_error(
+            raise detail_error(
                 f"{self.do} without a queue" if self.queue is None else f"a queue of {self.do}",
                 f"queue beside {' or '.join(QUEUE_FAULTS)}",
             )
         if self.node is not None and self.leader_of is not None:
-            raise fault_error("node beside leader_of", "one of them")
+            raise detail_error("node beside leader_of", "one of them")
         if (self.node is not None or self.leader_of is not None) and self.do not in OF_NODES:
-            raise fault_error(f"a node of {self.do}", f"beside {', '.join(sorted(OF_NODES))}")
+            raise detail_error(f"a node of {self.do}", f"beside {', '.join(sorted(OF_NODES))}")
         self._check_network()
         return self
 
     def _check_time(self) -> None:
         if (self.at_ns is None) == (self.every_ns is None):
-            raise fault_error("neither at nor every" if self.at_ns is None else "at beside every", "one of them")
+            raise detail_error("neither at nor every" if self.at_ns is None else "at beside every", "one of them")
         if self.for_ns is not None and self.do not in UNDONE_BY:
-            raise fault_error(f"for beside {self.do}, which is over at once", f"beside {', '.join(UNDONE_BY)}")
+            raise detail_error(f"for beside {self.do}, which is over at once", f"beside {', '.join(UNDONE_BY)}")
         if self.for_ns is not None and self.every_ns is not None and self.for_ns >= self.every_ns:
-            raise fault_error("for that is not shorter than every", "a shorter time")
+            raise detail_error("for that is not shorter than every", "a shorter time")
 
     def _check_network(self) -> None:
         if self.how is not None and self.do != "cut-network":
-            raise fault_error(f"how beside {self.do}", "beside cut-network")
+            raise detail_error(f"how beside {self.do}", "beside cut-network")
         slows = {"latency": self.latency_ns, "jitter": self.jitter_ns, "bandwidth": self.bandwidth_bytes_per_s}
         given = [name for name, value in slows.items() if value is not None]
         if given and self.do != "slow-network":
-            raise fault_error(f"{given[0]} beside {self.do}", "beside slow-network")
+            raise detail_error(f"{given[0]} beside {self.do}", "beside slow-network")
         if self.do == "slow-network" and self.latency_ns is None and self.bandwidth_bytes_per_s is None:
-            raise fault_error("slow-network without latency and bandwidth", "one of them, or both")
+            raise detail_error("slow-network without latency and bandwidth", "one of them, or both")
         if (self.jitter_ns or 0) > (self.latency_ns or 0):
-            raise fault_error("a jitter above the latency", "at most the latency, of which it is more or less")
+            raise detail_error("a jitter above the latency", "at most the latency, of which it is more or less")
         if self.do == "cut-network" and self.how != RESET and self.every_ns is not None and self.for_ns is None:
-            raise fault_error("a black hole again and again that never ends", "for beside it, or how: reset")
+            raise detail_error("a black hole again and again that never ends", "for beside it, or how: reset")
 
 
 def harms_network(faults: Iterable[BrokerFault]) -> bool:

@@ -37,7 +37,7 @@ from loadtest.scenario.grammar.quantity import NS_PER_S
 from loadtest.scenario.grammar.topology import SENDER_SELECTED
 from loadtest.scenario.grammar.work import ProcessingTime, RefusedPart, refused
 from loadtest.scenario.grammar.zipf import Zipf
-from loadtest.scenario.loading.fault import Fault, fault_error, faults_error, shown
+from loadtest.scenario.loading.error_detail import ErrorDetail, detail_error, details_error, shown
 from loadtest.scenario.values import Ack, Client, InDoubt, OnOutage, Refusal, Stamp
 from loadtest.stamp import STAMP_BYTES, STAMP_HEADER
 
@@ -64,7 +64,7 @@ class Stage(Part):
     @model_validator(mode="after")
     def _one_way(self) -> Self:
         if self.rate_per_s is not None and not self.from_per_s is self.to_per_s is None:
-            raise fault_error("rate beside from or to", "rate, or from and to")
+            raise detail_error("rate beside from or to", "rate, or from and to")
         return self
 
 
@@ -101,11 +101,11 @@ def _arrives(rate: Any) -> Any:
     stages = rate if isinstance(rate, tuple) else ()
     arrivals = sum(for_ns * (start + end) / 2 for for_ns, start, end in stage_rates(stages)) / NS_PER_S
     if arrivals > MAX_ARRIVALS:
-        raise fault_error(f"stages of {int(arrivals):,} arrivals", f"at most {MAX_ARRIVALS:,}")
+        raise detail_error(f"stages of {int(arrivals):,} arrivals", f"at most {MAX_ARRIVALS:,}")
     if not any(stage.rate_per_s or stage.from_per_s or stage.to_per_s for stage in stages) and not (
         rate and not stages
     ):
-        raise fault_error("a schedule without any arrival", "a rate above 0/s")
+        raise detail_error("a schedule without any arrival", "a rate above 0/s")
     return rate
 
 
@@ -145,24 +145,24 @@ class Paced(Group):
     @model_validator(mode="after")
     def _schedule(self) -> Self:
         if self.rate is None and self.arrival == "poisson":
-            raise faults_error([Fault(("arrival",), '"poisson" without a rate', "arrival beside rate only")])
+            raise details_error([ErrorDetail(("arrival",), '"poisson" without a rate', "arrival beside rate only")])
         return self
 
 
 def _lasting(value: int) -> int:
     if value > MAX_EXPIRATION_NS:
-        raise fault_error("a longer time", f"at most {MAX_EXPIRATION_NS // 1_000_000}ms, as RabbitMQ has it")
+        raise detail_error("a longer time", f"at most {MAX_EXPIRATION_NS // 1_000_000}ms, as RabbitMQ has it")
     return value
 
 
 def _header_table(value: dict[str, object]) -> dict[str, object]:
-    faults = [
-        Fault((name,), shown(value[name]), "a list of routing keys, as RabbitMQ has it")
+    details = [
+        ErrorDetail((name,), shown(value[name]), "a list of routing keys, as RabbitMQ has it")
         for name in SENDER_SELECTED
         if name in value and not isinstance(value[name], list)
     ]
-    if faults:
-        raise faults_error(faults)
+    if details:
+        raise details_error(details)
     return value
 
 
@@ -218,53 +218,53 @@ class PublisherGroup(Paced):
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
-        faults = [
-            fault
-            for fault in (self._window_fault(), self._stamp_fault(), self._key_fault(), self._outage_fault())
-            if fault
+        details = [
+            detail
+            for detail in (self._window_error(), self._stamp_error(), self._key_error(), self._outage_error())
+            if detail
         ]
-        if faults:
-            raise faults_error(faults)
+        if details:
+            raise details_error(details)
         return self
 
-    def _window_fault(self) -> Fault | None:
+    def _window_error(self) -> ErrorDetail | None:
         if self.client == "bulk" or self.confirm_window <= BLOCKING_CONFIRM_WINDOW:
             return None
-        return Fault(
+        return ErrorDetail(
             ("confirm_window",), shown(self.confirm_window), "0 or 1 with client: blocking, which waits for each"
         )
 
-    def _outage_fault(self) -> Fault | None:
+    def _outage_error(self) -> ErrorDetail | None:
         if self.on_outage == "drop" and self.rate is None:
-            return Fault(("on_outage",), '"drop" without a rate', "late, or a rate by which something falls due")
+            return ErrorDetail(("on_outage",), '"drop" without a rate', "late, or a rate by which something falls due")
         if self.in_doubt == "republish" and (self.confirm_window == 0 or self.client == "blocking"):
             what = "with client: blocking" if self.client == "blocking" else "without confirms"
-            return Fault(("in_doubt",), f'"republish" {what}', "leave, or the bulk client with a confirm_window")
+            return ErrorDetail(("in_doubt",), f'"republish" {what}', "leave, or the bulk client with a confirm_window")
         return None
 
-    def _stamp_fault(self) -> Fault | None:
+    def _stamp_error(self) -> ErrorDetail | None:
         if self.stamp == "headers" and STAMP_HEADER in (self.properties.headers or {}):
             allowed = "another name, as the stamp has this one, or stamp: body or none"
-            return Fault(("properties", "headers", STAMP_HEADER), "a header of the stamp's name", allowed)
+            return ErrorDetail(("properties", "headers", STAMP_HEADER), "a header of the stamp's name", allowed)
         if self.stamp != "body":
             return None
         if not self.body.is_synthetic:
-            return Fault(
+            return ErrorDetail(
                 ("stamp",), '"body" with a body that means something', "headers or none, or a body with size or random"
             )
         if (self.body.smallest_bytes or 0) < STAMP_BYTES:
-            return Fault(
+            return ErrorDetail(
                 ("stamp",),
                 f'"body" with bodies of {self.body.smallest_bytes} bytes',
                 f"a body of {STAMP_BYTES}B or more",
             )
         return None
 
-    def _key_fault(self) -> Fault | None:
+    def _key_error(self) -> ErrorDetail | None:
         if self.routing_key == ():
-            return Fault(("routing_key",), "an empty list", "a routing key or more")
+            return ErrorDetail(("routing_key",), "an empty list", "a routing key or more")
         if self.exchange == "" and self.routing_key == "":
-            return Fault(("routing_key",), "nothing", "a queue's name, as the default exchange needs")
+            return ErrorDetail(("routing_key",), "nothing", "a queue's name, as the default exchange needs")
         return None
 
 
@@ -287,20 +287,22 @@ class ConsumerGroup(Group):
     def _acks_in_reach(self) -> Self:
         if self.ack.mode == "every" and 0 < self.prefetch < self.ack.every:
             allowed = f"at most every {self.prefetch}: with prefetch {self.prefetch} no more come before an ack"
-            raise faults_error([Fault(("ack",), f'"{self.ack}"', allowed)])
+            raise details_error([ErrorDetail(("ack",), f'"{self.ack}"', allowed)])
         return self
 
     @model_validator(mode="after")
     def _refusals_in_reach(self) -> Self:
         given = [(name, refused(part)) for name in ("nack", "reject") if (part := getattr(self, name)) is not None]
         if given and self.ack.mode != "every":
-            raise faults_error(
-                [Fault((name,), f"a share with ack: {self.ack}", "beside ack: every N") for name, _ in given]
+            raise details_error(
+                [ErrorDetail((name,), f"a share with ack: {self.ack}", "beside ack: every N") for name, _ in given]
             )
         if len({part.of for _, part in given}) > 1:
-            raise faults_error([Fault(("reject", "of"), shown(given[1][1].of), f"{given[0][1].of}, as nack has it")])
+            raise details_error(
+                [ErrorDetail(("reject", "of"), shown(given[1][1].of), f"{given[0][1].of}, as nack has it")]
+            )
         if sum(part.share for _, part in given) > 1:
-            raise faults_error([Fault(("reject",), "more than 100% together with nack", "100% in all")])
+            raise details_error([ErrorDetail(("reject",), "more than 100% together with nack", "100% in all")])
         return self
 
     @property

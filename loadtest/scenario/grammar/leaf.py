@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, Pl
 
 from loadtest.fields import MAX_SHORT_STRING_BYTES, encode_table
 from loadtest.scenario.grammar import quantity
-from loadtest.scenario.loading.fault import Fault, fault_error, faults_error, near_miss, shown
+from loadtest.scenario.loading.error_detail import ErrorDetail, detail_error, details_error, near_miss, shown
 from loadtest.scenario.sequence import NUMBER, numbered
 from loadtest.scenario.values import Ack
 
@@ -31,11 +31,11 @@ _INT64: Final = 1 << 63
 def _quantity(parse: Callable[[str], Any], allowed: str) -> PlainValidator:
     def read(value: object) -> Any:
         if not isinstance(value, str):
-            raise fault_error(shown(value), allowed)
+            raise detail_error(shown(value), allowed)
         try:
             return parse(value)
         except quantity.QuantityError as error:
-            raise fault_error(shown(value), str(error)) from None
+            raise detail_error(shown(value), str(error)) from None
 
     return PlainValidator(read)
 
@@ -80,7 +80,7 @@ Share = Annotated[
 def _above_zero(unit: str) -> AfterValidator:
     def check(value: Any) -> Any:
         if value == 0:
-            raise fault_error(f"0{unit}", f"more than 0{unit}")
+            raise detail_error(f"0{unit}", f"more than 0{unit}")
         return value
 
     return AfterValidator(check)
@@ -88,7 +88,7 @@ def _above_zero(unit: str) -> AfterValidator:
 
 def _whole_ms(value: int) -> int:
     if value % 1_000_000:
-        raise fault_error("a fraction of a millisecond", "whole milliseconds, such as 20ms")
+        raise detail_error("a fraction of a millisecond", "whole milliseconds, such as 20ms")
     return value
 
 
@@ -104,7 +104,7 @@ def whole(low: int, high: int, of: str = "") -> tuple[PlainValidator, WithJsonSc
 
     def read(value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-            raise fault_error(shown(value), allowed)
+            raise detail_error(shown(value), allowed)
         return value
 
     return PlainValidator(read), WithJsonSchema({"type": "integer", "minimum": low, "maximum": high})
@@ -116,7 +116,7 @@ def one_of(*words: str) -> BeforeValidator:
     def read(value: object) -> object:
         if value not in words:
             meant = near_miss(value, words) if isinstance(value, str) else None
-            raise fault_error(shown(value), " or ".join(words), meant)
+            raise detail_error(shown(value), " or ".join(words), meant)
         return value
 
     return BeforeValidator(read)
@@ -124,7 +124,7 @@ def one_of(*words: str) -> BeforeValidator:
 
 def _flag(value: object) -> bool:
     if not isinstance(value, bool):
-        raise fault_error(shown(value), "true or false")
+        raise detail_error(shown(value), "true or false")
     return value
 
 
@@ -135,22 +135,22 @@ def _text(value: object) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, bool | int | float):
-        raise fault_error(f"{shown(value)}, which is no text in YAML", f'text, in quotes: "{shown(value)}"')
-    raise fault_error(shown(value), "text")
+        raise detail_error(f"{shown(value)}, which is no text in YAML", f'text, in quotes: "{shown(value)}"')
+    raise detail_error(shown(value), "text")
 
 
 def _short_text(value: object) -> str:
     text = _text(value)
     size = len(text.encode())
     if size > MAX_SHORT_TEXT_BYTES:
-        raise fault_error(f"a text of {size} bytes", f"at most {MAX_SHORT_TEXT_BYTES} bytes, as AMQP has it")
+        raise detail_error(f"a text of {size} bytes", f"at most {MAX_SHORT_TEXT_BYTES} bytes, as AMQP has it")
     return text
 
 
 def _entity(value: object) -> str:
     name = _short_text(value)
     if not name or not name.isprintable():
-        raise fault_error(shown(name), "a name of printable signs")
+        raise detail_error(shown(name), "a name of printable signs")
     return name
 
 
@@ -161,7 +161,7 @@ def _entity_or_default(value: object) -> str:
 def _group_name(value: object) -> str:
     name = _text(value)
     if not re.fullmatch(GROUP_NAME_PATTERN, name, re.ASCII):
-        raise fault_error(shown(name), "a group's name: a letter, then up to 63 letters, digits, _ and -")
+        raise detail_error(shown(name), "a group's name: a letter, then up to 63 letters, digits, _ and -")
     return name
 
 
@@ -178,41 +178,41 @@ GroupName = Annotated[str, PlainValidator(_group_name), _schema(GROUP_NAME_PATTE
 
 def _table(value: object) -> dict[str, object]:
     if not isinstance(value, dict):
-        raise fault_error(shown(value), "a mapping of names to values")
-    faults = list(_table_faults(value, ()))
-    if faults:
-        raise faults_error(faults)
+        raise detail_error(shown(value), "a mapping of names to values")
+    details = list(_table_errors(value, ()))
+    if details:
+        raise details_error(details)
     size = len(encode_table(value))
     if size > MAX_TABLE_BYTES:
-        raise fault_error(f"a table of {size} bytes", f"at most {MAX_TABLE_BYTES} bytes, as it has to fit in a frame")
+        raise detail_error(f"a table of {size} bytes", f"at most {MAX_TABLE_BYTES} bytes, as it has to fit in a frame")
     return value
 
 
-def _table_faults(value: object, path: tuple[str | int, ...]) -> Sequence[Fault]:
+def _table_errors(value: object, path: tuple[str | int, ...]) -> Sequence[ErrorDetail]:
     """Return what AMQP 0-9-1 cannot carry in a field table (4.2.5.5, with RabbitMQ's types)."""
     if isinstance(value, dict):
         own = [
-            Fault((*path, key), f"a name of {len(key.encode())} bytes", f"at most {MAX_SHORT_TEXT_BYTES} bytes")
+            ErrorDetail((*path, key), f"a name of {len(key.encode())} bytes", f"at most {MAX_SHORT_TEXT_BYTES} bytes")
             for key in value
             if len(key.encode()) > MAX_SHORT_TEXT_BYTES
         ]
-        return own + [fault for key, item in value.items() for fault in _table_faults(item, (*path, key))]
+        return own + [detail for key, item in value.items() for detail in _table_errors(item, (*path, key))]
     if isinstance(value, list):
-        return [fault for at, item in enumerate(value) for fault in _table_faults(item, (*path, at))]
+        return [detail for at, item in enumerate(value) for detail in _table_errors(item, (*path, at))]
     if isinstance(value, int) and not -_INT64 <= value < _INT64:
-        return [Fault(path, shown(value), "a whole number of 64 bits")]
+        return [ErrorDetail(path, shown(value), "a whole number of 64 bits")]
     if isinstance(value, float) and value - value != 0:  # infinite, or not a number: RabbitMQ ends the connection
-        return [Fault(path, shown(value), "a finite number")]
+        return [ErrorDetail(path, shown(value), "a finite number")]
     return []
 
 
-def numbered_fault(pattern: str, most: int, path: tuple[str | int, ...]) -> Fault | None:
+def numbered_error(pattern: str, most: int, path: tuple[str | int, ...]) -> ErrorDetail | None:
     """Return what is wrong with a name or routing key that is short enough only until `%d` is a number up to *most*."""
     size = len(numbered(pattern, most).encode())
     if size <= MAX_SHORT_TEXT_BYTES:
         return None
     allowed = f"at most {MAX_SHORT_TEXT_BYTES} bytes, as AMQP has it"
-    return Fault(path, f"a text of {size} bytes with {most} in the place of {NUMBER}", allowed)
+    return ErrorDetail(path, f"a text of {size} bytes with {most} in the place of {NUMBER}", allowed)
 
 
 Table = Annotated[
@@ -230,7 +230,7 @@ def _ack(value: object) -> Ack:
         return Ack("auto" if value == "auto" else "none")
     match = re.fullmatch(r"every ([0-9]{1,5})", value, re.ASCII) if isinstance(value, str) else None
     if match is None or not 1 <= int(match.group(1)) <= MAX_ACK_EVERY:
-        raise fault_error(shown(value), f"auto, none, or every N (1 to {MAX_ACK_EVERY}), such as every 50")
+        raise detail_error(shown(value), f"auto, none, or every N (1 to {MAX_ACK_EVERY}), such as every 50")
     return Ack("every", int(match.group(1)))
 
 

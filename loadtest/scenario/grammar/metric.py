@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from loadtest.scenario.loading.fault import fault_error, near_miss, shown
+from loadtest.scenario.loading.error_detail import detail_error, near_miss, shown
 
 GroupKind = Literal["publisher", "consumer", "getter"]
 MetricKind = Literal["latency", "rate", "total", "gauge"]
@@ -162,7 +162,7 @@ class Metric:
 
 
 def parse_metric(text: str) -> Metric:
-    """Return the metric that a text names; what is wrong with it is a fault. Groups are not known here."""
+    """Return the metric that a text names; what is wrong with it is an error. Groups are not known here."""
     group, dot, rest = text.partition(".")
     if not dot:
         return _whole_run_metric(text)
@@ -170,7 +170,7 @@ def parse_metric(text: str) -> Metric:
     if gauge is not None and gauge.group(1) in GAUGES:
         name, queue, stat = gauge.groups()
         if queue is not None and name != BY_QUEUE:
-            raise fault_error(f"{name} of a queue, which is told as a whole", f"{BY_QUEUE}/QUEUE.STAT")
+            raise detail_error(f"{name} of a queue, which is told as a whole", f"{BY_QUEUE}/QUEUE.STAT")
         return Metric("gauge", None, name, stat, queue)
     name, dot, stat = rest.partition(".")
     _refuse_half_a_gauge(group, name, text)
@@ -187,7 +187,7 @@ def _whole_run_metric(name: str) -> Metric:
     if name in TOTALS:
         return Metric("total", None, name)
     if name in LATENCIES:
-        raise fault_error(f"the latency {shown(name)} without a group", f"GROUP.{name}.STAT, such as shop.{name}.p99")
+        raise detail_error(f"the latency {shown(name)} without a group", f"GROUP.{name}.STAT, such as shop.{name}.p99")
     raise _unknown(name, (*RATES, *TOTALS))
 
 
@@ -198,20 +198,20 @@ def _group_metric(group: str, name: str, text: str) -> Metric:
         return Metric("total", group, name)
     if name in LATENCIES or name in GROUP_GAUGES:
         kind = "latency" if name in LATENCIES else "gauge"
-        raise fault_error(f"the {kind} {shown(text)} without a statistic", f"{text}.STAT, such as {text}.p99")
+        raise detail_error(f"the {kind} {shown(text)} without a statistic", f"{text}.STAT, such as {text}.p99")
     raise _unknown(name, (*RATES, *TOTALS, *LATENCIES))
 
 
 def _latency(group: str, name: str, stat: str) -> Metric:
     if name not in LATENCIES:
-        raise fault_error(f"the latency {shown(name)}", ", ".join(LATENCIES), near_miss(name, LATENCIES))
+        raise detail_error(f"the latency {shown(name)}", ", ".join(LATENCIES), near_miss(name, LATENCIES))
     return Metric("latency", group, name, "count" if stat == "count" else _stat(stat, "count, "))
 
 
 def _stat(stat: str, more: str = "") -> str:
     if not re.fullmatch(_STAT, stat, re.ASCII):
         allowed = f"min, mean, max, {more}or p0 to p100"
-        raise fault_error(f"the statistic {shown(stat)}", allowed, near_miss(stat, _STAT_WORDS))
+        raise detail_error(f"the statistic {shown(stat)}", allowed, near_miss(stat, _STAT_WORDS))
     return stat
 
 
@@ -225,9 +225,9 @@ def _refuse_half_a_gauge(group: str, name: str, text: str) -> None:
         stat = text.removeprefix(f"{group}.{name}").removeprefix(".")
         if stat:
             _stat(stat)
-        raise fault_error(f"the gauge {shown(text)} without a statistic", f"{text}.STAT, such as {text}.max")
-    raise fault_error(f"the gauge {shown(f'{group}.{bare}')}", ", ".join(gauges), near_miss(f"{group}.{bare}", gauges))
+        raise detail_error(f"the gauge {shown(text)} without a statistic", f"{text}.STAT, such as {text}.max")
+    raise detail_error(f"the gauge {shown(f'{group}.{bare}')}", ", ".join(gauges), near_miss(f"{group}.{bare}", gauges))
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> Exception:
-    return fault_error(f"the metric {shown(name)}", ", ".join(known), near_miss(name, known))
+    return detail_error(f"the metric {shown(name)}", ", ".join(known), near_miss(name, known))

@@ -29,7 +29,7 @@ from loadtest.scenario.grammar.part import Part
 from loadtest.scenario.grammar.quantity import NS_PER_S
 from loadtest.scenario.grammar.threshold import AnyThreshold, GroupKind
 from loadtest.scenario.grammar.topology import Topology
-from loadtest.scenario.loading.fault import fault_error, shown
+from loadtest.scenario.loading.error_detail import detail_error, shown
 
 CLUSTER_SIZES: Final = (1, 3, 5)
 NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -37,13 +37,13 @@ NAME_PATTERN: Final = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 
 def _name(value: object) -> str:
     if not isinstance(value, str) or not re.fullmatch(NAME_PATTERN, value, re.ASCII):
-        raise fault_error(shown(value), "a name of at most 64 letters, digits, ., _ and -")
+        raise detail_error(shown(value), "a name of at most 64 letters, digits, ., _ and -")
     return value
 
 
 def _nodes(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value not in CLUSTER_SIZES:
-        raise fault_error(shown(value), "1, 3 or 5 nodes")
+        raise detail_error(shown(value), "1, 3 or 5 nodes")
     return value
 
 

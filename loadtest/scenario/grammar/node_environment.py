@@ -59,7 +59,7 @@ _IDENTITY_FLAG: Final = re.compile(r"(?:^|\s)-(name|sname|setcookie)(?=\s|$)")
 _SECRET_NAME: Final = re.compile(r"pass(word|phrase|wd)?$|secret|cookie|token|(^|_)key$", re.IGNORECASE)
 
 
-def variable_fault(name: str, value: str) -> tuple[str, str] | None:
+def variable_error(name: str, value: str) -> tuple[str, str] | None:
     """Return what was found and what is allowed, if a private node cannot be told a variable; None if it can."""
     if not _NAME.fullmatch(name):
         return f"the name {name[:40]!r}", "letters, digits and _ for the name of a variable"

@@ -32,7 +32,7 @@ from loadtest.scenario.grammar import quantity
 from loadtest.scenario.grammar.leaf import Flag, Nanoseconds
 from loadtest.scenario.grammar.metric import COUNTED, GroupKind, Metric, MetricKind, parse_metric
 from loadtest.scenario.grammar.part import Part
-from loadtest.scenario.loading.fault import fault_error, shown
+from loadtest.scenario.loading.error_detail import detail_error, shown
 
 __all__ = ["AnyThreshold", "GroupKind", "Metric", "MetricKind", "Threshold", "parse_figure", "parse_threshold"]
 
@@ -109,12 +109,12 @@ class Threshold:
 
 
 def parse_threshold(value: object) -> Threshold:
-    """Return the threshold that a text means; what is wrong with it is a fault. Groups are not known here."""
+    """Return the threshold that a text means; what is wrong with it is an error. Groups are not known here."""
     text = value.strip() if isinstance(value, str) else ""
     comparison, part = _split_part(text)
     match = _SHAPE.fullmatch(comparison)
     if match is None:
-        raise fault_error(shown(value), THRESHOLD_ALLOWED)
+        raise detail_error(shown(value), THRESHOLD_ALLOWED)
     metric = parse_metric(match.group(1))
     limit, of_offered = _limit(metric, match.group(3).strip())
     symbol: Operator = match.group(2)  # type: ignore[assignment]  # the pattern has these six only
@@ -122,7 +122,7 @@ def parse_threshold(value: object) -> Threshold:
 
 
 def parse_figure(text: str) -> tuple[Metric, str]:
-    """Return the metric and the part of `METRIC [in PART]`; what is wrong with it is a fault."""
+    """Return the metric and the part of `METRIC [in PART]`; what is wrong with it is an error."""
     name, part = _split_part(text.strip())
     metric = parse_metric(name)
     return metric, _part(metric, part)
@@ -137,10 +137,10 @@ def _part(metric: Metric, part: str | None) -> str:
     """Return where a metric is looked at: what the author says, if the metric is known there."""
     if metric.kind == "total":
         if part not in {None, WHOLE_RUN} and metric.name not in COUNTED:
-            raise fault_error(f"{metric.name} in {part}, which is known of the whole run only", "no part, or in run")
+            raise detail_error(f"{metric.name} in {part}, which is known of the whole run only", "no part, or in run")
         return part or WHOLE_RUN
     if part == WHOLE_RUN and metric.kind != "gauge":
-        raise fault_error(f"a {metric.kind} in run", "in measured, in warm_up or in stage N")
+        raise detail_error(f"a {metric.kind} in run", "in measured, in warm_up or in stage N")
     return part or MEASURED
 
 
@@ -151,10 +151,10 @@ def _limit(metric: Metric, text: str) -> tuple[Fraction, bool]:
         if metric.unit in _LIMITS:
             return Fraction(_LIMITS[metric.unit](text)), False
     except quantity.QuantityError as error:
-        raise fault_error(f"the limit {shown(text)}", str(error)) from None
+        raise detail_error(f"the limit {shown(text)}", str(error)) from None
     if not re.fullmatch(r"[0-9]{1,15}", text, re.ASCII):
         what = {"latency": " of values", "total": " of messages"}.get(metric.kind, "")
-        raise fault_error(f"the limit {shown(text)}", f"a whole number{what}")
+        raise detail_error(f"the limit {shown(text)}", f"a whole number{what}")
     return Fraction(int(text)), False
 
 
@@ -171,14 +171,14 @@ def _rate_limit(text: str) -> tuple[Fraction, bool]:
 def _refuse_abort(threshold: Threshold) -> None:
     """Refuse to end a run by what may still come right."""
     if threshold.part not in {MEASURED, WHOLE_RUN}:
-        raise fault_error(f"abort in {threshold.part}", "abort of what is looked at in the measured part, or the run")
+        raise detail_error(f"abort in {threshold.part}", "abort of what is looked at in the measured part, or the run")
     if threshold.metric.kind != "total":
         return
     if threshold.metric.name not in COUNTED:
-        raise fault_error(f"abort by {threshold.metric.name}, which is known after the drain only", "another metric")
+        raise detail_error(f"abort by {threshold.metric.name}, which is known after the drain only", "another metric")
     can_heal = threshold.operator not in {"<", "<="} and not (threshold.operator == "==" and threshold.limit == 0)
     if can_heal:
-        raise fault_error(f"abort by {shown(threshold.text)}, which may still come to hold", "a limit from above")
+        raise detail_error(f"abort by {shown(threshold.text)}, which may still come to hold", "a limit from above")
 
 
 _Text = Annotated[
@@ -200,7 +200,7 @@ class ThresholdEntry(Part):
     @model_validator(mode="after")
     def _can_abort(self) -> Self:
         if self.after_ns is not None and not self.abort:
-            raise fault_error("after without abort", "abort: true beside it")
+            raise detail_error("after without abort", "abort: true beside it")
         if self.abort:
             _refuse_abort(self.check)
         return self

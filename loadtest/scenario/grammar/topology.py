@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, PlainValidator, WithJsonSchema, mod
 
 from loadtest.scenario.grammar.leaf import EntityName, EntityOrDefault, Flag, ShortText, Table, as_tuple, one_of, whole
 from loadtest.scenario.grammar.part import Part, entries
-from loadtest.scenario.loading.fault import fault_error, near_miss, shown
+from loadtest.scenario.loading.error_detail import detail_error, near_miss, shown
 
 QueueType = Literal["classic", "quorum", "stream"]
 MAX_COUNT: Final = 100_000
@@ -38,7 +38,7 @@ def _exchange_type(value: object) -> str:
     if isinstance(value, str) and (value in EXCHANGE_TYPES or _PLUGIN_TYPE.fullmatch(value)):
         return value
     meant = near_miss(value, EXCHANGE_TYPES) if isinstance(value, str) else None
-    raise fault_error(shown(value), f"{', '.join(EXCHANGE_TYPES)}, or a plugin's type x-…", meant)
+    raise detail_error(shown(value), f"{', '.join(EXCHANGE_TYPES)}, or a plugin's type x-…", meant)
 
 
 ExchangeType = Annotated[
@@ -62,7 +62,7 @@ class Exchange(Part):
     @model_validator(mode="after")
     def _one_alternate(self) -> Self:
         if self.alternate_exchange is not None and ALTERNATE_EXCHANGE in self.arguments:
-            raise fault_error("both alternate_exchange and the argument alternate-exchange", "one of them")
+            raise detail_error("both alternate_exchange and the argument alternate-exchange", "one of them")
         return self
 
     @property
@@ -91,7 +91,7 @@ class Queue(Part):
     @model_validator(mode="after")
     def _type_once(self) -> Self:
         if "x-queue-type" in self.arguments:
-            raise fault_error("the argument x-queue-type", "type: classic, quorum or stream, beside arguments")
+            raise detail_error("the argument x-queue-type", "type: classic, quorum or stream, beside arguments")
         return self
 
     @property
@@ -113,13 +113,13 @@ class Binding(Part):
     def _one_destination(self) -> Self:
         if (self.queue is None) == (self.to_exchange is None):
             found = "neither queue nor to_exchange" if self.queue is None else "both queue and to_exchange"
-            raise fault_error(found, "one of queue and to_exchange")
+            raise detail_error(found, "one of queue and to_exchange")
         return self
 
 
 def _no_policies(value: object) -> dict[str, object]:
     if value != {}:
-        raise fault_error(shown(value), "{} only, as policies are not applied yet")
+        raise detail_error(shown(value), "{} only, as policies are not applied yet")
     return {}
 
 
@@ -151,5 +151,5 @@ class Topology(Part):
     @classmethod
     def _empty_vhost(cls, value: Any) -> Any:
         if isinstance(value, dict) and value.get("vhost") == "":
-            raise fault_error('""', "a vhost's name, such as /")
+            raise detail_error('""', "a vhost's name, such as /")
         return value

@@ -14,7 +14,7 @@ from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from loadtest.scenario.grammar.leaf import Flag, Nanoseconds, Share, SomeNanoseconds, one_of
 from loadtest.scenario.grammar.part import Part
-from loadtest.scenario.loading.fault import fault_error
+from loadtest.scenario.loading.error_detail import detail_error
 from loadtest.scenario.values import RefusedOf, ServiceTime
 
 # With finer ones the arithmetic of a long run would leave 64 bits.
@@ -36,7 +36,7 @@ class Uniform(Part):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.from_ns > self.to_ns:
-            raise fault_error("from that is longer than to", "from, then to")
+            raise detail_error("from that is longer than to", "from, then to")
         return self
 
 
@@ -56,7 +56,7 @@ class Lognormal(Part):
     @model_validator(mode="after")
     def _in_order(self) -> Self:
         if self.median_ns >= self.p99_ns:
-            raise fault_error("a p99 that is not above the median", "a longer p99")
+            raise detail_error("a p99 that is not above the median", "a longer p99")
         return self
 
 
@@ -73,7 +73,7 @@ class ProcessingTimes(Part):
         given = [name for name in type(self).model_fields if getattr(self, name) is not None]
         if len(given) != 1:
             found = " beside ".join(given) or "no distribution"
-            raise fault_error(found, f"one of {', '.join(type(self).model_fields)}")
+            raise detail_error(found, f"one of {', '.join(type(self).model_fields)}")
         return self
 
     @property
@@ -107,7 +107,7 @@ def service_time(value: int | ProcessingTimes) -> ServiceTime:
 
 def _fine_enough(share: Fraction) -> Fraction:
     if not 0 < share <= 1 or share.denominator > FINEST_SHARE:
-        raise fault_error(f"{float(share * 100):.15g}%", "a share above 0% and up to 100%, of four decimals at most")
+        raise detail_error(f"{float(share * 100):.15g}%", "a share above 0% and up to 100%, of four decimals at most")
     return share
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, PlainValidator, WithJsonSchema
 
 from loadtest.scenario.grammar.leaf import ShortText, whole
 from loadtest.scenario.grammar.part import Part
-from loadtest.scenario.loading.fault import fault_error, shown
+from loadtest.scenario.loading.error_detail import detail_error, shown
 
 # A cycle this long keeps the shares of up to 10,000 keys and costs a publisher 80 kB at most.
 CYCLE: Final = 10_000
@@ -19,7 +19,7 @@ _MAX_S: Final = 10
 
 def _exponent(value: object) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _MAX_S:
-        raise fault_error(shown(value), f"a number from 0 (all keys alike) to {_MAX_S}")
+        raise detail_error(shown(value), f"a number from 0 (all keys alike) to {_MAX_S}")
     return float(value)
 
 

@@ -3,7 +3,7 @@ A YAML document as plain values, with the place of each of them.
 
 YAML 1.2's core schema, read from ruamel's events: no tags, no merge keys, no duplicate keys, one document, text for
 keys, and nothing is ever constructed but mappings, lists, text, numbers, true, false and null. Whatever comes in,
-what comes out is a `Document`, with its faults beside it. Knows nothing of the grammar.
+what comes out is a `Document`, with its errors beside it. Knows nothing of the grammar.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
-from loadtest.scenario.loading.fault import Fault, Path, shown
+from loadtest.scenario.loading.error_detail import ErrorDetail, Path, shown
 
 MAX_CHARACTERS: Final = 1 << 20
 MAX_DEPTH: Final = 40
@@ -84,7 +84,7 @@ class Document:
     source: str
     value: Any = None
     places: dict[Path, Place] = field(default_factory=dict)
-    faults: list[tuple[Place, Fault]] = field(default_factory=list)
+    details: list[tuple[Place, ErrorDetail]] = field(default_factory=list)
 
     def place(self, path: Path) -> Place:
         """Return the place of a path, or of the nearest above it that is known."""
@@ -101,7 +101,7 @@ class _Node:
     scalar: object = None
     sequence: list[_Node] | None = None
     mapping: list[tuple[str, int, _Node]] | None = None
-    fault: tuple[str, str] | None = None
+    detail: tuple[str, str] | None = None
 
 
 class _UnreadableError(Exception):
@@ -109,7 +109,7 @@ class _UnreadableError(Exception):
 
 
 def read_document(text: str, source: str) -> Document:
-    """Return the values of a YAML text; whatever is wrong with it is among the document's faults."""
+    """Return the values of a YAML text; whatever is wrong with it is among the document's errors."""
     document = Document(source)
     try:
         root = _Reader(text).root()
@@ -118,7 +118,7 @@ def read_document(text: str, source: str) -> Document:
     except _UnreadableError as error:
         line, found, allowed = error.args
         document.value = None
-        document.faults.append((Place(source, line), Fault((), found, allowed)))
+        document.details.append((Place(source, line), ErrorDetail((), found, allowed)))
     return document
 
 
@@ -174,7 +174,7 @@ class _Reader:
         else:
             node = _Node(line, mapping=list(self._entries(depth)))
         if _tag(event) is not None:
-            node.fault = (f"the tag {_tag(event)}", "plain YAML 1.2 without tags")
+            node.detail = (f"the tag {_tag(event)}", "plain YAML 1.2 without tags")
         if event.anchor:
             self._anchors[event.anchor] = node
         return node
@@ -212,8 +212,8 @@ class _Expansion:
             raise _UnreadableError(
                 node.line, f"more than {MAX_VALUES} values or {MAX_DEPTH} levels", "fewer, each alias counted"
             )
-        if node.fault is not None:
-            self._document.faults.append((Place(self._document.source, node.line), Fault(path, *node.fault)))
+        if node.detail is not None:
+            self._document.details.append((Place(self._document.source, node.line), ErrorDetail(path, *node.detail)))
         if node.sequence is not None:
             return [self._item(item, (*path, at)) for at, item in enumerate(node.sequence)]
         if node.mapping is not None:
@@ -235,7 +235,7 @@ class _Expansion:
                 raise _UnreadableError(line, "the merge key <<", "YAML 1.2, which has none")
             if key in found:
                 found_again = f"the key again (first in line {first_lines[key]})"
-                self._document.faults.append((place, Fault((*path, key), found_again, "each key once")))
+                self._document.details.append((place, ErrorDetail((*path, key), found_again, "each key once")))
                 continue
             first_lines[key] = line
             self._document.places[*path, key] = place
@@ -247,9 +247,9 @@ def _scalar(event: Any, line: int) -> _Node:
     text = event.value
     is_plain = event.style in (None, "") and _tag(event) is None
     if not _encodable(text):
-        return _Node(line, "", fault=("a text with half a surrogate pair", "Unicode text"))
+        return _Node(line, "", detail=("a text with half a surrogate pair", "Unicode text"))
     if is_plain and len(text) > MAX_DIGITS and text.lstrip("+-")[:2].isalnum() and _is_number(text):
-        return _Node(line, 0, fault=(f"a number of {len(text)} digits", f"at most {MAX_DIGITS} digits"))
+        return _Node(line, 0, detail=(f"a number of {len(text)} digits", f"at most {MAX_DIGITS} digits"))
     return _Node(line, resolve(text) if is_plain else text)
 
 

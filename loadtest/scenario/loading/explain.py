@@ -1,4 +1,4 @@
-"""Explains what pydantic refuses: its errors become faults in the words of the grammar, with paths as in the file."""
+"""Explains what pydantic refuses, in the words of the grammar, with paths as in the file."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pydantic_core import ErrorDetails
 
 from loadtest.scenario.grammar.model import Scenario
 from loadtest.scenario.grammar.part import Part
-from loadtest.scenario.loading.fault import FAULT_TYPE, Fault, Path, listed, near_miss, shown
+from loadtest.scenario.loading.error_detail import DETAIL_TYPE, ErrorDetail, Path, listed, near_miss, shown
 
 UNKNOWN_KEY = "an unknown key"
 _SHAPES = {
@@ -24,9 +24,9 @@ _SHAPES = {
 }
 
 
-def explain(error: ValidationError, values: Any) -> list[Fault]:
-    """Return every error of a validation of *values* as a `Scenario` as faults."""
-    return [fault for details in error.errors(include_url=False) for fault in _faults(details, values)]
+def explain(error: ValidationError, values: Any) -> list[ErrorDetail]:
+    """Return every error of a validation of *values* as a `Scenario`."""
+    return [detail for details in error.errors(include_url=False) for detail in _errors(details, values)]
 
 
 def _path(loc: Path, values: Any) -> Path:
@@ -50,21 +50,21 @@ def _path(loc: Path, values: Any) -> Path:
     return tuple(path)
 
 
-def _faults(details: ErrorDetails, values: Any) -> Iterator[Fault]:
+def _errors(details: ErrorDetails, values: Any) -> Iterator[ErrorDetail]:
     path = _path(details["loc"], values)
     kind = details["type"]
-    if kind == FAULT_TYPE:
-        for fault in details["ctx"]["faults"]:
-            yield Fault((*path, *fault.path), fault.found, fault.allowed, fault.meant)
+    if kind == DETAIL_TYPE:
+        for detail in details["ctx"]["details"]:
+            yield ErrorDetail((*path, *detail.path), detail.found, detail.allowed, detail.meant)
     elif kind == "extra_forbidden":
         known = [key for part in _parts(path[:-1]) for key in _fields(part)]
-        yield Fault(path, UNKNOWN_KEY, listed(sorted(known), most=20), near_miss(str(path[-1]), known))
+        yield ErrorDetail(path, UNKNOWN_KEY, listed(sorted(known), most=20), near_miss(str(path[-1]), known))
     elif kind == "missing":
         fields = [_fields(part).get(str(path[-1])) for part in _parts(path[:-1])]
         words = next((each.description for each in fields if each is not None and each.description), details["msg"])
-        yield Fault(path, "nothing", words)
+        yield ErrorDetail(path, "nothing", words)
     else:
-        yield Fault(path, shown(details["input"]), _SHAPES.get(kind, details["msg"]))
+        yield ErrorDetail(path, shown(details["input"]), _SHAPES.get(kind, details["msg"]))
 
 
 def _fields(part: type[Part]) -> dict[str, FieldInfo]:

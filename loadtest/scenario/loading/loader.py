@@ -2,7 +2,7 @@
 The loader: from a file, or a name of the catalogue, to a checked scenario, or to all that is wrong with it at once.
 
 The order: YAML, `--set`, variables, the grammar part by part, and how the parts fit together. A later step looks at
-whatever the earlier ones could make sense of, so that the user sees every fault in one go, sorted by line.
+whatever the earlier ones could make sense of, so that the user sees every error in one go, sorted by line.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Any, Final
 
 from loadtest.errors import ScenarioError
 from loadtest.scenario.catalogue import find_scenario
-from loadtest.scenario.checks.check_compare import PlacedFaults, metric_faults, variant_faults
-from loadtest.scenario.checks.check_groups import end_faults, group_faults
-from loadtest.scenario.checks.check_thresholds import threshold_faults
-from loadtest.scenario.checks.check_topology import topology_faults
+from loadtest.scenario.checks.check_compare import PlacedDetails, metric_errors, variant_errors
+from loadtest.scenario.checks.check_groups import end_errors, group_errors
+from loadtest.scenario.checks.check_thresholds import threshold_errors
+from loadtest.scenario.checks.check_topology import topology_errors
 from loadtest.scenario.grammar.model import Scenario
 from loadtest.scenario.loading.document import MAX_CHARACTERS, Document, Place, read_document
 from loadtest.scenario.loading.dump import dump_scenario
-from loadtest.scenario.loading.fault import Fault, shown
+from loadtest.scenario.loading.error_detail import ErrorDetail, shown
 from loadtest.scenario.loading.names import Names
 from loadtest.scenario.loading.override import SET, THRESHOLD, add_thresholds, apply_overrides
 from loadtest.scenario.loading.salvage import Salvage
@@ -74,18 +74,18 @@ def load_scenario(
         checks_variants: Whether what `compare` makes of the scenario has to be valid, too.
 
     Raises:
-        ScenarioError: With every fault, one a line.
+        ScenarioError: With every error, one a line.
     """
     path = FilePath(source) if text is not None else find_scenario(source)
     content = _read(path) if text is None else text
     label = path.name if text is None and str(path) != str(source) else str(source)
-    document, faults = _read_values(content, label, overrides, thresholds)
+    document, details = _read_values(content, label, overrides, thresholds)
     folder = path.parent if reads_files else None
     scenario, found = _check(document, folder)
     if checks_variants:
-        found += variant_faults(document, lambda variant: _check(variant, folder)[1], found, folder)
-    if scenario is None or faults or found:
-        raise _error([*faults, *found])
+        found += variant_errors(document, lambda variant: _check(variant, folder)[1], found, folder)
+    if scenario is None or details or found:
+        raise _error([*details, *found])
     resolved = dump_scenario(scenario)
     digest = hashlib.sha256(resolved.encode()).hexdigest()
     return LoadedScenario(scenario, resolved, str(source), tuple(overrides), digest, path.parent)
@@ -110,63 +110,63 @@ def _read(path: FilePath) -> str:
 
 def _read_values(
     content: str, label: str, overrides: Sequence[str], thresholds: Sequence[str]
-) -> tuple[Document, PlacedFaults]:
+) -> tuple[Document, PlacedDetails]:
     """Return a document whose value is a mapping, with what is put in from outside, and what could not be."""
     document = read_document(content, label)
-    faults = list(document.faults)
-    if document.value is None and faults:
-        raise _error(faults)
-    faults += apply_overrides(document, overrides)
-    faults += add_thresholds(document, thresholds)
+    details = list(document.details)
+    if document.value is None and details:
+        raise _error(details)
+    details += apply_overrides(document, overrides)
+    details += add_thresholds(document, thresholds)
     if document.value is None:
         document.value = {}
     if not isinstance(document.value, dict):
         allowed = "a mapping: name, topology, publishers, …"
-        raise _error([*faults, (document.place(()), Fault((), shown(document.value), allowed))])
-    return document, faults
+        raise _error([*details, (document.place(()), ErrorDetail((), shown(document.value), allowed))])
+    return document, details
 
 
-def _check(document: Document, folder: FilePath | None) -> tuple[Scenario | None, PlacedFaults]:
+def _check(document: Document, folder: FilePath | None) -> tuple[Scenario | None, PlacedDetails]:
     """Return the scenario of a document, which stays as it is, as far as there is one, and what is wrong with it."""
     values = dict(document.value)
     substitution = Substitution(values.pop("variables", None))
     values = substitution.resolve(values)
-    scenario, found = _validate(values, folder, substitution.faults)
-    return scenario, [(document.place(fault.path), fault) for fault in (*substitution.faults, *found)]
+    scenario, found = _validate(values, folder, substitution.details)
+    return scenario, [(document.place(detail.path), detail) for detail in (*substitution.details, *found)]
 
 
 def _validate(
-    values: dict[str, Any], folder: FilePath | None, known: Sequence[Fault]
-) -> tuple[Scenario | None, list[Fault]]:
+    values: dict[str, Any], folder: FilePath | None, known: Sequence[ErrorDetail]
+) -> tuple[Scenario | None, list[ErrorDetail]]:
     """
-    Return the scenario, as far as there is one, and every fault of its parts and of how they fit.
+    Return the scenario, as far as there is one, and every error of its parts and of how they fit.
 
     Args:
         values: With variables put in.
         folder: What paths of body files are relative to; None leaves these unread.
-        known: Faults that are reported already; what follows from them is not.
+        known: Errors that are reported already; what follows from them is not.
     """
     context = {"folder": folder}
     salvage = Salvage(values, context)
-    scenario, faults = salvage.scenario(known)
+    scenario, details = salvage.scenario(known)
     if scenario is None:
-        return None, faults
+        return None, details
     names = Names.of(values)
     crossed = [
-        *topology_faults(scenario.topology, names),
-        *group_faults(scenario, names),
-        *threshold_faults(scenario, names),
-        *metric_faults(scenario, names),
+        *topology_errors(scenario.topology, names),
+        *group_errors(scenario, names),
+        *threshold_errors(scenario, names),
+        *metric_errors(scenario, names),
     ]
-    if not faults and not known:
-        crossed += end_faults(scenario)
-    return scenario, [*faults, *(salvage.placed(fault) for fault in crossed)]
+    if not details and not known:
+        crossed += end_errors(scenario)
+    return scenario, [*details, *(salvage.placed(detail) for detail in crossed)]
 
 
-def _error(faults: Iterable[tuple[Place, Fault]]) -> ScenarioError:
-    def in_file_order(entry: tuple[Place, Fault]) -> tuple[bool, int, str]:
-        place, fault = entry
-        return place.source in {SET, THRESHOLD}, place.line, str(fault.path)
+def _error(details: Iterable[tuple[Place, ErrorDetail]]) -> ScenarioError:
+    def in_file_order(entry: tuple[Place, ErrorDetail]) -> tuple[bool, int, str]:
+        place, detail = entry
+        return place.source in {SET, THRESHOLD}, place.line, str(detail.path)
 
-    lines = [fault.line(str(place)) for place, fault in sorted(faults, key=in_file_order)]
+    lines = [detail.line(str(place)) for place, detail in sorted(details, key=in_file_order)]
     return ScenarioError("\n".join(dict.fromkeys(lines)))

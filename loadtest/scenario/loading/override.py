@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from loadtest.scenario.loading.document import Document, Place, read_document
-from loadtest.scenario.loading.fault import Fault, Path, listed, near_miss, path_text, shown
+from loadtest.scenario.loading.error_detail import ErrorDetail, Path, listed, near_miss, path_text, shown
 from loadtest.scenario.loading.short_path import whole_paths
 
 SET: Final = "--set"
@@ -32,19 +32,19 @@ _NAMED: Final[tuple[Path, ...]] = (
 )
 
 
-def apply_overrides(document: Document, overrides: Sequence[str]) -> list[tuple[Place, Fault]]:
+def apply_overrides(document: Document, overrides: Sequence[str]) -> list[tuple[Place, ErrorDetail]]:
     """Put overrides into a document, in their order; return what cannot be put in, each with its place."""
-    faults: list[tuple[Place, Fault]] = []
+    details: list[tuple[Place, ErrorDetail]] = []
     for number, text in enumerate(overrides, start=1):
         place = Place(SET, number)
         try:
             _apply(document, text, place)
         except _RefusedError as refused:
-            faults += [(place, fault) for fault in refused.faults]
-    return faults
+            details += [(place, detail) for detail in refused.details]
+    return details
 
 
-def add_thresholds(document: Document, texts: Sequence[str]) -> list[tuple[Place, Fault]]:
+def add_thresholds(document: Document, texts: Sequence[str]) -> list[tuple[Place, ErrorDetail]]:
     """
     Put thresholds behind those of a document, in their order; return what cannot be read, each with its place.
 
@@ -57,46 +57,48 @@ def add_thresholds(document: Document, texts: Sequence[str]) -> list[tuple[Place
     if not isinstance(values, dict) or not isinstance(known, list | None):
         return []  # which is said where the grammar is checked
     entries = list(known or ())
-    faults: list[tuple[Place, Fault]] = []
+    details: list[tuple[Place, ErrorDetail]] = []
     for number, text in enumerate(texts, start=1):
         place, path = Place(THRESHOLD, number), ("thresholds", len(entries))
         entry = read_document(text, THRESHOLD) if text.lstrip().startswith("{") else Document(THRESHOLD, text)
-        if entry.faults:
-            faults += [(place, Fault(path, fault.found, fault.allowed)) for _, fault in entry.faults]
+        if entry.details:
+            details += [(place, ErrorDetail(path, detail.found, detail.allowed)) for _, detail in entry.details]
             continue
         document.places[path] = place
         entries.append(entry.value)
     values["thresholds"] = entries
-    return faults
+    return details
 
 
-def put_override(document: Document, path: str, value: Any, place: Place) -> list[tuple[Place, Fault]]:
+def put_override(document: Document, path: str, value: Any, place: Place) -> list[tuple[Place, ErrorDetail]]:
     """Put a value into a document at a path as `--set` has it; return what keeps it from that, at *place*."""
     steps = parse_path(path.strip())
     if steps is None:
-        return [(place, Fault((), shown(path), "a path, such as run.duration"))]
+        return [(place, ErrorDetail((), shown(path), "a path, such as run.duration"))]
     try:
         _place(document, _whole(document, steps), value, place)
     except _RefusedError as refused:
-        return [(place, fault) for fault in refused.faults]
+        return [(place, detail) for detail in refused.details]
     return []
 
 
 class _RefusedError(Exception):
-    def __init__(self, *faults: Fault) -> None:
-        super().__init__(faults)
-        self.faults = faults
+    def __init__(self, *details: ErrorDetail) -> None:
+        super().__init__(details)
+        self.details = details
 
 
 def _apply(document: Document, text: str, place: Place) -> None:
     raw_path, equals, raw_value = split_override(text)
     path = parse_path(raw_path) if equals else None
     if path is None:
-        raise _RefusedError(Fault((), shown(text), _ALLOWED))
+        raise _RefusedError(ErrorDetail((), shown(text), _ALLOWED))
     path = _whole(document, path)
     new = read_document(raw_value, SET)
-    if new.faults:
-        raise _RefusedError(*(Fault((*path, *fault.path), fault.found, fault.allowed) for _, fault in new.faults))
+    if new.details:
+        raise _RefusedError(
+            *(ErrorDetail((*path, *detail.path), detail.found, detail.allowed) for _, detail in new.details)
+        )
     _place(document, path, new.value, place)
 
 
@@ -105,7 +107,9 @@ def _whole(document: Document, path: Path) -> Path:
     whole = whole_paths(document.value, path)
     if len(whole) > 1:
         meant = listed(path_text(each) for each in whole)
-        raise _RefusedError(Fault(path, f"{len(whole)} places that end so", f"one of them by its whole path: {meant}"))
+        raise _RefusedError(
+            ErrorDetail(path, f"{len(whole)} places that end so", f"one of them by its whole path: {meant}")
+        )
     return whole[0]
 
 
@@ -150,7 +154,7 @@ def _put(root: Any, path: Path, value: Any) -> None:
         elif isinstance(node, dict):
             node = _put_into_mapping(node, path[: depth + 1], value, is_last=is_last)
         else:
-            raise _RefusedError(Fault(path[:depth], shown(node), f"a mapping, to have {step} in it"))
+            raise _RefusedError(ErrorDetail(path[:depth], shown(node), f"a mapping, to have {step} in it"))
 
 
 def _put_into_list(items: list[Any], path: Path, value: Any, *, is_last: bool) -> Any:
@@ -158,7 +162,9 @@ def _put_into_list(items: list[Any], path: Path, value: Any, *, is_last: bool) -
     index = step if isinstance(step, int) else int(step) if step.isdecimal() and len(step) < 6 else -1  # noqa: PLR2004
     if not 0 <= index < len(items):
         raise _RefusedError(
-            Fault(path, "no such item", f"a position from 0 to {len(items) - 1}" if items else "none: it is empty")
+            ErrorDetail(
+                path, "no such item", f"a position from 0 to {len(items) - 1}" if items else "none: it is empty"
+            )
         )
     if is_last:
         items[index] = value
@@ -168,10 +174,10 @@ def _put_into_list(items: list[Any], path: Path, value: Any, *, is_last: bool) -
 def _put_into_mapping(node: dict[str, Any], path: Path, value: Any, *, is_last: bool) -> Any:
     step = path[-1]
     if not isinstance(step, str):
-        raise _RefusedError(Fault(path, "a position in a mapping", f"a key: {listed(node) or 'nothing'}"))
+        raise _RefusedError(ErrorDetail(path, "a position in a mapping", f"a key: {listed(node) or 'nothing'}"))
     is_made_up = path[:-1] in _NAMED and step not in node and not (is_last and isinstance(value, dict | None))
     if is_made_up:
-        raise _RefusedError(Fault(path, "nothing of that name", listed(node) or "nothing", near_miss(step, node)))
+        raise _RefusedError(ErrorDetail(path, "nothing of that name", listed(node) or "nothing", near_miss(step, node)))
     if is_last:
         node[step] = value
     elif node.get(step) is None:

@@ -1,5 +1,5 @@
 """
-What is left of a scenario when its faulty parts are taken out, so that the rest can be checked too.
+What is left of a scenario when its wrong parts are taken out, so that the rest can be checked too.
 
 A part is a group, an exchange, a queue, a binding, a threshold or a setting of the run; an unknown key goes alone.
 """
@@ -14,8 +14,8 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from loadtest.scenario.grammar.model import Scenario
+from loadtest.scenario.loading.error_detail import ErrorDetail, Path
 from loadtest.scenario.loading.explain import UNKNOWN_KEY, explain
-from loadtest.scenario.loading.fault import Fault, Path
 
 _LISTS: Final[tuple[Path, ...]] = (("topology", "bindings"), ("thresholds",), ("faults",))
 _PLACEHOLDER: Final = "unnamed"
@@ -23,55 +23,55 @@ _ROUNDS: Final = 3
 
 
 class Salvage:
-    """Takes faulty parts out of a copy of plain values, and remembers which list items are gone."""
+    """Takes wrong parts out of a copy of plain values, and remembers which list items are gone."""
 
     def __init__(self, values: dict[str, Any], context: dict[str, Any]) -> None:
         self._values = copy.deepcopy(values)
         self._context = context
         self._positions: dict[Path, list[int]] = {}
 
-    def scenario(self, known: Sequence[Fault]) -> tuple[Scenario | None, list[Fault]]:
+    def scenario(self, known: Sequence[ErrorDetail]) -> tuple[Scenario | None, list[ErrorDetail]]:
         """
-        Return the scenario without its faulty parts, None where nothing can be made of it, and what is wrong with them.
+        Return the scenario without its wrong parts, None where nothing can be made of it, and what is wrong with them.
 
         Args:
-            known: Faults that are reported already, of values that are no longer there.
+            known: Errors that are reported already, of values that are no longer there.
         """
         self._take_out(known)
         scenario, found = self._validate()
         # pydantic looks at a part as a whole only when each of its keys is right. An unknown one need not hide that.
-        unknown = [fault for fault in found if fault.found == UNKNOWN_KEY]
+        unknown = [detail for detail in found if detail.found == UNKNOWN_KEY]
         if unknown:
             self._take_out(unknown)
             scenario, found = self._validate()
-            found = [fault for fault in found if not any(_follows(fault, key) for key in unknown)]
-        faults = [*unknown, *found]
+            found = [detail for detail in found if not any(_follows(detail, key) for key in unknown)]
+        details = [*unknown, *found]
         for _ in range(_ROUNDS):
             if scenario is not None:
                 break
             self._take_out(found)
             scenario, found = self._validate()
-        return scenario, faults
+        return scenario, details
 
-    def _validate(self) -> tuple[Scenario | None, list[Fault]]:
+    def _validate(self) -> tuple[Scenario | None, list[ErrorDetail]]:
         try:
             return Scenario.model_validate(self._values, context=self._context), []
         except ValidationError as error:
-            return None, [self.placed(fault) for fault in explain(error, self._values)]
+            return None, [self.placed(detail) for detail in explain(error, self._values)]
 
-    def placed(self, fault: Fault) -> Fault:
-        """Return a fault of the salvaged scenario with the list positions that the file has."""
+    def placed(self, detail: ErrorDetail) -> ErrorDetail:
+        """Return an error of the salvaged scenario with the list positions that the file has."""
         for prefix, positions in self._positions.items():
             depth = len(prefix)
-            at = fault.path[depth] if fault.path[:depth] == prefix and len(fault.path) > depth else None
+            at = detail.path[depth] if detail.path[:depth] == prefix and len(detail.path) > depth else None
             if isinstance(at, int):
-                return replace(fault, path=(*prefix, positions[at], *fault.path[depth + 1 :]))
-        return fault
+                return replace(detail, path=(*prefix, positions[at], *detail.path[depth + 1 :]))
+        return detail
 
-    def _take_out(self, faults: Sequence[Fault]) -> None:
+    def _take_out(self, details: Sequence[ErrorDetail]) -> None:
         gone: dict[Path, set[int]] = {}
-        for fault in faults:
-            path = fault.path if fault.found == UNKNOWN_KEY else _part(fault.path)
+        for detail in details:
+            path = detail.path if detail.found == UNKNOWN_KEY else _part(detail.path)
             if path[:-1] in _LISTS and isinstance(path[-1], int):
                 gone.setdefault(path[:-1], set()).add(path[-1])
             elif path == ("name",):
@@ -106,9 +106,9 @@ def _inside(node: Any, step: str | int) -> Any:
     return node[step] if isinstance(node, list) and isinstance(step, int) and step < len(node) else None
 
 
-def _follows(fault: Fault, unknown: Fault) -> bool:
-    """Return whether a fault is but what an unknown key leaves behind: of a part that has the key somewhere in it."""
-    return unknown.path[:-1][: len(fault.path)] == fault.path
+def _follows(detail: ErrorDetail, unknown: ErrorDetail) -> bool:
+    """Return whether an error is but what an unknown key leaves behind: of a part that has the key somewhere in it."""
+    return unknown.path[:-1][: len(detail.path)] == detail.path
 
 
 def _part(path: Path) -> Path:

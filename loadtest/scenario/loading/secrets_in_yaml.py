@@ -25,7 +25,7 @@ from ruamel.yaml.events import (
 
 from loadtest.redaction import REDACTED, redacted, redacted_value
 from loadtest.scenario.loading.dump import flow_text
-from loadtest.scenario.loading.fault import DATA, Path, is_secret
+from loadtest.scenario.loading.error_detail import DATA, Path, is_secret
 from loadtest.scenario.loading.override import parse_path, split_override
 
 _SUSPECT: Final = re.compile(r"://|pass|pwd|secret|token|api|authorization|credential", re.IGNORECASE)

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from loadtest.scenario.grammar.groups import ConsumerGroup, GetterGroup, PublisherGroup
 from loadtest.scenario.grammar.model import Run, Scenario
 from loadtest.scenario.grammar.topology import Exchange, Queue, Topology
-from loadtest.scenario.loading.fault import Path
+from loadtest.scenario.loading.error_detail import Path
 
 _VARIABLES: Final = "variables"
 _ALONE: Final[dict[Path, type[BaseModel]]] = {("run",): Run, ("topology",): Topology}

@@ -12,7 +12,7 @@ import re
 from typing import Any, Final
 
 from loadtest.scenario.loading.document import MAX_CHARACTERS
-from loadtest.scenario.loading.fault import Fault, Path, listed, near_miss, shown
+from loadtest.scenario.loading.error_detail import ErrorDetail, Path, listed, near_miss, shown
 
 VARIABLE_PATTERN: Final = r"\$\{[A-Za-z_][A-Za-z0-9_-]*\}"
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*", re.ASCII)
@@ -25,17 +25,17 @@ def escape(text: str) -> str:
 
 
 class Substitution:
-    """One pass over the values of a scenario. `faults` collects what is wrong."""
+    """One pass over the values of a scenario. `details` collects what is wrong."""
 
     def __init__(self, variables: Any) -> None:
-        self.faults: list[Fault] = []
+        self.details: list[ErrorDetail] = []
         self._variables: dict[str, Any] = {}
         self._left = MAX_CHARACTERS  # what substitution may add, in characters; a list counts as its writing does
         if variables is not None and not isinstance(variables, dict):
-            self.faults.append(Fault(("variables",), shown(variables), "a mapping of names to values"))
+            self.details.append(ErrorDetail(("variables",), shown(variables), "a mapping of names to values"))
         for name, value in variables.items() if isinstance(variables, dict) else ():
             if not _NAME.fullmatch(name):
-                self.faults.append(Fault(("variables", name), shown(name), "a name of letters, digits, _ and -"))
+                self.details.append(ErrorDetail(("variables", name), shown(name), "a name of letters, digits, _ and -"))
             self._variables[name] = value
 
     def resolve(self, value: Any, path: Path = ()) -> Any:
@@ -64,8 +64,8 @@ class Substitution:
             return ""
         value = self._variables[name]
         if value is None or isinstance(value, dict | list):
-            self.faults.append(
-                Fault(path, f"{shown(value)} within a text, by ${{{name}}}", "text, a number, true or false")
+            self.details.append(
+                ErrorDetail(path, f"{shown(value)} within a text, by ${{{name}}}", "text, a number, true or false")
             )
             return ""
         return (value if isinstance(value, str) else shown(value)) if self._fits(name, path) else ""
@@ -74,15 +74,15 @@ class Substitution:
         if name in self._variables:
             return True
         allowed = listed(self._variables) or "none: there are no variables"
-        self.faults.append(
-            Fault(path, f"the unknown variable {shown(name)}", allowed, near_miss(name, self._variables))
+        self.details.append(
+            ErrorDetail(path, f"the unknown variable {shown(name)}", allowed, near_miss(name, self._variables))
         )
         return False
 
     def _fits(self, name: str, path: Path) -> bool:
         self._left -= len(str(self._variables[name])) + 1
         if self._left < 0:
-            self.faults.append(Fault(path, f"variables that add more than {MAX_CHARACTERS} characters", "fewer"))
+            self.details.append(ErrorDetail(path, f"variables that add more than {MAX_CHARACTERS} characters", "fewer"))
         return self._left >= 0
 
 

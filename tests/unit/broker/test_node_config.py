@@ -10,7 +10,7 @@ import pytest
 from loadtest.broker.private import node_config
 from loadtest.broker.private.ports import PortBlock
 from loadtest.errors import UsageError
-from loadtest.scenario.grammar.node_environment import shown_environment, variable_fault
+from loadtest.scenario.grammar.node_environment import shown_environment, variable_error
 
 
 class FakeReservation:
@@ -190,7 +190,7 @@ def test_what_a_node_sets_itself_is_refused() -> None:
     """All of it, but the arguments that are added to."""
     own = node_config.node_environment(Path("/run/node"), "n1", PORTS, PORTS.epmd, {})
 
-    assert {name for name, value in own.items() if variable_fault(name, value) is None} == {ARGUMENTS}
+    assert {name for name, value in own.items() if variable_error(name, value) is None} == {ARGUMENTS}
 
 
 @pytest.mark.parametrize(

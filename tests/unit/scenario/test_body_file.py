@@ -80,7 +80,7 @@ def load(home: Path, name: str) -> LoadedScenario:
 
 @pytest.mark.parametrize("name, words", CASES.values(), ids=CASES.keys())
 def test_no_other_file_is_read(home: Path, name: str, words: str) -> None:
-    """It is a fault with its place, at once, and says nothing of what is in there."""
+    """It is an error with its place, at once, and says nothing of what is in there."""
     with pytest.raises(ScenarioError) as caught:
         load(home, name.format(outside=home.parent / "outside"))
 

@@ -1,4 +1,4 @@
-"""`compare` in a scenario's file: what it may say, what is told of its faults, and that a run takes nothing from it."""
+"""`compare` in a scenario's file: what it may say, what is told of its errors, and that a run takes nothing from it."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ FAULTS: Final = {
 
 
 @pytest.mark.parametrize("text, told", FAULTS.values(), ids=FAULTS.keys())
-def test_faults(text: str, told: str) -> None:
+def test_errors(text: str, told: str) -> None:
     """Each with its line, by whoever reads the file: a run, too."""
     with pytest.raises(ScenarioError) as error:
         load_scenario("s.yaml", text=text)
@@ -284,7 +284,7 @@ def test_all_faults_come_at_once() -> None:
 
 
 def test_what_is_overridden_for_all_is_there_for_each() -> None:
-    """A variant that is faulty alone may be none with what all have."""
+    """A variant that is wrong alone may be none with what all have."""
     text = variant("{consumers.more.prefetch: 5}")
     with pytest.raises(ScenarioError, match=r"consumers\.more"):
         load_scenario("s.yaml", text=text, checks_variants=True)
@@ -310,7 +310,7 @@ def test_values_are_written_on_one_line(value: Any) -> None:
     document = read_document(text, "x")
 
     assert "\n" not in text
-    assert document.faults == []
+    assert document.details == []
     assert document.value == value
 
 

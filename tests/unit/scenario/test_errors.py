@@ -698,7 +698,7 @@ def test_each_line_has_the_one_form(text: str) -> None:
 
 
 def test_all_faults_come_at_once_by_line() -> None:
-    """Faults of YAML, grammar, names and thresholds are reported together, in the order of the file."""
+    """Errors of YAML, grammar, names and thresholds are reported together, in the order of the file."""
     text = (
         changed("type: direct", "type: dirct")
         .replace("part-%d: {count: 4}", "part-%d: {}")

@@ -218,7 +218,7 @@ def spoilt(draw: random.Random) -> tuple[str, list[str], list[str]]:
 
 
 def check(text: str, overrides: list[str], thresholds: list[str]) -> bool:
-    """Return whether it is a scenario; fail unless it can be planned, or has faults with their places."""
+    """Return whether it is a scenario; fail unless it can be planned, or has errors with their places."""
     begin_s = time.process_time()
     try:
         loaded = load_scenario("s.yaml", text=text, overrides=overrides, thresholds=thresholds, checks_variants=True)
@@ -276,7 +276,7 @@ def test_what_was_found(text: str) -> None:
 
 
 def test_names_like_tags_keep_their_place() -> None:
-    """A queue may be called as the inside of this tool calls something; its faults are placed all the same."""
+    """A queue may be called as the inside of this tool calls something; its errors are placed all the same."""
     text = 'name: t\ntopology:\n  queues:\n    "<text>":\n      count: x\n    "[key]":\n      coun: 1\n'
     with pytest.raises(ScenarioError) as caught:
         load_scenario("s.yaml", text=text)
@@ -330,7 +330,7 @@ def little_memory() -> Iterator[None]:
 
 @pytest.mark.parametrize("text", BOMBS.values(), ids=BOMBS.keys())
 def test_bombs_are_refused_in_time(text: str, little_memory: None) -> None:
-    """A small file that would grow without bound, or a large one of nothing but faults, is refused within bounds."""
+    """A small file that would grow without bound, or a large one of nothing but errors, is refused within bounds."""
     begin_s = time.process_time()
 
     with pytest.raises(ScenarioError):
@@ -367,7 +367,7 @@ CODE = (
 @pytest.mark.parametrize("code", CODE)
 @pytest.mark.parametrize("place", ["name", "description", "publishers", "--set"])
 def test_no_code_is_run(code: str, place: str, tmp_path: Path) -> None:
-    """A tag that names a function is a fault, whatever would be executed elsewhere is text or a fault."""
+    """A tag that names a function is an error, whatever would be executed elsewhere is text or an error."""
     file = tmp_path / "made"
     value = code.format(command=f"touch {file}", file=str(file))
     as_text = value if value.startswith("!") else json.dumps(value)

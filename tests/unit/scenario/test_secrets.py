@@ -165,5 +165,5 @@ def test_what_is_no_yaml_is_redacted_as_text() -> None:
     for _ in range(300):
         pieces = [" password: Zq7", "{", "[", "'", "\n", " ", "amqp://a:Zq7@h", "%", "*x"]
         text = "".join(draw.choice(pieces) for _ in range(8))
-        if read_document(text, "s.yaml").faults:
+        if read_document(text, "s.yaml").details:
             assert "Zq7" not in redacted_scenario(text)

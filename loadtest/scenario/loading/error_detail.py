@@ -1,7 +1,7 @@
 """
-One fault of a scenario: where it is, what was found there and what is allowed.
+One error of a scenario: where it is, what was found there and what is allowed.
 
-Knows neither YAML nor the grammar. Validators raise a fault through pydantic as `fault_error(...)`;
+Knows neither YAML nor the grammar. Validators raise an error through pydantic as `detail_error(...)`;
 `loadtest.scenario.loading.explain` gives it its place in the file.
 """
 
@@ -22,7 +22,7 @@ from loadtest.redaction import REDACTED, names_secret, redacted_value
 Path = tuple[str | int, ...]
 """Keys and list positions from the root of a scenario to a value."""
 
-FAULT_TYPE: Final = "fault"
+DETAIL_TYPE: Final = "detail"
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_%-]+")
 _LONGEST_FOUND: Final = 60
 # A value as `shown` writes it: a text in quotes, perhaps cut, or a number.
@@ -35,7 +35,7 @@ _NAMED: Final = frozenset({"exchanges", "queues", "publishers", "consumers", "ge
 
 
 @dataclass(frozen=True, slots=True)
-class Fault:
+class ErrorDetail:
     """Something wrong at `path`, of the variant `of` where there is one; `meant` is the near miss."""
 
     path: Path
@@ -45,7 +45,7 @@ class Fault:
     of: str = ""
 
     def line(self, place: str) -> str:
-        """Return the fault as the user reads it, where `place` is `FILE:LINE`."""
+        """Return the error as the user reads it, where `place` is `FILE:LINE`."""
         where = f"{self.of}: {path_text(self.path)}" if self.of else path_text(self.path)
         words = _QUOTED_VALUE.sub(REDACTED, self.words) if is_secret(self.path) else self.words
         return f"{place}: {where}: {words}"
@@ -103,7 +103,7 @@ def shown(value: object) -> str:
 
 def near_miss(word: str, known: Iterable[str]) -> str | None:
     """Return the one of `known` that `word` was probably meant to be, quoted; None if nothing is near."""
-    # difflib takes its time, and tens of thousands of faults may ask: a long word is nobody's typing error, and of many
+    # difflib takes its time, and tens of thousands of errors may ask: a long word is nobody's typing error, and of many
     # names the first will do.
     names = islice((name for name in known if name != word), 100)
     matches = get_close_matches(word[:100], names, n=1, cutoff=0.6)
@@ -117,17 +117,17 @@ def listed(words: Iterable[str], *, most: int = 12) -> str:
     return f"{text}, and {len(names) - most} more" if len(names) > most else text
 
 
-def fault_error(found: str, allowed: str, meant: str | None = None) -> PydanticCustomError:
+def detail_error(found: str, allowed: str, meant: str | None = None) -> PydanticCustomError:
     """Return the error with which a validator refuses the value that it was given."""
-    return faults_error([Fault((), found, allowed, meant)])
+    return details_error([ErrorDetail((), found, allowed, meant)])
 
 
 def words_of(error: PydanticCustomError) -> str:
-    """Return what an error of `fault_error` says, without the place that it has in a file."""
-    faults: tuple[Fault, ...] = (error.context or {})["faults"]
-    return "; ".join(fault.words for fault in faults)
+    """Return what an error of `detail_error` says, without the place that it has in a file."""
+    details: tuple[ErrorDetail, ...] = (error.context or {})["details"]
+    return "; ".join(detail.words for detail in details)
 
 
-def faults_error(faults: Sequence[Fault]) -> PydanticCustomError:
+def details_error(details: Sequence[ErrorDetail]) -> PydanticCustomError:
     """Return the error with which a validator refuses several values, each at its path below the validated one."""
-    return PydanticCustomError(FAULT_TYPE, "{text}", {"text": faults[0].line(""), "faults": tuple(faults)})
+    return PydanticCustomError(DETAIL_TYPE, "{text}", {"text": details[0].line(""), "details": tuple(details)})
