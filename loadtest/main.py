@@ -10,7 +10,8 @@ from __future__ import annotations
 from locust import User, events
 from locust.argument_parser import get_parser
 
-from loadtest.locust_app.locust_run import LocustRun, add_arguments, check_command_line
+from loadtest.locust_app.command_line import add_arguments, check_command_line
+from loadtest.locust_app.locust_run import LocustRun
 from loadtest.streams import survive_streams
 
 

@@ -7,14 +7,11 @@ with the web page it is prepared when somebody presses start.
 
 from __future__ import annotations
 
-import argparse
 import logging
-import os
 import sys
 import time
 import traceback
 from contextlib import ExitStack
-from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import gevent
@@ -22,24 +19,22 @@ from gevent.event import Event
 from locust.runners import MasterRunner, WorkerRunner
 
 from loadtest.broker.endpoint import resolve_endpoints
-from loadtest.broker.private.ports import PortBlock
 from loadtest.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, LoadTestError, UsageError
-from loadtest.locust_app.group_users import user_classes
+from loadtest.locust_app.command_line import end_with, stop_waiting
 from loadtest.locust_app.interrupts import interrupt_preparation, on_signals
-from loadtest.locust_app.locust_options import refuse_unsupported
 from loadtest.locust_app.locust_stats import complete_csv, feed, show_fractions
-from loadtest.locust_app.worker_messages import MasterMessages, WorkerMessages, bind_workers
+from loadtest.locust_app.worker_messages import MasterMessages, WorkerMessages
 from loadtest.report.run.progress import Progress
 from loadtest.run.job import worker_for_job
 from loadtest.run.metrics_export import MetricsExport, metrics_export
-from loadtest.run.option_table import add_options, run_options_of, seconds_argument
-from loadtest.run.run_options import RunOptions, check_processes
+from loadtest.run.option_table import run_options_of
+from loadtest.run.run_options import RunOptions
 from loadtest.signals import HURRY, LAST
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
-    from locust.argument_parser import LocustArgumentParser
     from locust.env import Environment
     from locust.web import WebUI
 
@@ -52,84 +47,15 @@ INTERRUPT_TIMEOUT_S: Final = 30.0
 # A process of `--processes` is there within this, or does not come.
 WORKERS_TIMEOUT_S: Final = 10.0
 WORKERS_POLL_S: Final = 0.02
-_most_workers: int | None = None
+# The same headless, where a machine that is busy may take its time.
+OWN_WORKERS_TIMEOUT_S: Final = 60.0
 
 
-def add_arguments(parser: LocustArgumentParser) -> None:
-    """Add the arguments of a run to Locust's, and the defaults under which its own output does not drown ours."""
-    parser.set_defaults(web_host="127.0.0.1", master_bind_host="127.0.0.1", only_summary=True, loglevel="WARNING")
-    if any(argument.partition("=")[0] == "--processes" for argument in sys.argv) or "LOCUST_PROCESSES" in os.environ:
-        # Its own: two runs at a time must not get each other's workers.
-        port = _own_ports().free[0]
-        parser.set_defaults(master_bind_port=port, master_port=port)
-    add_options(parser)
-    # Locust's own, as we have them: its reading ends in a traceback, or in as many processes as are asked for.
-    readers = {"run_time": seconds_argument, "processes": _processes_argument}
-    for action in parser._actions:  # noqa: SLF001  # there is no other way to one
-        action.type = readers.get(action.dest, action.type)
-
-
-def _processes_argument(text: str) -> int:
-    """Return the number of `--processes`, at most as many as the run has users, once that is known."""
-    try:
-        number = check_processes(int(text))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"found {text[:40]!r}; allowed a whole number, or -1: one a core") from None
-    except UsageError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    return number if _most_workers is None else min(os.cpu_count() or 1 if number < 0 else number, _most_workers)
-
-
-def check_command_line(options: argparse.Namespace) -> None:
-    """
-    End the process with a clear line where the command line cannot be served.
-
-    Called at the end of the locustfile, before Locust forks workers or waits for them: an error in a listener would
-    leave them behind.
-    """
-    try:
-        refuse_unsupported(options)
-        if options.worker:
-            resolve_endpoints(options.broker, {})  # all else it gets from the master
-            return
-        request = run_options_of(options)
-        request.check()
-        from loadtest.report.run.announce import check_json_file
-
-        check_json_file(request.json_file)
-        resolve_endpoints(request.brokers, request.environ)
-        asked = os.cpu_count() or 1 if options.processes == -1 else options.processes
-        if options.headless:
-            _, plan = request.load()
-            asked = _no_more_than_users(asked, sum(plan.users.values()))
-        if asked:
-            bind_workers(asked)
-    except LoadTestError as error:
-        _end_with(error)
-
-
-def _end_with(error: LoadTestError) -> NoReturn:
-    """End the process with what the error says, and its exit code."""
-    from loadtest.report.run.announce import complain
-
-    complain(error, os.environ)
-    sys.exit(error.exit_code)
-
-
-def _no_more_than_users(asked: int | None, users: int) -> int | None:
-    """Return how many processes are of use, and have Locust start no more: it reads its options after this."""
-    global _most_workers  # noqa: PLW0603  # Locust makes its parser anew, by `add_arguments`
-    if not asked or asked <= users:
-        return asked
-    _most_workers = users
-    sys.stderr.write(f"--processes {asked}: the run has {users:,} users, and is spread over as many\n")
-    return users
-
-
-@cache
-def _own_ports() -> PortBlock:
-    """Return the ports of this process, always the same: the parser is made several times. They are kept to its end."""
-    return PortBlock.reserve()
+def _take_run_time(options: Any) -> None:
+    """Leave Locust no `--run-time`: ours bounds the publishing; Locust's would cut off the drain that follows."""
+    if options.html_file and options.run_time is not None:
+        options.html_file = options.html_file.replace("{t}", str(options.run_time))
+    options.run_time = None
 
 
 def broker_text(request: RunOptions) -> str:
@@ -185,22 +111,21 @@ class LocustRun:
         interrupt_preparation()
         try:
             options.num_users = options.spawn_rate = self._arm(environment, run_options_of(options))
-            self._await_workers(options)
-            # Not before: a preparation is unmade where it stands. From here to where Locust waits for the end of the
-            # run it lets no other greenlet work, and so no signal come.
+            # Not before: a preparation is unmade where it stands. From there to here signals are deferred.
             on_signals(lambda came: self._take_signal(environment, came))
+            self._await_workers(options)
         except LoadTestError as error:
             if self._session is not None:
                 self._session.discard()
-            _end_with(error)
+            end_with(error)
         except KeyboardInterrupt:
             self._end_unbegun(environment)
-        # Ours: it bounds the publishing, and the drain comes after it. Locust's would cut the run off.
-        options.run_time = None
+        _take_run_time(options)
 
     def _await_orders(self, environment: Environment, runner: WorkerRunner) -> None:
         options: Any = environment.parsed_options
         self._worker = WorkerMessages(runner)
+        stop_waiting()
         options.csv_prefix = None  # one of `--processes` would write, of nothing, into the master's files
         # Typed here, they say how this host reaches the broker. Those of `--processes` have the master's.
         self._brokers = () if options.processes else tuple(options.broker)
@@ -222,7 +147,7 @@ class LocustRun:
         try:
             self._export = self._opened.enter_context(metrics_export(request, self._progress.say))
         except LoadTestError as error:
-            _end_with(error)
+            end_with(error)
 
     def on_test_start(self, environment: Environment, **_: Any) -> None:
         """Lead the run while Locust spawns its users; on a worker, get ready to take part in it."""
@@ -330,11 +255,11 @@ class LocustRun:
         Wait for the workers of a headless master, as Locust would, in whose wait a signal ends in a traceback.
 
         Raises:
-            UsageError: If they do not come within `--expect-workers-max-wait`.
+            UsageError: If they do not come within `--expect-workers-max-wait`; those of `--processes`, in a minute.
         """
         if self._master is None:
             return
-        longest_s: float = options.expect_workers_max_wait or 0
+        longest_s: float = options.expect_workers_max_wait or (OWN_WORKERS_TIMEOUT_S if options.processes else 0)
         deadline = time.monotonic() + longest_s
         while (there := len(self._master.links())) < options.expect_workers:
             if longest_s and time.monotonic() > deadline:
@@ -377,8 +302,13 @@ class LocustRun:
                 session.conduct()
             result = session.close()
             request = session.request
+            options: Any = environment.parsed_options
             environment.process_exit_code = announce(
-                result, session.folder, json_file=request.json_file, environ=request.environ
+                result,
+                session.folder,
+                json_file=request.json_file,
+                environ=request.environ,
+                is_output_taken=options.json,
             )
         except Exception:  # noqa: BLE001  # whatever it is
             # A fault of ours: the process must end, and must not look as if the broker had passed.

@@ -29,7 +29,14 @@ GITHUB_ACTIONS: Final = "GITHUB_ACTIONS"
 GITHUB_STEP_SUMMARY: Final = "GITHUB_STEP_SUMMARY"
 
 
-def announce(result: RunResult, folder: Path | None, *, json_file: Path | None, environ: Mapping[str, str]) -> int:
+def announce(
+    result: RunResult,
+    folder: Path | None,
+    *,
+    json_file: Path | None,
+    environ: Mapping[str, str],
+    is_output_taken: bool = False,
+) -> int:
     """
     Say what came of a run, whose files are in *folder*, and return the exit code of the process.
 
@@ -42,8 +49,9 @@ def announce(result: RunResult, folder: Path | None, *, json_file: Path | None, 
         json_file: Where `result.json` goes besides; `-` is standard output.
         environ: `GITHUB_ACTIONS=true` has annotations printed, `GITHUB_STEP_SUMMARY` names a file that summary.md is
             put at the end of.
+        is_output_taken: Whether standard output is for another document.
     """
-    page = sys.stderr if json_file == STANDARD_OUTPUT else sys.stdout
+    page = sys.stderr if is_output_taken or json_file == STANDARD_OUTPUT else sys.stdout
     print_summary(result, folder=folder, file=page)
     tell_github(github_annotations(result), summary_md(result), environ, page)
     return exit_code_of(result.verdict.exit_code, result_json(result), json_file)

@@ -22,7 +22,7 @@ from werkzeug.datastructures import ImmutableMultiDict
 from loadtest import cli
 from loadtest.commands import run as running
 from loadtest.dashboard.start_form import form_options
-from loadtest.locust_app.locust_run import add_arguments
+from loadtest.locust_app.command_line import add_arguments
 from loadtest.report.run import announce
 from loadtest.run.option_table import arguments_of, run_options_of
 from loadtest.run.run_options import RunOptions

@@ -18,7 +18,7 @@ import traceback
 
 from loadtest import cli
 from loadtest.broker.private.private_cluster import PrivateCluster
-from loadtest.locust_app.locust_run import add_arguments, check_command_line
+from loadtest.locust_app.command_line import add_arguments, check_command_line
 
 
 def run(words: list[str]) -> None:
