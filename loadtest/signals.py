@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import signal
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
@@ -55,16 +56,43 @@ def raise_interrupts() -> None:
     """
     Have the first of these signals raise KeyboardInterrupt, so that what is half made is unmade on the way out.
 
-    The second does nothing, as that is under way; the third raises again, and breaks it off.
+    The second does nothing, as that is under way; the third raises again, and breaks it off. After `defer_interrupts`
+    none raises.
     """
     hold_back_at_exit()
+    _deferred.is_on, _deferred.came = False, 0
     came = 0
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal came
+        if _deferred.is_on:
+            _deferred.came += 1
+            return
         came += 1
         if came != HURRY:
             signal.default_int_handler(number, frame)
 
     for number in ending_signals():
         signal.signal(number, handle)
+
+
+@dataclass
+class _Deferred:
+    """Signals that came between the end of a preparation and the begin of what can end in order."""
+
+    is_on: bool = False
+    came: int = 0
+
+
+_deferred: Final = _Deferred()
+
+
+def defer_interrupts() -> None:
+    """Have the signals of `raise_interrupts` be counted instead: all is made, and an exception would lose it."""
+    _deferred.is_on = True
+
+
+def take_deferred() -> int:
+    """Return how many signals have been deferred since this was last asked."""
+    came, _deferred.came = _deferred.came, 0
+    return came

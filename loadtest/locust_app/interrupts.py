@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import gevent
 
-from loadtest.signals import ending_signals, hold_back_at_exit, raise_interrupts
+from loadtest.signals import ending_signals, hold_back_at_exit, raise_interrupts, take_deferred
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ def on_signals(handle: Callable[[int], None]) -> None:
     Have *handle* called, in a greenlet of its own, with how many of the signals have come, until the process ends.
 
     What it raises that ends a process (KeyboardInterrupt, SystemExit) is raised in the main greenlet. Where nothing
-    lets the hub work any more, as on the way out, a signal does nothing.
+    lets the hub work any more, as on the way out, a signal does nothing. Those that a preparation has deferred count.
     """
     _print_no_interrupt()
     hold_back_at_exit()
@@ -41,6 +41,8 @@ def on_signals(handle: Callable[[int], None]) -> None:
 
     for number in ending_signals():
         gevent.signal_handler(number, take)
+    for _ in range(take_deferred()):
+        gevent.spawn(take)
 
 
 def _print_no_interrupt() -> None:

@@ -21,6 +21,7 @@ from locust.runners import MasterRunner, WorkerRunner
 from loadtest.broker.endpoint import resolve_endpoints
 from loadtest.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, LoadTestError, UsageError
 from loadtest.locust_app.command_line import end_with, stop_waiting
+from loadtest.locust_app.group_users import user_classes
 from loadtest.locust_app.interrupts import interrupt_preparation, on_signals
 from loadtest.locust_app.locust_stats import complete_csv, feed, show_fractions
 from loadtest.locust_app.worker_messages import MasterMessages, WorkerMessages

@@ -52,7 +52,7 @@ from loadtest.scenario.checks.arithmetic import warn
 from loadtest.scenario.grammar.faults import harms_network
 from loadtest.scenario.loading.secrets_in_yaml import redacted_override, redacted_scenario
 from loadtest.scenario.policies import with_policies
-from loadtest.signals import HURRY
+from loadtest.signals import HURRY, defer_interrupts
 from loadtest.stamp import RUN_TAG_BITS
 from loadtest.wire.pacing import Pacer
 
@@ -122,6 +122,7 @@ class Session:
             self.plan, self.private, self.endpoints, self._run_tag, self._topology, self._sampler.most_consumers
         )
         self._unreceived.begin(self._declared)
+        defer_interrupts()  # from here on a signal ends the run with its results
         self._open_results()  # last: a preparation that is broken off leaves no folder
 
     @cached_property
@@ -170,7 +171,9 @@ class Session:
 
     def conduct(self) -> None:
         """Lead the run from its first connection to its last window; somebody else spawns the users meanwhile."""
-        assert self._controller is not None, "somebody works"
+        if self._controller is None:
+            self.work_here()  # a signal came before anybody did: the run ends at its begin
+        assert self._controller is not None
         self._sampler.start()
         self._controller.conduct(self._run_record())
 
@@ -261,12 +264,7 @@ class Session:
         self.endpoints = [each.with_vhost(vhost) if vhost is not None else each for each in endpoints]
         infos = [probe(endpoint) for endpoint in self.endpoints]
         management = find_management(self.endpoints[0], self.private, request.environ)
-        self._faults = FaultDoer(
-            self.private,
-            management,
-            self.endpoints,
-            lambda code, text: self._take(event_record(monotonic_ns(), code, text)),
-        )
+        self._faults = FaultDoer(self.private, management, self.endpoints, self._take_event)
         self._faults.check(self.plan.scenario.faults, self._planned_ns)
         self.user_endpoints = self._links_for_users()
         self._opened.callback(self._faults.stop)
@@ -361,6 +359,9 @@ class Session:
             complete=failure is None and not interrupted and aborted is None,
             reason=failure or ("interrupted" if interrupted else aborted),
         )
+
+    def _take_event(self, code: str, text: str) -> None:
+        self._take(event_record(monotonic_ns(), code, text))
 
     def _take(self, record: dict[str, Any]) -> None:
         """Take one record of the run: into the journal, into the collector, and a window on to those who show it."""

@@ -37,12 +37,12 @@ DOORS: Final[tuple[Door, ...]] = ("locust", "loadtest")
 Json: TypeAlias = dict[str, Any]
 
 
-def wait_until(condition: Callable[[], bool], timeout_s: float, what: str) -> None:
+def wait_until(condition: Callable[[], bool], timeout_s: float, what: str, poll_s: float = POLL_S) -> None:
     """Block until *condition* holds; fail with *what* was waited for if it does not in time."""
     deadline = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline, f"{what}: not within {timeout_s:g} s"
-        time.sleep(POLL_S)
+        time.sleep(poll_s)
 
 
 def run_command(door: Door, scenario: str | Path, *arguments: str, sets: Sequence[str] = ()) -> list[str]:

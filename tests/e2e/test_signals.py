@@ -35,6 +35,8 @@ run: {warm_up: 1s, duration: 60s, drain: 30s}
 """
 SLOW_TO_CONNECT: Final = ("run.connect_rate=2/s", "publishers.in.users=30")
 SHORT: Final = ("run.warm_up=0s", "run.duration=1s")
+# So many users that their results take some tenths of a second to write.
+LONG_TO_WRITE: Final = ("publishers.in.users=200",)
 AT_ONCE: Final = (*SHORT, "consumers.out.processing_time=0s", "run.drain=1s")
 
 
@@ -105,14 +107,14 @@ FEW: Final = [
     ("measured", "hup", 2, "loadtest", 1),
     ("drain", "term", 2, "locust", 1),
 ]
+WAYS: Final[list[tuple[Door, int]]] = [("locust", 1), ("locust", 2), ("loadtest", 1), ("loadtest", 2)]
+# Each signal in each phase of each way of running; once or twice in turn, so that any two of the three meet both.
 ALL: Final = [
-    (phase, name, times, door, count)
-    for phase in PHASES
-    for name in SIGNALS
-    for times in (1, 2)
-    for door in ("locust", "loadtest")
-    for count in (1, 2)
-    if (phase, name, times, door, count) not in FEW
+    row
+    for p, phase in enumerate(PHASES)
+    for s, name in enumerate(SIGNALS)
+    for w, (door, count) in enumerate(WAYS)
+    if (row := (phase, name, 1 + (p + s + w) % 2, door, count)) not in FEW
 ]
 
 
@@ -133,6 +135,45 @@ def test_any_signal(
 ) -> None:  # fmt: skip
     """So do all of them, at any time."""
     check(phase, name, times, door, count, processes, vhost_url, management)
+
+
+def is_writing(running: Running) -> bool:
+    """Return whether the journal of a run has ended, and its result is not there yet."""
+    ended = any(
+        record["type"] == "end" for path in running.folder.glob("results/*/windows.jsonl") for record in journal(path)
+    )
+    return ended and not any(running.folder.glob("results/*/result.json"))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("door, count", WAYS)
+@pytest.mark.parametrize("name", SIGNALS)
+def test_a_signal_while_results_are_written(
+    name: str, door: Door, count: int, processes: Processes, vhost_url: str, management: ManagementApi
+) -> None:
+    """The verdict stands: the exit code is its own, every file is whole, and nothing is left behind."""
+    (processes.folder / "signalled.yaml").write_text(SCENARIO)
+    several = ["--processes", str(count)] if count > 1 else []
+    command = run_command(door, "signalled.yaml", *several, sets=(*AT_ONCE, *LONG_TO_WRITE))
+    running = processes.start(command, LOADTEST_BROKER=vhost_url)
+    wait_until(lambda: is_writing(running), 60, "the writing", poll_s=0.002)
+    running.send(SIGNALS[name])
+    was_writing = not any(running.folder.glob("results/*/result.json"))
+    run = running.wait(PROMPT_S)
+
+    assert was_writing, "the signal came too late to say anything"
+    assert run.exit_code == 0, run.printed
+    wait_until(lambda: processes.running() == [], 5, "the end of its processes")
+    assert [queue["name"] for queue in management._list("queues", Endpoint.parse(vhost_url).vhost)] == []
+    assert run.result["interrupted"] is False
+    assert run.result["complete"] is True
+    assert run.result["ledger"]["balanced"] is True
+    assert "PASS (exit code 0)" in run.stdout
+    written = {path.name: path.read_bytes() for path in run.results_folder.iterdir() if path.is_file()}
+    assert [name for name in written if name.endswith(".part")] == []
+    again = processes.run([*LOADTEST, "report", str(run.results_folder)])
+    assert again.exit_code == 0, again.printed
+    assert {name: (run.results_folder / name).read_bytes() for name in written} == written
 
 
 def test_nohup_outlives_its_terminal(processes: Processes, vhost_url: str) -> None:

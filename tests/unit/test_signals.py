@@ -52,3 +52,36 @@ def test_signals_on_the_way_out_change_nothing(name: str, prepare: str) -> None:
 
     assert done.returncode == 7, done.stderr
     assert done.stderr == ""
+
+
+DEFERRED = """
+import os, signal
+from loadtest.locust_app.interrupts import interrupt_preparation, on_signals
+from loadtest.signals import defer_interrupts
+import gevent
+interrupt_preparation()
+try:
+    os.kill(os.getpid(), signal.{name})
+except KeyboardInterrupt:
+    print("raised")
+interrupt_preparation()
+defer_interrupts()
+os.kill(os.getpid(), signal.{name})
+os.kill(os.getpid(), signal.{name})
+seen = []
+on_signals(seen.append)
+os.kill(os.getpid(), signal.{name})
+with gevent.Timeout(20):
+    while len(seen) < 3:
+        gevent.sleep(0)
+print(seen)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGHUP", "SIGINT", "SIGTERM"])
+def test_a_signal_between_preparation_and_run_is_taken_by_the_run(name: str) -> None:
+    """It breaks nothing off once all is made: whoever leads the run hears of it, in its place."""
+    command = [sys.executable, "-c", DEFERRED.format(name=name)]
+    done = subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)
+
+    assert done.stdout == "raised\n[1, 2, 3]\n", done.stderr
