@@ -22,7 +22,6 @@ Scale: TypeAlias = Literal["linear", "log", "category"]
 _UNITS: Final = {"time": "ns", "size": "bytes"}
 """What the page's script calls a unit, where that is another word."""
 
-_DIGITS: Final = 6
 _FACTOR_OF_TWO_VALUES: Final = 4
 """Two values show no pattern; from here on a logarithmic axis is easier to read."""
 
@@ -76,11 +75,6 @@ def _axis(axis: AxisPart) -> Json:
     }
 
 
-def _rounded(*values: float) -> list[float]:
-    """Return figures with all the digits that a table shows of them."""
-    return [float(f"{value:.{_DIGITS}g}") for value in values]
-
-
 def _metric(result: SweepResult, metric: SweepMetricPart) -> Json:
     figures = [point.figures.get(metric.name) for point in result.points]
     ends = [end for each in figures if each is not None for end in (each.min, each.max)]
@@ -89,5 +83,6 @@ def _metric(result: SweepResult, metric: SweepMetricPart) -> Json:
         "name": metric.name,
         "unit": _UNITS.get(metric.unit, metric.unit),
         "log": is_log,
-        "figures": [None if each is None else _rounded(each.median, each.min, each.max) for each in figures],
+        # Not rounded: what is rounded here and again by the page may differ from the table by one in the last digit.
+        "figures": [None if each is None else [each.median, each.min, each.max] for each in figures],
     }

@@ -166,6 +166,14 @@ def test_the_page_carries_every_figure() -> None:
     assert carried(sweep_html(sweep((SIZES, TYPES), gap=1, marked=5))) == data
 
 
+def test_figures_of_the_charts_are_rounded_once() -> None:
+    """1,000.649 that became 1,000.65 on its way was 1,000.7 in the chart beside 1,000.6 in the table."""
+    result = sweep((SIZES,))
+    known = [[point.figures[metric.name].median for point in result.points] for metric in result.metrics]
+
+    assert [[figures[0] for figures in metric["figures"]] for metric in sweep_data(result)["metrics"]] == known
+
+
 def test_the_page_says_in_tables_what_its_charts_show() -> None:
     """The verdict first, then every point and every run, with links to the reports that there are."""
     result = sweep(gap=4, marked=8)
