@@ -52,6 +52,12 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
     return Groups(config, log) if config.getvalue("dist") == "loadgroup" else None
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Begin with the tests that take longest, where several processes share the tests."""
+    if hasattr(config, "workerinput"):
+        items.sort(key=lambda item: item.get_closest_marker("first") is None)
+
+
 class Groups(LoadScopeScheduling):  # type: ignore[misc]  # xdist is untyped
     """Hands out the tests of a group together: one for a file's `pytestmark`, or for each function that is marked."""
 

@@ -93,6 +93,7 @@ def test_descriptors_that_would_run_out_end_a_run_before_it_begins(processes: Pr
     assert "Traceback" not in run.printed
 
 
+@pytest.mark.first
 def test_consumers_that_can_do_no_more_are_the_limit(processes: Processes, vhost_url: str) -> None:
     """It is said before the run, by the scenario's arithmetic, and after it, by what they did."""
     path = scenario(processes.folder, 400, ", processing_time: 10ms")

@@ -101,6 +101,7 @@ def commands_of(path: Path) -> list[str]:
     return [line for script in scripts for line in script.splitlines() if line.startswith("loadtest ")]
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("name", ["github-workflow.yml", pytest.param("gitlab-ci.yml", marks=pytest.mark.long)])
 def test_example_workflows_work(name: str, processes: Processes, vhost_url: str) -> None:
     """Their scripts run this tool as it is, find the broker by their variable, and leave what they publish."""

@@ -39,6 +39,7 @@ compare:
 """
 
 
+@pytest.mark.first
 @pytest.mark.timeout(300)
 def test_interrupted_and_gone_on_with(processes: Processes, vhost_url: str, tmp_path: Path) -> None:
     """

@@ -39,6 +39,7 @@ DOCUMENTED = {
 }
 
 
+@pytest.mark.first
 @pytest.mark.parametrize("document", DOCUMENTED, ids=lambda path: path.stem)
 def test_commands_of_a_document_work(document: Path, processes: Processes, vhost_url: str) -> None:
     """Each command ends with exit code 0, without a traceback."""

@@ -157,6 +157,7 @@ def test_what_comes_from_outside_does_nothing(browser: Browser, tmp_path: Path) 
     assert HOSTILE in looked.page.inner_text("h1")
 
 
+@pytest.mark.first
 def test_an_hour_is_small_and_drawn_in_proportion(browser: Browser, tmp_path: Path) -> None:
     """3,600 windows of two groups with all gauges: below 1.5 MB; ten times as many take at most ten times to draw."""
     pages = {}

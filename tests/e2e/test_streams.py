@@ -56,6 +56,7 @@ def verdicts(processes: Processes, url: str, line: str, ends: list[str]) -> list
     return [in_shell(processes, f"{line} {end}", LOADTEST_BROKER=url) for end in ends]
 
 
+@pytest.mark.first
 def test_the_verdict_stands(processes: Processes, vhost_url: str) -> None:
     """A run that passed has passed, whoever could not be told; one that failed has failed."""
     failing = ["--threshold", "in.confirm.max < 1ns"]
