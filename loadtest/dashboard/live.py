@@ -29,12 +29,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from loadtest import counters
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.dashboard.points import Points
 from loadtest.measure.collector import Collector
 from loadtest.metrics.standing import Gauges
 from loadtest.redaction import redacted
-from loadtest.report.run.page import WORDS, WRONG
+from loadtest.report.run.page import WORDS
 from loadtest.result.run.evidence import MEASURED
 from loadtest.result.run.groups import LATENCIES
 from loadtest.result.run.live import checks_so_far
@@ -52,21 +53,6 @@ MAX_DIGITS: Final = 18
 REST: Final = 100
 """What took a ms is not done again within so many."""
 
-_COUNTED: Final = (
-    "offered",
-    "published",
-    "confirmed",
-    "nacked",
-    "returned",
-    "in_doubt",
-    "delivered",
-    "got",
-    "get_empty",
-)
-_OF_LEDGER: Final = ("redelivered", "duplicates", "out_of_order", "corrupted", "foreign", "unexpected")
-_ALWAYS: Final = frozenset({"duplicates", "corrupted"})
-_OF_KIND: Final = {"publisher": {"published", "confirmed"}, "consumer": {"delivered"}, "getter": {"got"}}
-"""Rows of the ledger that are shown though they are 0, where there are groups that could count them."""
 _PERCENTILES: Final = {"p50_ns": 50.0, "p99_ns": 99.0, "max_ns": 100.0}
 
 Json = dict[str, Any]
@@ -337,24 +323,28 @@ class Live:
         return found
 
     def _ledger_now(self) -> Json:
-        always = _ALWAYS.union(*(_OF_KIND[group.kind] for group in self._collector.groups.values()))
-        if self._result is not None:
-            totals = self._result.totals.model_dump()
-            counts = {name: totals.pop(name) for name in _COUNTED} | totals
-            rows = [_row(name, count) for name, count in counts.items() if count or name in always | {"lost"}]
-            imbalances = list(self._result.ledger.imbalances)
-            return {"is_closed": self._result.ledger.balanced is not None, "rows": rows, "imbalances": imbalances}
-        groups = self._collector.groups.values()
-        counts = {name: sum(group.totals[name] for group in groups) for name in _COUNTED}
-        ledger = self._collector.ledger.totals()
-        counts |= {name: getattr(ledger, name) for name in _OF_LEDGER}
-        rows = [_row(name, count) for name, count in counts.items() if count or name in always]
-        # What is on its way is missing, too: how much is lost shows when the books are closed.
+        result = self._result
+        totals = self._totals_so_far() if result is None else result.totals.model_dump()
+        always = counters.headlines(group.kind for group in self._collector.groups.values())
+        rows = [_row(name, count) for name, count in totals.items() if count or name in always]
         return {
-            "is_closed": False,
-            "rows": [*rows, {"name": "lost", "count": None, "is_wrong": False}],
-            "imbalances": [],
+            "is_closed": result is not None and result.ledger.balanced is not None,
+            # What the schedule asked for comes first, then what came of it.
+            "rows": sorted(rows, key=lambda row: row["name"] != "offered"),
+            "imbalances": [] if result is None else list(result.ledger.imbalances),
         }
+
+    def _totals_so_far(self) -> dict[str, int | None]:
+        """Return the totals; None where only the closed ledger knows: what is on its way may still arrive."""
+        groups, ledger = self._collector.groups.values(), self._collector.ledger.totals()
+        totals: dict[str, int | None] = {}
+        for row in counters.totals():
+            if row.known == "closed":
+                totals[row.name] = None
+            else:
+                counted = sum(group.totals[row.name] for group in groups)
+                totals[row.name] = getattr(ledger, row.name, counted)
+        return totals
 
     def _checks_now(self) -> list[Json]:
         if self._result is not None:
@@ -371,8 +361,8 @@ class Live:
         ]
 
 
-def _row(name: str, count: int) -> Json:
-    return {"name": name, "count": count, "is_wrong": bool(count) and name in WRONG}
+def _row(name: str, count: int | None) -> Json:
+    return {"name": name, "count": count, "is_wrong": counters.CATALOGUE[name].is_wrong and bool(count)}
 
 
 def _verdict(result: RunResult) -> Json:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from loadtest.clock import NS_PER_S
+from loadtest.counters import GroupKind
 from loadtest.measure.histogram.histogram import Histogram
 from loadtest.measure.histogram.recorded import Recorded
 from loadtest.measure.intervals import Intervals
@@ -95,7 +96,7 @@ class GroupTotals:
     """
 
     name: str
-    kind: str
+    kind: GroupKind
     model: str
     totals: Counter[str] = field(default_factory=Counter)
     active: Intervals = field(default_factory=Intervals)

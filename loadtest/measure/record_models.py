@@ -19,6 +19,8 @@ from pydantic import (
     ValidationError,
 )
 
+from loadtest import counters
+from loadtest.counters import GroupKind
 from loadtest.measure import records, window
 from loadtest.stamp import MAX_PUBLISHER_ID
 
@@ -57,9 +59,8 @@ class GroupModel(_Model):
     active: list[tuple[Instant, Instant]] = Field(default=[], description="When it had work to do.")
     counters: dict[str, Count] = Field(
         default={},
-        description="offered, published, confirmed, nacked, returned, in_doubt, delivered, got, redelivered, "
-        "corrupted, foreign, dropped, republished, rejected and requeued in messages, get_empty in answers, "
-        "bytes_published and bytes_delivered; those that are 0 are left out.",
+        description=f"{', '.join(row.name for row in counters.counted())}: in messages, those that begin with bytes "
+        "in bytes, get_empty in answers; those that are 0 are left out.",
     )
     histograms: dict[str, HistogramModel] = Field(
         default={}, description="By latency, of messages intended at or after the end of the warm-up."
@@ -157,7 +158,7 @@ class GroupOfRunModel(_Model):
 
     model_config = ConfigDict(extra="allow", strict=True, frozen=True, allow_inf_nan=False)
 
-    kind: records.GroupKind = Field(description="What its users do.")
+    kind: GroupKind = Field(description="What its users do.")
     model: records.Model = Field(description="open where a schedule says when, closed where answers do.")
     users: Count | None = Field(default=None, description="How many users it has.")
     stages: list[tuple[int, int]] = Field(default=[], description="Begin and end in ns after the begin of the run.")

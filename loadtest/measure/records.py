@@ -73,7 +73,6 @@ if TYPE_CHECKING:
 
 FORMAT: Final = "loadtest.windows/1"
 
-GroupKind = Literal["publisher", "consumer", "getter"]
 Model = Literal["open", "closed"]
 Phase = Literal["connecting", "warm_up", "measured", "drain", "done"]
 Record = dict[str, Any]

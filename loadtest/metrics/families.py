@@ -22,6 +22,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from loadtest import counters
 from loadtest.clock import NS_PER_S
 from loadtest.metrics.standing import EDGES_NS, Latency, Standing
 
@@ -36,24 +37,7 @@ class Named(NamedTuple):
     factor: float = 1.0
 
 
-COUNTERS: Final = {
-    "offered": Named("loadtest_offered_messages", "Arrivals that fell due by the schedule, sent or not."),
-    "published": Named("loadtest_published_messages", "Messages written to the broker."),
-    "confirmed": Named("loadtest_confirmed_messages", "Messages answered by Basic.Ack."),
-    "nacked": Named("loadtest_nacked_messages", "Messages answered by Basic.Nack."),
-    "returned": Named("loadtest_returned_messages", "Messages that came back as unroutable."),
-    "in_doubt": Named("loadtest_in_doubt_messages", "Messages that got no answer before their connection ended."),
-    "delivered": Named("loadtest_delivered_messages", "Messages taken by consumers."),
-    "got": Named("loadtest_got_messages", "Messages taken by getters."),
-    "get_empty": Named("loadtest_get_empty", "Basic.Get-Empty answers."),
-    "redelivered": Named("loadtest_redelivered_messages", "Messages taken with the redelivered flag."),
-    "corrupted": Named("loadtest_corrupted_messages", "Messages taken with another body than was sent."),
-    "foreign": Named("loadtest_foreign_messages", "Messages taken that this run did not publish."),
-    "rejected": Named("loadtest_rejected_messages", "Deliveries refused, not to come again."),
-    "requeued": Named("loadtest_requeued_messages", "Deliveries refused, to come again."),
-    "bytes_published": Named("loadtest_published_bytes", "Bodies published."),
-    "bytes_delivered": Named("loadtest_taken_bytes", "Bodies taken by consumers and getters."),
-}
+COUNTERS: Final = {row.name: Named(row.metric, row.help) for row in counters.counted()}
 LATENCIES: Final = {
     "confirm": Named("loadtest_confirm_latency_seconds", "From the intended time to the broker's answer."),
     "confirm_uncorrected": Named(

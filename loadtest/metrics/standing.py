@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from loadtest import counters
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.measure.collector import Collector
 from loadtest.measure.histogram.buckets import index_of
@@ -27,9 +28,7 @@ STALE_NS: Final = 60 * NS_PER_S
 """A gauge that was not told for so long is not known; even lists of 100,000 connections are asked for more often."""
 
 KIND_COUNTERS: Final = {
-    "publisher": ("offered", "published", "confirmed", "nacked", "returned", "in_doubt", "bytes_published"),
-    "consumer": ("delivered", "redelivered", "corrupted", "foreign", "rejected", "requeued", "bytes_delivered"),
-    "getter": ("got", "get_empty", "redelivered", "corrupted", "foreign", "bytes_delivered"),
+    kind: tuple(row.name for row in counters.counted(kind)) for kind in get_args(counters.GroupKind)
 }
 """What a group counts. Told from the start, at 0: Prometheus does not see a series rise that was not there before."""
 

@@ -4,9 +4,10 @@ What to do: scenarios, from YAML to the plan of every user.
 Pure: no broker, no sockets, no clock. `load_scenario` reads and checks, `build_plan` resolves.
 """
 
+from loadtest.counters import GroupKind
 from loadtest.scenario.catalogue import CatalogueEntry, catalogue, catalogue_folder, comparisons
 from loadtest.scenario.grammar.model import Run, Scenario
-from loadtest.scenario.grammar.threshold import GroupKind, Metric, Threshold, parse_threshold
+from loadtest.scenario.grammar.threshold import Metric, Threshold, parse_threshold
 from loadtest.scenario.loading.dump import dump_scenario
 from loadtest.scenario.loading.loader import LoadedScenario, load_scenario
 from loadtest.scenario.loading.schema import scenario_schema

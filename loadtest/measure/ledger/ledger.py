@@ -7,7 +7,7 @@ few bytes (see `seq_sets`), so the ledger of an hour is as small as that of a se
 
 Invariants, which `totals` checks or which hold by construction, and which the tests hold against a plain model of sets:
     published == confirmed + nacked + returned_only + in_doubt + unconfirmed    (else `imbalance` is the difference)
-    received == delivered + duplicates + foreign
+    received == taken + duplicates + foreign
 
 What is missing at the end is worked out by `loadtest.measure.ledger.losses`.
 """
@@ -45,7 +45,7 @@ class LedgerTotals:
             answered otherwise.
         unconfirmed: Published, and no answer of any kind: all of them where there are no confirms.
         received: Deliveries and Get-Oks of any kind, foreign ones included.
-        delivered: First deliveries: (message, sink) pairs that came at least once; `duplicates` is how often they came
+        taken: First deliveries: (message, sink) pairs that came at least once; `duplicates` is how often they came
             again; `duplicates_unflagged` are those of them without the redelivered flag.
         foreign: Received, but not of this run, or without a stamp. Not known by publisher.
         redelivered: Received with the redelivered flag. Not known by publisher.
@@ -63,7 +63,7 @@ class LedgerTotals:
     in_doubt: int = 0
     unconfirmed: int = 0
     received: int = 0
-    delivered: int = 0
+    taken: int = 0
     duplicates: int = 0
     duplicates_unflagged: int = 0
     dead_lettered: int = 0
@@ -330,12 +330,12 @@ class Ledger:
         counts: Counter[str] = Counter()
         for place in places:
             unexpected = self.unexpected.count(place)
-            delivered = self.delivered.count(place) + unexpected
+            taken = self.delivered.count(place) + unexpected
             received = self._received[place]
             counts["received"] += received
-            counts["delivered"] += delivered
-            counts["duplicates"] += received - delivered
-            came_unflagged = delivered - len(self._only_flagged.get(place, ()))
+            counts["taken"] += taken
+            counts["duplicates"] += received - taken
+            came_unflagged = taken - len(self._only_flagged.get(place, ()))
             counts["duplicates_unflagged"] += received - self._flagged[place] - came_unflagged
             if unexpected:
                 dead = self.dead_letters.of(self.pairs[place].publisher)

@@ -38,6 +38,7 @@ MAX_BYTES: Final = 60_000
 _TABLE_BYTES: Final = 7_000
 _FINGERPRINT_BYTES: Final = 4_000
 _MAX_LOST_SHOWN: Final = 5
+_ALWAYS_SHOWN: Final = frozenset({"lost", "corrupted"})
 _MAX_OVERRIDES_SHOWN: Final = 10
 _FOLD_BYTES: Final = 200
 """Of what stands around the scenario, its fences left out."""
@@ -148,7 +149,7 @@ def _findings(result: RunResult) -> Iterator[str]:
 
 def _ledger(result: RunResult) -> Iterator[str]:
     totals = result.totals.model_dump()
-    shown = {name: count for name, count in totals.items() if count or name in {"lost", "corrupted"}}
+    shown = {name: count for name, count in totals.items() if count or name in _ALWAYS_SHOWN}
     yield from _table(("messages", "in all"), [(code(name), count_text(count)) for name, count in shown.items()])
     balanced = result.ledger.balanced
     yield "The books balance." if balanced else "The books do not balance." if balanced is False else "Nobody can tell."

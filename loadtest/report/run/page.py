@@ -17,6 +17,7 @@ from typing import Any, Final
 from jinja2 import DictLoader, Environment, StrictUndefined
 from pydantic import JsonValue
 
+from loadtest import counters
 from loadtest.report.html_page.charts import chart_data, fairness
 from loadtest.report.html_page.heat_map import HeatMaps
 from loadtest.report.html_page.packing import LIBRARY, asset, packed_json, packed_library
@@ -40,8 +41,6 @@ WORDS: Final[dict[Outcome, str]] = {
 }
 _HEADLINES: Final = (("confirm", "confirm p99"), ("end_to_end", "end to end p99"), ("get", "get p99"))
 _RATES: Final = (("published_per_s", "published"), ("delivered_per_s", "delivered"), ("got_per_s", "got"))
-WRONG: Final = frozenset({"lost", "corrupted", "duplicates", "unpublished", "unexpected", "vanished", "in_doubt"})
-"""Rows of the ledger that are shown in red where they are not 0."""
 
 
 def report_html(result: RunResult, heat: HeatMaps) -> str:
@@ -164,10 +163,10 @@ def _latency_table(result: RunResult) -> dict[str, Any]:
 
 def _totals(result: RunResult) -> Iterator[tuple[str, str, bool]]:
     """Yield name, count and whether it is wrong of the rows of the ledger that say something."""
-    always = {"published", "confirmed", "delivered", "got", "lost", "corrupted", "duplicates"}
-    for name, count in result.totals.model_dump().items():
-        if count or name in always:
-            yield name, count_text(count), bool(count) and name in WRONG
+    for row in counters.totals():
+        count = getattr(result.totals, row.name)
+        if count or row.is_headline:
+            yield row.label, count_text(count), row.is_wrong and bool(count)
 
 
 def _sharing(result: RunResult) -> Iterator[dict[str, str]]:

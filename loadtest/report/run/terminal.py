@@ -15,6 +15,7 @@ from typing import Final, TextIO
 from rich.console import Console
 from rich.text import Text
 
+from loadtest import counters
 from loadtest.report.run.broker_line import put_broker
 from loadtest.report.run.clocks_line import put_clocks
 from loadtest.report.run.figures import put_latencies, put_rates
@@ -130,24 +131,8 @@ def _put_ledger(page: Page, totals: TotalsPart, ledger: LedgerPart) -> None:
         label = Cell("")
     taken = {"delivered": totals.delivered, "got": totals.got}
     shown = [f"{name} {count_text(count)}" for name, count in taken.items() if count] or ["nothing delivered or got"]
-    odd = (
-        "rejected",
-        "requeued",
-        "dead_lettered",
-        "expired",
-        "overflowed",
-        "delivery_limit",
-        "duplicates",
-        "redelivered",
-        "out_of_order",
-        "corrupted",
-        "foreign",
-        "undelivered",
-        "remaining",
-        "unread",
-        "unknown",
-    )
-    shown += [f"{name.replace('_', ' ')} {count_text(getattr(totals, name))}" for name in odd if getattr(totals, name)]
+    counts = [(row.label, getattr(totals, row.name)) for row in counters.totals() if row.is_listed]
+    shown += [f"{label} {count_text(count)}" for label, count in counts if count]
     page.items(label, shown, separator=" · ", indent=_LABEL)
     _put_lost(page, totals.lost, ledger)
     for imbalance in ledger.imbalances:

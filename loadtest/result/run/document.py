@@ -8,9 +8,12 @@ field that has no value is null, never 0. Every field is explained in `docs/resu
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, create_model
+
+from loadtest import counters
+from loadtest.counters import GroupKind
 
 SCHEMA: Final = "loadtest.result/1"
 """
@@ -21,7 +24,6 @@ Version of the document. History:
 
 Outcome: TypeAlias = Literal["pass", "fail", "error", "nothing-measured", "inconclusive"]
 LoadModel: TypeAlias = Literal["open", "closed"]
-GroupKind: TypeAlias = Literal["publisher", "consumer", "getter"]
 
 
 class Part(BaseModel):
@@ -89,44 +91,26 @@ class VerdictPart(Part):
     bound: BoundPart | None = Field(default=None, description="Null where too little was measured to tell.")
 
 
-class TotalsPart(Part):
-    """Messages over the whole run, warm-up and drain included; from the ledger."""
+if TYPE_CHECKING:
 
-    published: int
-    confirmed: int
-    nacked: int
-    returned: int
-    in_doubt: int
-    delivered: int
-    got: int
-    get_empty: int
-    duplicates: int
-    redelivered: int
-    out_of_order: int
-    corrupted: int
-    foreign: int
-    lost: int
-    offered: int
-    returned_only: int
-    unconfirmed: int
-    remaining: int
-    undelivered: int
-    vanished: int
-    unexpected: int
-    unpublished: int
-    dropped: int = Field(default=0, description="Arrivals that fell due and were never sent (on_outage: drop).")
-    republished: int = Field(default=0, description="Messages in doubt that were written again (in_doubt: republish).")
-    duplicates_unflagged: int = Field(default=0, description="Duplicates without the redelivered flag.")
-    dead_lettered: int = Field(default=0, description="Taken out of a queue by the broker, and handed on.")
-    expired: int = Field(default=0, description="Dropped by the broker: their time to live was over.")
-    overflowed: int = Field(default=0, description="Dropped by the broker: their queue was full (x-max-length).")
-    delivery_limit: int = Field(
-        default=0, description="Dropped by the broker at the delivery limit of a quorum queue, delivered before or not."
+    class TotalsPart(Part):
+        """Messages over the whole run; a field for each total of `loadtest.counters`."""
+
+        def __init__(self, **counts: int) -> None: ...
+
+        def __getattr__(self, name: str) -> int: ...
+
+else:
+    TotalsPart = create_model(
+        "TotalsPart",
+        __base__=Part,
+        __module__=__name__,
+        __doc__="Messages over the whole run, warm-up and drain included; from the ledger.",
+        **{
+            row.name: (int, Field(**({} if row.is_required else {"default": 0}), description=row.help))
+            for row in counters.totals()
+        },
     )
-    unread: int = Field(default=0, description="In a stream before the offset at which its consumer began.")
-    unknown: int = Field(default=0, description="Confirmed and missing where it cannot be known what became of them.")
-    rejected: int = Field(default=0, description="Deliveries that consumers refused, not to come again.")
-    requeued: int = Field(default=0, description="Deliveries that consumers refused, to come again.")
 
 
 class RatesPart(Part):

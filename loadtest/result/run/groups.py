@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
+from loadtest import counters
 from loadtest.clock import NS_PER_S
 from loadtest.measure.collector import Collector
 from loadtest.measure.group_totals import GroupTotals, SpanTotals
@@ -12,7 +13,6 @@ from loadtest.measure.histogram.histogram import Histogram
 from loadtest.measure.pauses import LEAST_NS, Stretch, common, joined, parted, without
 from loadtest.measure.runs import Run
 from loadtest.result.run.document import (
-    GroupKind,
     GroupPart,
     LatencyPart,
     LoadModel,
@@ -26,10 +26,8 @@ from loadtest.result.run.evidence import CONNECTION_LOST, RUN_FAILED
 from loadtest.result.run.ledger import PUBLISHER_TOTALS, Books, unseen_offers
 from loadtest.result.run.workers import bound_of, clock_bounds_ns
 from loadtest.result.samples import PERCENTILES
-from loadtest.scenario.grammar.metric import COUNTED
 from loadtest.scenario.grammar.threshold import MEASURED, STAGE, WARM_UP
 
-_KINDS: Final[dict[str, GroupKind]] = {"publisher": "publisher", "consumer": "consumer", "getter": "getter"}
 _MODELS: Final[dict[str, LoadModel]] = {"open": "open", "closed": "closed"}
 LATENCIES: Final = (
     "confirm",
@@ -45,26 +43,24 @@ LATENCIES: Final = (
 """In the order in which people look at them."""
 
 MAX_OUTAGES: Final = 1_000
-COUNTED_TOTALS: Final = ("offered", *sorted(COUNTED))
+COUNTED_TOTALS: Final = tuple(counters.by_part())
 """Totals that a part of the run has too: those that are counted as they happen."""
-
-_TAKER_TOTALS: Final = ("foreign", "redelivered", "corrupted")
-_SHARED_TOTALS: Final = ("duplicates", "duplicates_unflagged", "out_of_order")
-"""Known by sink and not by group: told of a group only if no other takes messages."""
 
 
 def build_groups(collector: Collector, books: Books) -> dict[str, GroupPart]:
     """Return the parts of all groups, in the order of the run record."""
     takers = [group for group in collector.groups.values() if group.kind != "publisher"]
-    shared = {name: getattr(books.totals, name) for name in _SHARED_TOTALS} if len(takers) == 1 else {}
+    # Known by sink and not by group: told of a group only if no other takes messages.
+    merged = [row.name for row in counters.totals() if row.known == "merged" and row.kinds]
+    shared = {name: getattr(books.totals, name) for name in merged} if len(takers) == 1 else {}
     publisher_totals = _publisher_totals(collector, books)
     bounds = clock_bounds_ns(collector)
     return {
         name: GroupPart(
-            kind=_KINDS[group.kind],
+            kind=group.kind,
             model=_MODELS[group.model],
             users=collector.run["groups"][name].get("users"),
-            totals=publisher_totals[name] if group.kind == "publisher" else {**_taker_totals(group), **shared},
+            totals=publisher_totals[name] if group.kind == "publisher" else {**_counted(group), **shared},
             rates=build_rates(group, group.measured),
             latency=_latencies(group, group.measured, bounds),
             message_counts=_series(group),
@@ -81,7 +77,7 @@ def _publisher_totals(collector: Collector, books: Books) -> dict[str, dict[str,
     """Return the totals of the publisher groups: the sums over their publishers."""
     totals = {
         name: {
-            **{counted: group.totals[counted] for counted in ("offered", "dropped", "republished")},
+            **_counted(group),
             **dict.fromkeys((*PUBLISHER_TOTALS, "lost"), 0),
         }
         for name, group in collector.groups.items()
@@ -103,9 +99,9 @@ def _rank(latency: str) -> tuple[int, str]:
     return (LATENCIES.index(latency) if latency in LATENCIES else len(LATENCIES), latency)
 
 
-def _taker_totals(group: GroupTotals) -> dict[str, int]:
-    names = ("delivered", "rejected", "requeued") if group.kind == "consumer" else ("got", "get_empty")
-    return {name: group.totals[name] for name in (*names, *_TAKER_TOTALS)}
+def _counted(group: GroupTotals) -> dict[str, int]:
+    """Return the totals that are counted by group."""
+    return {row.name: group.totals[row.name] for row in counters.counted(group.kind) if row.is_total}
 
 
 def _counts(span: SpanTotals) -> dict[str, int]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from loadtest import counters
 from loadtest.clock import NS_PER_S
 from loadtest.measure.collector import Collector
 from loadtest.measure.ledger.ledger import LedgerTotals
@@ -17,22 +18,6 @@ from loadtest.result.units import count_text, messages_text
 
 PUBLISHER_TOTALS: Final = ("published", "confirmed", "nacked", "returned", "returned_only", "in_doubt", "unconfirmed")
 """What the ledger knows of each publisher."""
-
-_FROM_LEDGER: Final = (
-    *PUBLISHER_TOTALS,
-    "duplicates",
-    "duplicates_unflagged",
-    "dead_lettered",
-    "redelivered",
-    "out_of_order",
-    "corrupted",
-    "foreign",
-    "unexpected",
-    "unpublished",
-)
-# What the ledger cannot know: whether a message was delivered or got, and what left no message.
-_FROM_COUNTERS: Final = ("dropped", "republished", "delivered", "got", "get_empty", "rejected", "requeued")
-_FROM_LOSSES: Final = ("lost", "remaining", "unread", "expired", "overflowed", "undelivered", "vanished")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +42,23 @@ def close_books(collector: Collector) -> Books:
 
 def build_totals(collector: Collector, books: Books) -> TotalsPart:
     """Return the totals of the whole run."""
-    return TotalsPart(
-        offered=sum(group.totals["offered"] for group in collector.groups.values()) + unseen_offers(collector).total(),
-        **{name: getattr(books.totals, name) for name in _FROM_LEDGER},
-        **{name: sum(group.totals[name] for group in collector.groups.values()) for name in _FROM_COUNTERS},
-        **{name: getattr(books.losses, name) for name in _FROM_LOSSES},
-        unknown=sum(unknown.messages for unknown in books.losses.unknown),
-        delivery_limit=(collector.dropped or {}).get("delivery_limit", 0),
-    )
+    told = {
+        "unknown": sum(unknown.messages for unknown in books.losses.unknown),
+        "delivery_limit": (collector.dropped or {}).get("delivery_limit", 0),
+        "offered": sum(group.totals["offered"] for group in collector.groups.values())
+        + unseen_offers(collector).total(),
+    }
+    found = {row.name: _total(row.name, collector, books) for row in counters.totals() if row.name not in told}
+    return TotalsPart(**found, **told)
+
+
+def _total(name: str, collector: Collector, books: Books) -> int:
+    """Return a total: the ledger's, which sees through repeats, or what it cannot know, as it was counted."""
+    for book in (books.totals, books.losses):
+        total: int | None = getattr(book, name, None)
+        if total is not None:
+            return total
+    return sum(group.totals[name] for group in collector.groups.values())
 
 
 def unseen_offers(collector: Collector) -> Counter[str]:

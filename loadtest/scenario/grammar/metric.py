@@ -15,9 +15,10 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from loadtest import counters
+from loadtest.counters import GroupKind
 from loadtest.scenario.loading.error_detail import detail_error, near_miss, shown
 
-GroupKind = Literal["publisher", "consumer", "getter"]
 MetricKind = Literal["latency", "rate", "total", "gauge"]
 Unit = Literal["time", "rate", "size", "cores", "count"]
 
@@ -37,40 +38,11 @@ RATES: Final[dict[str, frozenset[GroupKind]]] = {
     "delivered_rate": frozenset({"consumer"}),
     "got_rate": frozenset({"getter"}),
 }
-_TAKERS: Final[frozenset[GroupKind]] = frozenset({"consumer", "getter"})
-_PUBLISHERS: Final[frozenset[GroupKind]] = frozenset({"publisher"})
-TOTALS: Final[dict[str, frozenset[GroupKind]]] = {
-    "published": _PUBLISHERS,
-    "confirmed": _PUBLISHERS,
-    "nacked": _PUBLISHERS,
-    "returned": _PUBLISHERS,
-    "in_doubt": _PUBLISHERS,
-    "lost": _PUBLISHERS,
-    "delivered": frozenset({"consumer"}),
-    "got": frozenset({"getter"}),
-    "get_empty": frozenset({"getter"}),
-    "duplicates": _TAKERS,
-    "redelivered": _TAKERS,
-    "out_of_order": _TAKERS,
-    "corrupted": _TAKERS,
-    "foreign": _TAKERS,
-    "rejected": frozenset({"consumer"}),
-    "requeued": frozenset({"consumer"}),
-    "duplicates_unflagged": frozenset(),
-    "dead_lettered": frozenset(),
-    "expired": frozenset(),
-    "overflowed": frozenset(),
-    "delivery_limit": frozenset(),
-    "unread": frozenset(),
-    "unknown": frozenset(),
-}
-COUNTED: Final = frozenset(
-    {"published", "confirmed", "nacked", "returned", "delivered", "got", "get_empty", "redelivered", "corrupted"}
-    | {"foreign", "rejected", "requeued"}
-)
+TOTALS: Final = counters.metrics()
+COUNTED: Final = frozenset(counters.by_part()) & TOTALS.keys()
 """Totals that are counted as they happen, so that a part of the run has them; the others are known at its end."""
 
-GROUP_GAUGES: Final[dict[str, frozenset[GroupKind]]] = {"outstanding": _PUBLISHERS}
+GROUP_GAUGES: Final[dict[str, frozenset[GroupKind]]] = {"outstanding": counters.PUBLISHERS}
 
 
 @dataclass(frozen=True, slots=True)

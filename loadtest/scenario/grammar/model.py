@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, PlainValidator, WithJsonSchema
 
+from loadtest.counters import GroupKind
 from loadtest.scenario.grammar.compare_block import CompareBlock
 from loadtest.scenario.grammar.faults import BrokerFault
 from loadtest.scenario.grammar.groups import ConsumerGroup, GetterGroup, Group, PublisherGroup
@@ -27,7 +28,7 @@ from loadtest.scenario.grammar.leaf import (
 )
 from loadtest.scenario.grammar.part import Part
 from loadtest.scenario.grammar.quantity import NS_PER_S
-from loadtest.scenario.grammar.threshold import AnyThreshold, GroupKind
+from loadtest.scenario.grammar.threshold import AnyThreshold
 from loadtest.scenario.grammar.topology import Topology
 from loadtest.scenario.loading.error_detail import detail_error, shown
 

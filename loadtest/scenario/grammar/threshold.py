@@ -30,11 +30,11 @@ from pydantic import (
 
 from loadtest.scenario.grammar import quantity
 from loadtest.scenario.grammar.leaf import Flag, Nanoseconds
-from loadtest.scenario.grammar.metric import COUNTED, GroupKind, Metric, MetricKind, parse_metric
+from loadtest.scenario.grammar.metric import COUNTED, Metric, MetricKind, parse_metric
 from loadtest.scenario.grammar.part import Part
 from loadtest.scenario.loading.error_detail import detail_error, shown
 
-__all__ = ["AnyThreshold", "GroupKind", "Metric", "MetricKind", "Threshold", "parse_figure", "parse_threshold"]
+__all__ = ["AnyThreshold", "Metric", "MetricKind", "Threshold", "parse_figure", "parse_threshold"]
 
 OPERATORS: Final[dict[str, Callable[[Fraction, Fraction], bool]]] = {
     "<": operator.lt,

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from loadtest.counters import GroupKind
 from loadtest.errors import ResultsError
 from loadtest.measure.collector import Collector
 from loadtest.measure.group_totals import GroupTotals
 from loadtest.measure.recorder.recorder import Recorder
 from loadtest.measure.records import (
-    GroupKind,
     end_record,
     event_record,
     phase_record,
@@ -116,7 +116,7 @@ def test_ledger_is_merged() -> None:
     collector = _collected(IN_TURNS)
     totals = collector.ledger.totals()
 
-    assert (totals.published, totals.confirmed, totals.delivered, totals.duplicates) == (1200, 1200, 1200, 0)
+    assert (totals.published, totals.confirmed, totals.taken, totals.duplicates) == (1200, 1200, 1200, 0)
     assert collector.losses().lost == 0
 
 

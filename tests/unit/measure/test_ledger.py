@@ -190,8 +190,8 @@ def test_ledger_equals_plain_sets(steps: list[Step], seed: int) -> None:
     assert totals.in_doubt == len(model.tables["in_doubt"])
     assert totals.unconfirmed == len(published - answered - model.tables["returned"])
     assert totals.received == model.received.total() + model.foreign
-    assert totals.delivered == len(model.received)
-    assert totals.received == totals.delivered + totals.duplicates + totals.foreign
+    assert totals.taken == len(model.received)
+    assert totals.received == totals.taken + totals.duplicates + totals.foreign
     assert totals.out_of_order == model.out_of_order
     assert totals.corrupted == len(model.corrupted)
     assert totals.foreign == model.foreign
@@ -297,7 +297,7 @@ def test_two_consumers_of_a_queue_are_in_order() -> None:
         consumer.delivered(0, seqs, seqs, np.zeros(10), 1, 0)
     totals = workers.merged(0).totals()
 
-    assert (totals.delivered, totals.duplicates, totals.out_of_order) == (100, 0, 0)
+    assert (totals.taken, totals.duplicates, totals.out_of_order) == (100, 0, 0)
 
 
 def test_damaged_stamps_are_foreign() -> None:
@@ -309,4 +309,4 @@ def test_damaged_stamps_are_foreign() -> None:
     workers.consumers[1][1].delivered(0, np.array([1 << 63], dtype=np.uint64), _array(0), _array(0), 1, 9)
     totals = workers.merged(0).totals()
 
-    assert (totals.received, totals.delivered, totals.foreign) == (3, 1, 2)
+    assert (totals.received, totals.taken, totals.foreign) == (3, 1, 2)

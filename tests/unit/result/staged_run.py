@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.clock import NS_PER_MS, NS_PER_S
+from loadtest.counters import GroupKind
 from loadtest.measure import Collector, Journal, Recorder
 from loadtest.measure.records import (
-    GroupKind,
     Model,
     Phase,
     Record,

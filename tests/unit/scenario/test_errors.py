@@ -38,8 +38,8 @@ RATE = "a rate with its unit (/s, /m or /h), such as 2000/s"
 SIZE = "a size with its unit (B, KB, KiB, MB or MiB), such as 1KB"
 TOTALS_AND_RATES = (
     "offered_rate, published_rate, confirmed_rate, delivered_rate, got_rate, published, confirmed, nacked, returned, "
-    "in_doubt, lost, delivered, got, get_empty, duplicates, redelivered, out_of_order, corrupted, foreign, "
-    "rejected, requeued, duplicates_unflagged, dead_lettered, expired, overflowed, delivery_limit, unread, unknown"
+    "in_doubt, delivered, got, get_empty, duplicates, redelivered, out_of_order, corrupted, foreign, lost, "
+    "duplicates_unflagged, dead_lettered, expired, overflowed, delivery_limit, unread, unknown, rejected, requeued"
 )
 
 
