@@ -146,7 +146,7 @@ class WindowModel(_Model):
     ledger: LedgerModel
     gauges: dict[str, float] = Field(
         description="Of the process, at end_ns: cpu in cores, loop_lag_max_ns, memory_bytes, outstanding in messages, "
-        "window_full_ns, blocked_ns, users."
+        "window_full_ns, blocked_ns, users (the fewest since start_ns)."
     )
     stalls: list[tuple[Instant, Instant]] = Field(
         default=[], description="When the worker's process did nothing at all: stopped, swapped out, or without a core."
