@@ -49,7 +49,7 @@ test-e2e: dev-venv test-broker-server test-chromium ## Run the tests of locust a
 	@$(TEST_ENV) $(BIN)/python -m pytest tests/e2e -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 test-long: dev-venv test-broker-server test-chromium ## Run the tests that take minutes
-	@$(TEST_ENV) $(BIN)/python -m pytest -m long $(PYTEST_ARGS)
+	@$(TEST_ENV) tools/test.sh long
 
 check: dev-venv ## Lint, check format, types and the directions of imports
 	@$(BIN)/ruff check .

@@ -4,9 +4,21 @@
 # about half of their time, and beside them, with what processor time they leave, the house's rules and the unit tests.
 # All of them are run, even where one fails, so that one run tells everything. PYTEST_ARGS goes to each; a stage where it
 # selects nothing is no failure, unless none selects anything.
+#
+#   tools/test.sh        all but those that take minutes
+#   tools/test.sh long   only those
 
 set -uo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
+
+case "${1:-}" in
+    "") readonly AMONG="not long" ;;
+    long) readonly AMONG="long" ;;
+    *)
+        echo "loadtest: tools/test.sh takes nothing, or 'long', not '$1'" >&2
+        exit 2
+        ;;
+esac
 
 readonly NOTHING_SELECTED=5 # pytest's exit code
 status=$NOTHING_SELECTED
@@ -61,9 +73,9 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-stage alone tests/broker tests/e2e -m "alone and not long"
-begin_beside tests/house tests/unit -n "${TEST_WORKERS:-2}" --dist loadgroup -m "not long"
-stage "broker, e2e" tests/broker tests/e2e -n "${TEST_WORKERS:-4}" --dist loadgroup -m "not alone and not long"
+stage alone tests/broker tests/e2e -m "alone and $AMONG"
+begin_beside tests/house tests/unit -n "${TEST_WORKERS:-2}" --dist loadgroup -m "$AMONG"
+stage "broker, e2e" tests/broker tests/e2e -n "${TEST_WORKERS:-4}" --dist loadgroup -m "not alone and $AMONG"
 end_beside "house, unit"
 
 if [ -n "$failed" ]; then echo "loadtest: failed:$failed" >&2; fi

@@ -212,3 +212,27 @@ def test_missing_venv_module_is_explained(shell: Shell) -> None:
 
     assert run.returncode == 1
     assert "apt-get install python3-venv" in run.stderr
+
+
+@pytest.mark.parametrize("argument", ["", "long"], ids=["make test", "make test-long"])
+def test_tests_run_in_stages_and_all_that_failed_are_named(shell: Shell, argument: str) -> None:
+    """The long tests go through the same stages; none ends the rest by failing, and an empty one is no failure."""
+    folder = shell.folder / "copy"
+    (folder / "tools").mkdir(parents=True)
+    shutil.copy(ROOT / "tools" / "test.sh", folder / "tools")
+    (folder / ".venv" / "bin").mkdir(parents=True)
+    python = folder / ".venv" / "bin" / "python"
+    answers = 'case "$*" in *tests/house*) exit 5 ;; *"-m alone"*) exit 1 ;; esac'
+    python.write_text(f'#!/bin/sh\necho "$@" >>calls\n{answers}\n', encoding="utf-8")
+    python.chmod(0o755)
+    script = ["bash", str(folder / "tools" / "test.sh"), *argument.split()]
+    ended = subprocess.run(script, check=False, capture_output=True, text=True, timeout=20)
+
+    calls = (folder / "calls").read_text(encoding="utf-8").splitlines()
+    alone = [call for call in calls if "-m alone" in call]
+    among = "long" if argument else "not long"
+    assert len(alone) == 1 < len(calls)
+    assert all(call.endswith((f"-m {among}", f"alone and {among}")) for call in calls)
+    assert " -n " not in alone[0], "other tests ran beside those that measure"
+    assert {f"tests/{folder}" for folder in ("house", "unit", "broker", "e2e")} <= set(" ".join(calls).split())
+    assert (ended.returncode, ended.stderr) == (1, "loadtest: failed: alone\n")
