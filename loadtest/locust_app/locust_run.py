@@ -203,6 +203,7 @@ class LocustRun:
 
     def _end_unbegun(self, environment: Environment) -> NoReturn:
         """End a run that is prepared, if there is one, with its results, and the process."""
+        self._is_stopping = True  # here, and not by the runner, from which Locust would exit meanwhile
         self._interrupt(environment)
         sys.exit(EXIT_INTERRUPTED)
 
