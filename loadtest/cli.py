@@ -284,15 +284,15 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
 ) -> None:
     """Run variants of a scenario, or of a broker, in turns, and say which is better, by how much, and how surely."""
     from loadtest.commands import compare as comparing
-    from loadtest.commands.compare_capacity import Searching, searching_of
-    from loadtest.experiments.compare.compare_options import Options, asked_for
-    from loadtest.experiments.compare.variants import Asked
+    from loadtest.commands.compare_capacity import SearchOptions, search_trials
+    from loadtest.experiments.compare.compare_options import CompareOptions, request_from
+    from loadtest.experiments.compare.variants import VariantOptions
 
     if resume is not None or scenario is None:
         raise typer.Exit(comparing.resume(resume, broker or (), repeat_marked))
-    asked = Options(
+    asked = CompareOptions(
         scenario=scenario,
-        variants=Asked(*(each or () for each in (vary, variant, broker, config, nodes, server, env, tls))),
+        variants=VariantOptions(*(each or () for each in (vary, variant, broker, config, nodes, server, env, tls))),
         overrides=tuple(overrides or ()),
         baseline=baseline,
         rounds=rounds,
@@ -302,10 +302,12 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         min_effect_percent=min_effect,
         fail_on=fail_on,
         restart=restart,
-        searching=searching_of(scenario, overrides or (), Searching(capacity, slo or (), hold, precision, repeats)),
+        searching=search_trials(
+            scenario, overrides or (), SearchOptions(capacity, slo or (), hold, precision, repeats)
+        ),
         repeat_marked=repeat_marked,
     )
-    raise typer.Exit(comparing.compare(asked_for(asked, dict(os.environ)), results))
+    raise typer.Exit(comparing.compare(request_from(asked, dict(os.environ)), results))
 
 
 app.command()(sweep)

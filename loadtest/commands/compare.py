@@ -17,13 +17,13 @@ from loadtest.commands.compare_opening import opening_lines
 from loadtest.commands.progress import heed_interrupts, interrupted, say
 from loadtest.commands.results import tell_comparison
 from loadtest.errors import BrokerError, LoadTestError, ResultsError, UsageError
-from loadtest.experiments.compare.blocks import marked_turns
+from loadtest.experiments.compare.blocks import marked_blocks
 from loadtest.experiments.compare.compare_options import shared_brokers, with_brokers
 from loadtest.experiments.compare.compare_request import REQUEST, CompareRequest, request_again, variant_hash
 from loadtest.experiments.compare.comparison import Comparison
 from loadtest.experiments.compare.effect_reader import read_effects
 from loadtest.experiments.compare.trial_kinds import metric_part
-from loadtest.experiments.compare.variants import Asked
+from loadtest.experiments.compare.variants import VariantOptions
 from loadtest.experiments.variant_check import checked_variant, load_variant
 from loadtest.report.compare.comparison_files import DOCUMENT, read_comparison, write_comparison
 from loadtest.report.folder import create_folder
@@ -66,7 +66,7 @@ def resume(folder: Path | None, brokers: Sequence[str], repeat_marked: int | Non
     Args:
         folder: Where it was; None, where neither that nor a scenario was named, is an error.
         brokers: `NAME=URL` of variants that have a broker of their own, where that had a password.
-        repeat_marked: How often a turn with a mark is run again at most; None: as often as was asked before.
+        repeat_marked: How often a block with a mark is run again at most; None: as often as was asked before.
 
     Raises:
         UsageError, ResultsError: If it cannot be gone on with.
@@ -75,7 +75,7 @@ def resume(folder: Path | None, brokers: Sequence[str], repeat_marked: int | Non
         raise UsageError("name a scenario, or go on with a comparison by --resume FOLDER")
     try:
         before = CompareResult.model_validate_json((folder / DOCUMENT).read_text(encoding="utf-8"))
-        shared = shared_brokers(Asked(brokers=brokers))
+        shared = shared_brokers(VariantOptions(brokers=brokers))
         environ = with_brokers(os.environ, shared) if shared else dict(os.environ)
         named = [text for text in brokers if text not in shared]
         request = request_again((folder / REQUEST).read_text(encoding="utf-8"), named, environ)
@@ -97,10 +97,10 @@ def _refuse_complete(folder: Path, before: CompareResult, request: CompareReques
         UsageError: If it is complete, and has nothing that failed or is to be run again.
     """
     names = [variant.name for variant in before.variants]
-    if not before.complete or failed_laps(before.laps) or marked_turns(before.laps, names, request.repeat_marked):
+    if not before.complete or failed_laps(before.laps) or marked_blocks(before.laps, names, request.repeat_marked):
         return
-    could = len(marked_turns(before.laps, names, MOST_REPEATS))
-    more = f"; {could} turns have marks: --repeat-marked N runs them again, at most N times each" if could else ""
+    could = len(marked_blocks(before.laps, names, MOST_REPEATS))
+    more = f"; {could} blocks have marks: --repeat-marked N runs them again, at most N times each" if could else ""
     if not could and any(lap.marks and counts(lap) for lap in before.laps):
         more = "; its marks are of most runs of a variant, or were run again often enough"
     raise UsageError(f"{folder}: that comparison is complete, and no run of it failed{more}")

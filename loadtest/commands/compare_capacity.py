@@ -13,7 +13,7 @@ from loadtest.errors import ScenarioError, UsageError
 from loadtest.experiments.capacity.capacity_request import CapacityRequest
 from loadtest.experiments.capacity.capacity_search import CapacitySearch
 from loadtest.experiments.capacity.load_step import scenario_rate_per_s
-from loadtest.experiments.compare.trial_kinds import CapacityLaps
+from loadtest.experiments.compare.trial_kinds import CapacityTrials
 from loadtest.scenario import load_scenario
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ DEFAULT_REPEATS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
-class Searching:
+class SearchOptions:
     """The options of searches, as they are typed; None is one that was not given."""
 
     is_asked: bool
@@ -37,7 +37,7 @@ class Searching:
     repeats: int | None = None
 
 
-def searching_of(scenario: str, overrides: Sequence[str], asked: Searching) -> CapacityLaps | None:
+def search_trials(scenario: str, overrides: Sequence[str], asked: SearchOptions) -> CapacityTrials | None:
     """
     Return the searches that laps are; None where they are runs.
 
@@ -54,10 +54,10 @@ def searching_of(scenario: str, overrides: Sequence[str], asked: Searching) -> C
     precision = DEFAULT_PRECISION_PERCENT if asked.precision_percent is None else asked.precision_percent
     options = ("--hold", hold_of(asked.hold or DEFAULT_HOLD), "--precision", f"{precision:g}")
     repeats = DEFAULT_REPEATS if asked.repeats is None else asked.repeats
-    return CapacityLaps(rate or DEFAULT_START_PER_S, tuple(asked.slo), (*options, "--repeats", str(repeats)))
+    return CapacityTrials(rate or DEFAULT_START_PER_S, tuple(asked.slo), (*options, "--repeats", str(repeats)))
 
 
-def search_s(request: CompareRequest, searching: CapacityLaps) -> float:
+def search_s(request: CompareRequest, searching: CapacityTrials) -> float:
     """
     Return about how long a search takes, after a look at whether those of all variants can be made.
 
@@ -67,7 +67,7 @@ def search_s(request: CompareRequest, searching: CapacityLaps) -> float:
     return max(_search_s(request, searching, variant) for variant in request.variants)
 
 
-def _search_s(request: CompareRequest, searching: CapacityLaps, variant: Variant) -> float:
+def _search_s(request: CompareRequest, searching: CapacityTrials, variant: Variant) -> float:
     hold, precision, repeats = searching.options[1::2]
     asked = CapacityRequest(
         scenario=request.source,

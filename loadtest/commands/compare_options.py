@@ -65,7 +65,7 @@ SearchRepeats = Annotated[
 RepeatMarked = Annotated[
     int | None,
     typer.Option(
-        min=0, max=10, metavar="N", help="Run a turn again, at most N times, in which a run was marked. Default: 0."
+        min=0, max=10, metavar="N", help="Run a block again, at most N times, in which a run was marked. Default: 0."
     ),
 ]
 Resume = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder of a comparison that was interrupted.")]

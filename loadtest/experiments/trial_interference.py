@@ -1,4 +1,4 @@
-"""What was taken from a lap by a quota of processor time, or by other guests of the host."""
+"""What was taken from a trial by a quota of processor time, or by other guests of the host."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from loadtest.broker.monitor.machine_times import MachineTimes
 
 
-def disturbances(before: MachineTimes, after: MachineTimes, cores: int | None = None) -> tuple[str, ...]:
+def interference(before: MachineTimes, after: MachineTimes, cores: int | None = None) -> tuple[str, ...]:
     """Return what was taken in between, where it is more than can be passed over; *cores* is that of the machine."""
     passed_s = after.at_s - before.at_s
     if passed_s <= 0:

@@ -1,8 +1,8 @@
 """
-One lap: a variant run once, as a process of its own, on the broker that is its.
+One trial: a variant run once, as a process of its own, on the broker that is its.
 
-A process for each, so that every lap begins with the same heap and the same connections, and one that goes wrong takes
-nothing with it. Knows the command line of `loadtest`, and nothing of what comes of a lap (`kinds`).
+Each is a process, so that every trial begins with the same heap and the same connections, and one that goes wrong
+takes nothing with it.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from loadtest.scenario.grammar.node_environment import VARIABLE as NODE_ENVIRONM
 from loadtest.signals import LAST
 
 if TYPE_CHECKING:
-    from loadtest.experiments.compare.rounds import Lap
+    from loadtest.experiments.compare.rounds import Trial
     from loadtest.experiments.compare.variants import Variant
     from loadtest.scenario import Scenario
 
     Say = Callable[[str], None]
 
 OVERHEAD_S: Final = 3.0
-"""Of a lap besides what the scenario says: the process, connecting, draining, the files."""
+"""Of a trial besides what the scenario says: the process, connecting, draining, the files."""
 
 _OUT: Final = "stdout.txt"
 _ERR: Final = "stderr.txt"
@@ -47,7 +47,7 @@ _MANAGEMENT: Final = "LOADTEST_MANAGEMENT_URL"
 
 
 def run_s(scenario: Scenario) -> float | None:
-    """Return about how long a run takes as a lap, in s; None where its messages decide."""
+    """Return about how long a run takes as a trial, in s; None where its messages decide."""
     if scenario.run.duration_ns is None:
         return None
     return (scenario.run.duration_ns + scenario.run.warm_up_ns) / NS_PER_S + OVERHEAD_S
@@ -72,11 +72,11 @@ def _told_to_nodes(variant: Variant, environ: Mapping[str, str]) -> dict[str, st
     return {NODE_ENVIRONMENT: json.dumps(told)} if told else {}
 
 
-class Brokers:
+class PrivateBrokers:
     """
     The private brokers of a comparison, one for each that variants ask for, up until it is over.
 
-    Variants with the same broker share it: each lap declares its topology anew.
+    Variants with the same broker share it: each trial declares its topology anew.
     """
 
     def __init__(self, environ: Mapping[str, str], say: Say) -> None:
@@ -105,7 +105,7 @@ class Brokers:
         self._say(f"{said_of}{text}")
 
     def environ(self, variant: Variant) -> dict[str, str]:
-        """Return what the environment tells a lap of *variant* of its private broker; nothing if it has none."""
+        """Return what the environment tells a trial of *variant* of its private broker; nothing if it has none."""
         cluster = self._private.get(variant.broker)
         if cluster is None:
             return {}
@@ -130,40 +130,40 @@ class Brokers:
 T = TypeVar("T")
 
 
-def _no_options(_: Lap) -> Sequence[str]:
+def _no_options(_: Trial) -> Sequence[str]:
     return ()
 
 
 @dataclass(frozen=True, slots=True)
-class LapKind(Generic[T]):
+class TrialKind(Generic[T]):
     """
-    What is run for a lap.
+    What is run for a trial.
 
     Attributes:
         command: Of `loadtest`.
         document: What it leaves in a folder of its own.
         read: Reads that from the folder; `ResultsError` if it cannot.
-        options: Of the command, for a lap.
+        options: Of the command, for a trial.
     """
 
     command: str
     document: str
     read: Callable[[Path], T]
-    options: Callable[[Lap], Sequence[str]] = _no_options
+    options: Callable[[Trial], Sequence[str]] = _no_options
 
 
-RUN: Final[LapKind[RunResult]] = LapKind("run", json_file.FILE_NAME, read_result)
+RUN: Final[TrialKind[RunResult]] = TrialKind("run", json_file.FILE_NAME, read_result)
 
 
-class LapRunner(Generic[T]):
+class TrialRunner(Generic[T]):
     """
-    Runs laps of one scenario.
+    Runs trials of one scenario.
 
     Args:
-        kind: What a lap is.
+        kind: What a trial is.
         overrides: That all variants have.
-        folder: Where the results of all laps go.
-        fresh: Whether each lap starts its own private broker.
+        folder: Where the results of all trials go.
+        fresh: Whether each trial starts its own private broker.
     """
 
     def __init__(
@@ -171,9 +171,9 @@ class LapRunner(Generic[T]):
         scenario: str,
         overrides: Sequence[str],
         folder: Path,
-        brokers: Brokers | None,
+        brokers: PrivateBrokers | None,
         environ: Mapping[str, str],
-        kind: LapKind[T],
+        kind: TrialKind[T],
     ) -> None:
         self._kind = kind
         self._scenario = scenario
@@ -182,14 +182,14 @@ class LapRunner(Generic[T]):
         self._brokers = brokers
         self._environ = environ
 
-    def run(self, lap: Lap, variant: Variant) -> tuple[int, Path, T | None]:
+    def run(self, trial: Trial, variant: Variant) -> tuple[int, Path, T | None]:
         """
-        Run a lap to its end, and return its exit code, its folder and its result; None where it has none.
+        Run a trial to its end, and return its exit code, its folder and its result; None where it has none.
 
-        What it prints goes to files in its folder, where an earlier try of the lap may have left its own.
+        What it prints goes to files in its folder, where an earlier try of the trial may have left its own.
         """
-        again = f".{lap.attempt}" if lap.attempt > 1 else ""
-        folder = self._folder / f"{lap.round:02}-{lap.turn + 1}{again}-{variant.name}"
+        again = f".{trial.attempt}" if trial.attempt > 1 else ""
+        folder = self._folder / f"{trial.round:02}-{trial.block + 1}{again}-{variant.name}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for name in (_OUT, _ERR):
@@ -200,7 +200,7 @@ class LapRunner(Generic[T]):
         with (folder / _OUT).open("wb") as out, (folder / _ERR).open("wb") as err:
             # In a session of its own: Ctrl-C reaches this process alone, which hands it on, once.
             process = subprocess.Popen(  # noqa: S603  # this Python, with the caller's own options
-                bound_command(self._command(lap, variant, folder)),
+                bound_command(self._command(trial, variant, folder)),
                 env=self._env(variant),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -217,11 +217,11 @@ class LapRunner(Generic[T]):
             return exit_code, folder, None
 
     def last_words(self, folder: Path) -> str:
-        """Return the last line that a lap printed as an error."""
+        """Return the last line that a trial printed as an error."""
         lines = (folder / _ERR).read_text(errors="replace").strip().splitlines()
         return lines[-1] if lines else "it said nothing"
 
-    def _command(self, lap: Lap, variant: Variant, folder: Path) -> list[str]:
+    def _command(self, trial: Trial, variant: Variant, folder: Path) -> list[str]:
         sets = [word for override in (*self._overrides, *variant.overrides) for word in ("--set", override)]
         private: list[tuple[str, object]] = []
         if self._brokers is None and not variant.brokers:
@@ -229,7 +229,7 @@ class LapRunner(Generic[T]):
         words = [str(word) for flag, value in private if value is not None for word in (flag, value)]
         words += ["--tls"] if self._brokers is None and variant.tls else []
         command = [sys.executable, "-m", "loadtest", self._kind.command, self._scenario, "--results", str(folder)]
-        return [*command, *self._kind.options(lap), *sets, *words]
+        return [*command, *self._kind.options(trial), *sets, *words]
 
     def _env(self, variant: Variant) -> dict[str, str]:
         kept = {name: value for name, value in self._environ.items() if name not in {*ENVIRONMENT_NAMES, _MANAGEMENT}}
@@ -243,7 +243,7 @@ class LapRunner(Generic[T]):
 
 
 def _wait(process: subprocess.Popen[bytes]) -> int:
-    """Wait for a lap; a signal is handed on, and it ends in order; so is a second one, and a third ends it at once."""
+    """Wait for a trial; the first two signals are handed on, so that it ends in order; a third ends it at once."""
     came = 0
     while process.returncode is None:
         try:

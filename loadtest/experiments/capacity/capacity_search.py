@@ -1,7 +1,7 @@
 """
 A search carried out: each rate is a run of the scenario at that rate, held for a while, on the same broker.
 
-Knows laps (`compare.laps`) and the search; prints nothing but by `say`.
+Knows trials (`compare.trials`) and the search; prints nothing but by `say`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from typing import Final
 from loadtest.broker.monitor.machine_times import read_times
 from loadtest.errors import EXIT_BROKER, BrokerError, UsageError
 from loadtest.experiments.capacity.capacity_request import REQUEST, CapacityRequest
-from loadtest.experiments.capacity.load_step import Holding, scenario_rate_per_s
+from loadtest.experiments.capacity.load_step import LoadStep, scenario_rate_per_s
 from loadtest.experiments.capacity.search import Search, Step
 from loadtest.experiments.compare.compare_request import shown_variant
 from loadtest.experiments.compare.comparison import broker_text
-from loadtest.experiments.compare.rounds import Lap
-from loadtest.experiments.compare.trial_kinds import RunLaps
-from loadtest.experiments.trial_interference import disturbances
-from loadtest.experiments.trial_runner import OVERHEAD_S, RUN, Brokers, LapRunner
+from loadtest.experiments.compare.rounds import Trial
+from loadtest.experiments.compare.trial_kinds import RunTrials
+from loadtest.experiments.trial_interference import interference
+from loadtest.experiments.trial_runner import OVERHEAD_S, RUN, PrivateBrokers, TrialRunner
 from loadtest.redaction import redacted
 from loadtest.report.capacity.capacity_files import DOCUMENT
 from loadtest.report.capacity.capacity_text import probe_text
@@ -61,17 +61,17 @@ class CapacitySearch:
         self._folder = folder
         self._say = say
         self._scenario = load_scenario(request.scenario, overrides=request.overrides).scenario
-        self._holding = Holding(self._scenario, request.slo, request.hold)
+        self._load_step = LoadStep(self._scenario, request.slo, request.hold)
         start_per_s = request.start_per_s or scenario_rate_per_s(self._scenario) or 1_000.0
         self._search = Search(
-            start_per_s, request.most_per_s, request.precision, request.repeats, self._holding.least_per_s
+            start_per_s, request.most_per_s, request.precision, request.repeats, self._load_step.least_per_s
         )
         self._probes: list[ProbePart] = []
         self._broker = ""
         self._failures = 0
         self._started_at = datetime.now(UTC).isoformat()
         # A fault of the command line is told before anything runs.
-        load_scenario(request.scenario, overrides=[*request.overrides, *self._holding.overrides(start_per_s)])
+        load_scenario(request.scenario, overrides=[*request.overrides, *self._load_step.overrides(start_per_s)])
 
     def resume(self, before: CapacityResult) -> None:
         """
@@ -95,7 +95,7 @@ class CapacitySearch:
         yield f"searching for the capacity of {redacted(request.scenario)} within {', '.join(request.slo)}"
         step = self._search.next_step()
         rate = step.rate_per_s if step is not None else self._search.start_per_s
-        quick_s, full_s = (self._holding.hold_ns(rate, is_quick=is_quick) / NS_PER_S for is_quick in (True, False))
+        quick_s, full_s = (self._load_step.hold_ns(rate, is_quick=is_quick) / NS_PER_S for is_quick in (True, False))
         short = f", {quick_s:.15g} s in the ramp" if quick_s < full_s else ""
         yield (
             f"from {rate_text(rate)}, each rate held for {full_s:.15g} s{short}; to "
@@ -116,10 +116,10 @@ class CapacitySearch:
         """
         request = self._request
         write_file(self._folder, REQUEST, request.to_json())
-        brokers = Brokers(request.environ, self._say)
+        brokers = PrivateBrokers(request.environ, self._say)
         options = ("--processes", str(request.processes)) if request.processes not in {0, 1} else ()
         kind = replace(RUN, options=lambda _: options)
-        runner = LapRunner(request.scenario, request.overrides, self._folder / PROBES, brokers, request.environ, kind)
+        runner = TrialRunner(request.scenario, request.overrides, self._folder / PROBES, brokers, request.environ, kind)
         try:
             brokers.start([request.broker])
             while (step := self._search.next_step()) is not None:
@@ -128,26 +128,26 @@ class CapacitySearch:
             brokers.close()
         return self._write(complete=True)
 
-    def _probe(self, step: Step, runner: LapRunner[RunResult]) -> None:
+    def _probe(self, step: Step, runner: TrialRunner[RunResult]) -> None:
         number, rate = len(self._probes) + 1, step.rate_per_s
-        is_quick = step.is_quick and self._holding.is_shorter(rate)
-        hold_s = self._holding.hold_ns(rate, is_quick=step.is_quick) / NS_PER_S
+        is_quick = step.is_quick and self._load_step.is_shorter(rate)
+        hold_s = self._load_step.hold_ns(rate, is_quick=step.is_quick) / NS_PER_S
         left_s = self._left_s()
         left = "" if left_s is None else f"; about {rough_text(left_s)} left"
         self._say(f"{step.stage} {number}: {rate_text(rate)} for {hold_s:.15g} s{left}")
         name = f"{rate:.15g}-per-s"
         variant = replace(
-            self._request.broker, name=name, overrides=tuple(self._holding.overrides(rate, is_quick=step.is_quick))
+            self._request.broker, name=name, overrides=tuple(self._load_step.overrides(rate, is_quick=step.is_quick))
         )
         before = read_times()
-        exit_code, folder, result = runner.run(Lap(number, 0, name), variant)
+        exit_code, folder, result = runner.run(Trial(number, 0, name), variant)
         after = read_times()
-        others = None if result is None else RunLaps().disturbance(result)
+        others = None if result is None else RunTrials().interference_text(result)
         words = "" if result is not None else runner.last_words(folder)
         probe = probe_part(
             rate, result, f"{PROBES}/{folder.name}", words,
             stage=step.stage, is_quick=is_quick, hold_s=hold_s, took_s=round(after.at_s - before.at_s, 3),
-            disturbed=(*([others] if others else []), *disturbances(before, after)),
+            disturbed=(*([others] if others else []), *interference(before, after)),
         )  # fmt: skip
         self._say(f"  {probe_text(probe)}")
         self._take(probe, exit_code, result)
@@ -181,7 +181,7 @@ class CapacitySearch:
         took = [probe.took_s for probe in self._probes if probe.is_quick == is_quick and probe.took_s is not None]
         if took:
             return sum(took) / len(took)
-        hold_s = self._holding.hold_ns(rate, is_quick=is_quick) / NS_PER_S
+        hold_s = self._load_step.hold_ns(rate, is_quick=is_quick) / NS_PER_S
         more = [max(0.0, probe.took_s - probe.hold_s) for probe in self._probes if probe.took_s and probe.hold_s]
         # What a try takes besides its rate is learned from those of the other length.
         return hold_s + (sum(more) / len(more) if more else self._scenario.run.warm_up_ns / NS_PER_S + OVERHEAD_S)

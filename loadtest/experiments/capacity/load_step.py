@@ -27,7 +27,7 @@ LEAST_QUICK_NS: Final = 3 * NS_PER_S
 LEAST_PER_S: Final = 1.0
 
 
-class Holding:
+class LoadStep:
     """
     How a scenario is held at a rate.
 

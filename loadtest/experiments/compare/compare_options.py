@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Final
 from loadtest.broker.endpoint import ENVIRONMENT_NAMES
 from loadtest.errors import UsageError
 from loadtest.experiments.compare.compare_request import DEFAULT_MIN_EFFECT, CompareRequest, file_of
-from loadtest.experiments.compare.variants import Asked, parse_variants, variants_of
+from loadtest.experiments.compare.variants import VariantOptions, parse_variants, variants_of
 from loadtest.scenario import load_scenario
 from loadtest.scenario.grammar.compare_block import DEFAULT_MAX_ROUNDS, DEFAULT_ROUNDS, CompareBlock, min_effect_of
 
 if TYPE_CHECKING:
-    from loadtest.experiments.compare.trial_kinds import CapacityLaps
+    from loadtest.experiments.compare.trial_kinds import CapacityTrials
     from loadtest.experiments.compare.variants import Variant
 
 _URL: Final = re.compile(r"amqps?://", re.IGNORECASE)
@@ -29,7 +29,7 @@ CAPACITY_ROUNDS: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class CompareOptions:
     """
     The options of the command line; None, or nothing, is one that was not given.
 
@@ -37,7 +37,7 @@ class Options:
     """
 
     scenario: str
-    variants: Asked = field(default_factory=Asked)
+    variants: VariantOptions = field(default_factory=VariantOptions)
     overrides: Sequence[str] = ()
     baseline: str | None = None
     rounds: int | None = None
@@ -47,11 +47,11 @@ class Options:
     min_effect_percent: float | None = None
     fail_on: str | None = None
     restart: str | None = None
-    searching: CapacityLaps | None = None
+    searching: CapacityTrials | None = None
     repeat_marked: int | None = None
 
 
-def asked_for(options: Options, environ: Mapping[str, str]) -> CompareRequest:
+def request_from(options: CompareOptions, environ: Mapping[str, str]) -> CompareRequest:
     """
     Return what is asked, by options, and where they say nothing by the scenario's file.
 
@@ -95,7 +95,7 @@ def asked_for(options: Options, environ: Mapping[str, str]) -> CompareRequest:
     )
 
 
-def shared_brokers(asked: Asked) -> tuple[str, ...]:
+def shared_brokers(asked: VariantOptions) -> tuple[str, ...]:
     """Return the URLs of `--broker` without a name: those of the nodes of one broker, of all variants."""
     return tuple(text for text in asked.brokers if _URL.match(text))
 
@@ -105,7 +105,7 @@ def with_brokers(environ: Mapping[str, str], urls: Sequence[str]) -> dict[str, s
     return {**environ, ENVIRONMENT_NAMES[0]: ",".join(urls)}
 
 
-def _baseline(options: Options, block: CompareBlock, variants: Sequence[Variant]) -> str:
+def _baseline(options: CompareOptions, block: CompareBlock, variants: Sequence[Variant]) -> str:
     """Return the name of the baseline; the file's counts only among variants of that name."""
     if options.baseline is not None:
         return options.baseline
@@ -113,7 +113,7 @@ def _baseline(options: Options, block: CompareBlock, variants: Sequence[Variant]
     return named if named is not None and named in {each.name for each in variants} else variants[0].name
 
 
-def _min_effect(options: Options, block: CompareBlock) -> float:
+def _min_effect(options: CompareOptions, block: CompareBlock) -> float:
     if options.min_effect_percent is not None:
         return options.min_effect_percent / 100
     in_file = min_effect_of(block)

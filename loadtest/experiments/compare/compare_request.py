@@ -16,7 +16,7 @@ from typing import Any, Final
 from loadtest.broker.endpoint import broker_urls
 from loadtest.broker.private.node_config import without_secrets
 from loadtest.errors import ScenarioError, UsageError
-from loadtest.experiments.compare.trial_kinds import CapacityLaps
+from loadtest.experiments.compare.trial_kinds import CapacityTrials
 from loadtest.experiments.compare.variants import Variant, variants_of
 from loadtest.redaction import REDACTED, redacted_value
 from loadtest.scenario import LoadedScenario, load_scenario
@@ -40,9 +40,9 @@ class CompareRequest:
         metrics: What is looked at; none: what fits the scenario.
         min_effect: Share of the baseline below which a change is none.
         until_decided: Go on after `rounds` until all is decided, or `max_rounds` are done.
-        restart: Whether each lap has a private broker of its own.
-        searching: The searches that laps are; None: they are runs.
-        repeat_marked: How often a turn with a mark is run again at most.
+        restart: Whether each trial has a private broker of its own.
+        searching: The searches that trials are; None: they are runs.
+        repeat_marked: How often a block with a mark is run again at most.
         file: The scenario's, absolute; None: one of the catalogue.
         hashes: By variant, of all that its files say, so that one that has been changed meanwhile is noticed.
     """
@@ -58,7 +58,7 @@ class CompareRequest:
     min_effect: float = DEFAULT_MIN_EFFECT
     fails_on_worse: bool = False
     restart: bool = False
-    searching: CapacityLaps | None = None
+    searching: CapacityTrials | None = None
     repeat_marked: int = 0
     file: Path | None = None
     hashes: Mapping[str, str] = field(default_factory=dict)
@@ -66,7 +66,7 @@ class CompareRequest:
 
     @property
     def slo(self) -> tuple[str, ...]:
-        """What has to hold where laps are searches; else nothing."""
+        """What has to hold where trials are searches; else nothing."""
         return () if self.searching is None else self.searching.slo
 
     @property
@@ -151,7 +151,7 @@ def request_again(text: str, brokers: Sequence[str], environ: Mapping[str, str])
         asked[name] = tuple(asked[name])
     if asked.get("searching"):
         kept_search = asked["searching"]
-        asked["searching"] = CapacityLaps(
+        asked["searching"] = CapacityTrials(
             kept_search["start_per_s"], tuple(kept_search["slo"]), tuple(kept_search["options"])
         )
     asked["file"] = Path(asked["file"]) if asked.get("file") else None

@@ -1,8 +1,4 @@
-"""
-A comparison from its first lap to its document: rounds in turns, saved after each lap, gone on with after a pause.
-
-Knows laps and the statistics of `result`; prints nothing but by `say`.
-"""
+"""A comparison: rounds of all variants in alternating order, saved after each trial, resumed after a pause."""
 
 from __future__ import annotations
 
@@ -16,16 +12,16 @@ from typing import Any, Final
 
 from loadtest.broker.monitor.machine_times import read_times
 from loadtest.errors import EXIT_BROKER, EXIT_INTERRUPTED, BrokerError, UsageError
-from loadtest.experiments.compare.blocks import FAILED, attempt_to_run, is_compared, marked_turns, settled
+from loadtest.experiments.compare.blocks import FAILED, attempt_to_run, is_compared, marked_blocks, settled
 from loadtest.experiments.compare.compare_request import REQUEST, CompareRequest, shown_variant
 from loadtest.experiments.compare.differences import differences
 from loadtest.experiments.compare.effects import Effect, nothing_differs, shown_effect
 from loadtest.experiments.compare.pace import Pace, where_text
-from loadtest.experiments.compare.rounds import Lap, laps_of_round, turns_of_round
-from loadtest.experiments.compare.trial_kinds import Kind, RunLaps, lap_part, metric_part
+from loadtest.experiments.compare.rounds import Trial, blocks_of_round, trials_of_round
+from loadtest.experiments.compare.trial_kinds import ComparedTrials, RunTrials, lap_part, metric_part
 from loadtest.experiments.compare.variants import Variant
-from loadtest.experiments.trial_interference import disturbances
-from loadtest.experiments.trial_runner import OVERHEAD_S, Brokers, LapRunner, with_config_file
+from loadtest.experiments.trial_interference import interference
+from loadtest.experiments.trial_runner import OVERHEAD_S, PrivateBrokers, TrialRunner, with_config_file
 from loadtest.redaction import redacted
 from loadtest.report.compare.comparison_files import DOCUMENT
 from loadtest.report.folder import write_file
@@ -44,7 +40,7 @@ from loadtest.result.run.document import RunResult
 from loadtest.scenario.grammar.node_environment import shown_environment
 
 Say = Callable[[str], None]
-ReadBack = Callable[[CompareRequest, Mapping[str, Variant], Brokers], Mapping[str, Effect]]
+ReadBack = Callable[[CompareRequest, Mapping[str, Variant], PrivateBrokers], Mapping[str, Effect]]
 
 LAPS: Final = "laps"
 
@@ -66,9 +62,9 @@ class Comparison:
         self._effects: Mapping[str, Effect] = {}
         self._notes: list[str] = []
         self._variants = {variant.name: variant for variant in request.variants}
-        self._laps: list[LapPart] = []
+        self._trials: list[LapPart] = []
         self._metrics: list[MetricPart] = [metric_part(name) for name in request.metrics]
-        self._kind: Kind = request.searching or RunLaps()
+        self._kind: ComparedTrials = request.searching or RunTrials()
         self._first: dict[str, Any] = {}
         self._runs: dict[str, RunResult] = {}
         self._configs: dict[str, str | None] = {}
@@ -84,15 +80,19 @@ class Comparison:
         """
         if [variant.name for variant in before.variants] != list(self._variants):
             raise UsageError("other variants were compared in that folder")
-        self._laps = self._without_failed(before.laps)
+        self._trials = self._without_failed(before.laps)
         self._metrics = list(before.metrics)
         self._started_at = before.started_at
 
-    def _without_failed(self, laps: Sequence[LapPart]) -> list[LapPart]:
-        """Return laps without those that failed and have no other try: they are run alone, in their turn's place."""
+    def _without_failed(self, trials: Sequence[LapPart]) -> list[LapPart]:
+        """Return trials without those that failed and have no other try: they are run alone, in their block's place."""
         names, repeats = list(self._variants), self._request.repeat_marked
-        again = set(marked_turns(laps, names, repeats))
-        kept = [lap for lap in laps if FAILED not in lap.marks or lap.repeated or (lap.round, lap.turn) in again]
+        again = set(marked_blocks(trials, names, repeats))
+        kept = [
+            trial
+            for trial in trials
+            if FAILED not in trial.marks or trial.repeated or (trial.round, trial.turn) in again
+        ]
         return settled(kept, names)
 
     def run(self) -> CompareResult:
@@ -100,17 +100,17 @@ class Comparison:
         Run all rounds, and return what they say.
 
         Raises:
-            KeyboardInterrupt: What was done has been written, after each lap.
-            UsageError: If its variants are the same on this broker, before the first lap.
-            LoadTestError: If a broker cannot be started, a lap of the warm-up cannot be run, or all of a round failed.
+            KeyboardInterrupt: What was done has been written, after each trial.
+            UsageError: If its variants are the same on this broker, before the first trial.
+            LoadTestError: If a broker cannot be started, a trial of the warm-up fails, or all of a round failed.
         """
         request = self._request
         write_file(self._folder, REQUEST, request.to_json())
-        for lap in self._laps:
-            self._remember(lap.variant, self._folder / lap.folder)
-        brokers = None if request.restart else Brokers(request.environ, self._say)
-        kind = self._kind.lap
-        runner = LapRunner(request.source, request.overrides, self._folder / LAPS, brokers, request.environ, kind)
+        for trial in self._trials:
+            self._remember(trial.variant, self._folder / trial.folder)
+        brokers = None if request.restart else PrivateBrokers(request.environ, self._say)
+        kind = self._kind.trial
+        runner = TrialRunner(request.source, request.overrides, self._folder / LAPS, brokers, request.environ, kind)
         with ExitStack() as opened:
             if any(variant.settings for variant in request.variants):
                 configs = Path(opened.enter_context(TemporaryDirectory(prefix="loadtest-configs-")))
@@ -126,9 +126,9 @@ class Comparison:
                     brokers.close()
         return self._write(complete=True)
 
-    def _look(self, brokers: Brokers | None) -> None:
+    def _look(self, brokers: PrivateBrokers | None) -> None:
         """
-        Read back what the variants come to; where each lap has a broker of its own, from one that is like it.
+        Read back what the variants come to; where each trial has a broker of its own, from one that is like it.
 
         Raises:
             UsageError: If all of them come to the same, and so nothing would be compared.
@@ -137,7 +137,7 @@ class Comparison:
             return
         with ExitStack() as opened:
             if brokers is None:
-                brokers = Brokers(self._request.environ, self._say)
+                brokers = PrivateBrokers(self._request.environ, self._say)
                 opened.callback(brokers.close)
                 brokers.start(list(self._variants.values()))
             self._effects = self._read_back(self._request, self._variants, brokers)
@@ -147,29 +147,29 @@ class Comparison:
         for text in self._notes:
             self._say(redacted(text))
 
-    def _run_rounds(self, runner: LapRunner[Any]) -> None:
+    def _run_rounds(self, runner: TrialRunner[Any]) -> None:
         number = WARM_UP
         while not self._is_over(number):
-            for turn in turns_of_round(number):
-                self._run_turn(number, turn, runner)
+            for block in blocks_of_round(number):
+                self._run_block(number, block, runner)
             if number == WARM_UP:
                 self._settle_metrics()
             self._stop_if_hopeless(number)
             number += 1
 
-    def _run_turn(self, number: int, turn: int, runner: LapRunner[Any]) -> None:
-        """Run what is missing of a turn; and, as often as is asked, all of it again, if it was marked."""
+    def _run_block(self, number: int, block: int, runner: TrialRunner[Any]) -> None:
+        """Run what is missing of a block; and, as often as is asked, all of it again, if it was marked."""
         names, repeats = list(self._variants), self._request.repeat_marked
-        while (attempt := attempt_to_run(self._laps, number, turn, names, repeats)) is not None:
-            for lap in laps_of_round(number, names):
-                if lap.turn == turn:
-                    self._run_lap(replace(lap, attempt=attempt), runner)
+        while (attempt := attempt_to_run(self._trials, number, block, names, repeats)) is not None:
+            for trial in trials_of_round(number, names):
+                if trial.block == block:
+                    self._run_trial(replace(trial, attempt=attempt), runner)
 
     def _is_over(self, number: int) -> bool:
         """Return whether round *number* is not to be run any more."""
         request = self._request
         done = number - 1
-        if done < max(request.rounds, *(lap.round for lap in self._laps), WARM_UP):
+        if done < max(request.rounds, *(trial.round for trial in self._trials), WARM_UP):
             return False
         if not request.until_decided or done >= request.max_rounds:
             return True
@@ -177,42 +177,43 @@ class Comparison:
             finding.verdict != "inconclusive" for finding in self.document(complete=False).findings
         )
 
-    def _run_lap(self, lap: Lap, runner: LapRunner[Any]) -> None:
-        if any((each.round, each.turn, each.variant, each.attempt) == astuple(lap) for each in self._laps):
+    def _run_trial(self, trial: Trial, runner: TrialRunner[Any]) -> None:
+        if any((each.round, each.turn, each.variant, each.attempt) == astuple(trial) for each in self._trials):
             return
-        self._say(where_text(lap, self._laps, list(self._variants), self._pace, self._planned()))
+        self._say(where_text(trial, self._trials, list(self._variants), self._pace, self._planned()))
         before = read_times()
-        exit_code, folder, result = runner.run(lap, self._variants[lap.variant])
+        exit_code, folder, result = runner.run(trial, self._variants[trial.variant])
         after = read_times()
-        self._pace.take(lap.variant, after.at_s - before.at_s)
-        if result is None and lap.round == WARM_UP:
+        self._pace.take(trial.variant, after.at_s - before.at_s)
+        if result is None and trial.round == WARM_UP:
             kind = BrokerError if exit_code == EXIT_BROKER else UsageError
-            raise kind(f"{lap.variant} cannot be run: {runner.last_words(folder)}")
+            raise kind(f"{trial.variant} cannot be run: {runner.last_words(folder)}")
         if result is not None:
-            self._refuse_other(lap, result)
-            self._keep(lap.variant, folder, result)
-        taken = disturbances(before, after)
-        part = lap_part(lap, exit_code, folder, result, self._metrics, self._kind, taken)
+            self._refuse_other(trial, result)
+            self._keep(trial.variant, folder, result)
+        taken = interference(before, after)
+        part = lap_part(trial, exit_code, folder, result, self._metrics, self._kind, taken)
         if FAILED in part.marks:
             part = part.model_copy(update={"why": (redacted(runner.last_words(folder)),)})
         if part.marks:
             why = f" ({'; '.join(part.why)})" if part.why else ""
-            self._say(f"  {lap.variant}: {', '.join(part.marks)}{why}")
-        self._laps = settled([*self._laps, part], list(self._variants))
+            self._say(f"  {trial.variant}: {', '.join(part.marks)}{why}")
+        self._trials = settled([*self._trials, part], list(self._variants))
         self._write(complete=False)
 
-    def _refuse_other(self, lap: Lap, result: Any) -> None:
+    def _refuse_other(self, trial: Trial, result: Any) -> None:
         """
-        Refuse a lap of another scenario than the variant's first.
+        Refuse a trial of another scenario than the variant's first.
 
         Raises:
             UsageError: If somebody has changed the file meanwhile.
         """
-        first = self._first.get(lap.variant, result)
+        first = self._first.get(trial.variant, result)
         if self._kind.scenario_hash(first) != self._kind.scenario_hash(result):
             raise UsageError(
-                f"{self._request.scenario}, or a file that it names, was changed while it was compared: {lap.variant} "
-                f"is not what it was; put it back, and go on: loadtest compare --resume {self._folder}; or compare anew"
+                f"{self._request.scenario}, or a file that it names, was changed while it was compared: "
+                f"{trial.variant} is not what it was; put it back, and go on: loadtest compare "
+                f"--resume {self._folder}; or compare anew"
             )
 
     def _settle_metrics(self) -> None:
@@ -225,11 +226,11 @@ class Comparison:
                 raise UsageError(f"--metric {metric.name}: the warm-up has no such figure")
 
     def _remember(self, variant: str, folder: Path) -> None:
-        """Take the first result of a variant, and how long it took, from a lap of before a pause."""
+        """Take the first result of a variant, and how long it took, from a trial of before a pause."""
         if variant not in self._first:
-            results = sorted(folder.glob(f"*/{self._kind.lap.document}"))
+            results = sorted(folder.glob(f"*/{self._kind.trial.document}"))
             if results:
-                result = self._kind.lap.read(results[-1].parent)
+                result = self._kind.trial.read(results[-1].parent)
                 self._pace.known_s[variant] = elapsed_s(result.started_at, result.ended_at) + OVERHEAD_S
                 self._keep(variant, folder, result)
 
@@ -249,27 +250,27 @@ class Comparison:
             BrokerError: If all runs of a round failed, or in two rounds on end there was nothing to compare with each
                 other, as all of one variant failed.
         """
-        laps = [lap for lap in self._laps if lap.round == number and not lap.repeated]
+        trials = [trial for trial in self._trials if trial.round == number and not trial.repeated]
         to_go_on = f"to go on: loadtest compare --resume {self._folder}"
-        if number != WARM_UP and all(FAILED in lap.marks for lap in laps):
+        if number != WARM_UP and all(FAILED in trial.marks for trial in trials):
             raise BrokerError(
-                f"all runs of round {number} failed, the last with exit code {laps[-1].exit_code}; {to_go_on}"
+                f"all runs of round {number} failed, the last with exit code {trials[-1].exit_code}; {to_go_on}"
             )
         baseline, last_two = self._request.baseline, (number - 1, number)
-        if number - 1 > WARM_UP and not any(is_compared(self._laps, each, baseline) for each in last_two):
-            failed = [lap for lap in laps if FAILED in lap.marks]
-            names = ", ".join(dict.fromkeys(lap.variant for lap in failed))
+        if number - 1 > WARM_UP and not any(is_compared(self._trials, each, baseline) for each in last_two):
+            failed = [trial for trial in trials if FAILED in trial.marks]
+            names = ", ".join(dict.fromkeys(trial.variant for trial in failed))
             raise BrokerError(
                 f"nothing could be compared in rounds {number - 1} and {number}, as runs of {names} failed, the last "
                 f"with exit code {failed[-1].exit_code} ({'; '.join(failed[-1].why)}); {to_go_on}"
             )
 
     def document(self, *, complete: bool) -> CompareResult:
-        """Return what the laps so far say."""
+        """Return what the trials so far say."""
         request = self._request
-        done = [number for number in {lap.round for lap in self._laps} - {WARM_UP} if self._is_whole(number)]
+        done = [number for number in {trial.round for trial in self._trials} - {WARM_UP} if self._is_whole(number)]
         findings = findings_of(
-            self._laps,
+            self._trials,
             self._metrics,
             list(self._variants),
             request.baseline,
@@ -278,7 +279,7 @@ class Comparison:
         )
         exit_code, reason = EXIT_INTERRUPTED, f"not complete: {len(done)} of {request.rounds} rounds"
         if complete:
-            exit_code, reason = judge(findings, self._laps, fails_on_worse=request.fails_on_worse)
+            exit_code, reason = judge(findings, self._trials, fails_on_worse=request.fails_on_worse)
         return CompareResult(
             scenario=redacted(request.scenario),
             baseline=request.baseline,
@@ -289,7 +290,7 @@ class Comparison:
             complete=complete,
             variants=tuple(self._variant_part(variant) for variant in request.variants),
             metrics=tuple(self._metrics),
-            laps=tuple(self._laps),
+            laps=tuple(self._trials),
             findings=findings,
             exit_code=exit_code,
             reason=reason,
@@ -313,8 +314,8 @@ class Comparison:
         return looks(self._request.rounds, self._request.max_rounds)
 
     def _is_whole(self, number: int) -> bool:
-        wanted = {(lap.turn, lap.variant) for lap in laps_of_round(number, list(self._variants))}
-        return wanted <= {(lap.turn, lap.variant) for lap in self._laps if lap.round == number}
+        wanted = {(trial.block, trial.variant) for trial in trials_of_round(number, list(self._variants))}
+        return wanted <= {(trial.turn, trial.variant) for trial in self._trials if trial.round == number}
 
     def _variant_part(self, variant: Variant) -> VariantPart:
         result, base = self._runs.get(variant.name), self._runs.get(self._request.baseline)

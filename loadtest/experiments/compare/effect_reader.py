@@ -26,27 +26,29 @@ from loadtest.errors import BrokerError, UsageError
 from loadtest.experiments.compare.compare_request import CompareRequest
 from loadtest.experiments.compare.effects import UNREAD, Effect, plan_text
 from loadtest.experiments.compare.variants import Variant
-from loadtest.experiments.trial_runner import Brokers
+from loadtest.experiments.trial_runner import PrivateBrokers
 from loadtest.scenario import Plan, build_plan, load_scenario
 
 _NODES_VARIABLES: Final = ("RABBITMQ_", "ERL_")
 """Begin the names of variables that a node has no other use for than its flags and settings, which it reports."""
 
 
-def read_effects(request: CompareRequest, variants: Mapping[str, Variant], brokers: Brokers) -> dict[str, Effect]:
+def read_effects(
+    request: CompareRequest, variants: Mapping[str, Variant], brokers: PrivateBrokers
+) -> dict[str, Effect]:
     """
     Return what each variant comes to, by name; *brokers* are up.
 
     Raises:
         BrokerError: If a broker cannot be reached, refuses what a variant declares, or cannot be read from.
     """
-    return _Reading(request, brokers).effects(variants)
+    return _EffectReader(request, brokers).effects(variants)
 
 
 @dataclass
-class _Reading:
+class _EffectReader:
     request: CompareRequest
-    brokers: Brokers
+    brokers: PrivateBrokers
     _nodes: dict[tuple[object, ...], dict[str, str]] = field(default_factory=dict)
     _places: dict[tuple[str, ...], str] = field(default_factory=dict)
 

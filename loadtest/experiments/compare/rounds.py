@@ -9,33 +9,34 @@ from loadtest.result.compare.compare_result import LAPS_A_ROUND, WARM_UP
 
 
 @dataclass(frozen=True, slots=True)
-class Lap:
+class Trial:
     """
     One run of one variant.
 
     Attributes:
         round: From 1; 0 is the warm-up.
-        turn: 0 on the way there, 1 on the way back; laps of one round and turn are compared with each other.
+        block: 0 on the way there, 1 on the way back; trials of one round and block are compared with each other. In a
+            sweep, the place in the order of the round.
         variant: Its name.
-        attempt: From 1; a turn that was disturbed may be run again, whole.
+        attempt: From 1; a block that was disturbed may be run again, whole.
     """
 
     round: int
-    turn: int
+    block: int
     variant: str
     attempt: int = 1
 
 
-def laps_of_round(number: int, variants: Sequence[str]) -> Iterator[Lap]:
-    """Yield the laps of a round, there and back, beginning at either end in turns; the warm-up goes there only."""
+def trials_of_round(number: int, variants: Sequence[str]) -> Iterator[Trial]:
+    """Yield the trials of a round, there and back, beginning at either end alternately; the warm-up goes there only."""
     there = list(variants) if number % 2 else list(reversed(variants))
     for variant in there:
-        yield Lap(number, 0, variant)
+        yield Trial(number, 0, variant)
     if number != WARM_UP:
         for variant in reversed(there):
-            yield Lap(number, 1, variant)
+            yield Trial(number, 1, variant)
 
 
-def turns_of_round(number: int) -> range:
-    """Return the turns of a round: there and back; the warm-up goes there only."""
+def blocks_of_round(number: int) -> range:
+    """Return the blocks of a round: there and back; the warm-up goes there only."""
     return range(1 if number == WARM_UP else LAPS_A_ROUND)

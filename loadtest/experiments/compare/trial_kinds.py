@@ -1,5 +1,5 @@
 """
-What a lap of a comparison is, and what is taken from it: a run with its figures, or a search with its capacity.
+What a trial of a comparison is, and what is taken from it: a run with its figures, or a search with its capacity.
 
 Knows results; runs nothing.
 """
@@ -14,8 +14,8 @@ from typing import Any, Final, Protocol
 
 from loadtest.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_PASSED, ResultsError, UsageError
 from loadtest.experiments.compare.blocks import DISTURBED, FAILED, GENERATOR_BOUND
-from loadtest.experiments.compare.rounds import Lap
-from loadtest.experiments.trial_runner import RUN, LapKind
+from loadtest.experiments.compare.rounds import Trial
+from loadtest.experiments.trial_runner import RUN, TrialKind
 from loadtest.report.capacity.capacity_files import DOCUMENT as CAPACITY_DOCUMENT
 from loadtest.report.capacity.capacity_files import read_capacity
 from loadtest.report.run.read import read_result
@@ -30,43 +30,43 @@ from loadtest.result.run.thresholds import figure_of
 from loadtest.scenario.grammar.threshold import parse_figure
 
 NOT_SETTLED: Final = "not-settled"
-"""A mark of a lap, besides those of `turns`, of which only `failed` keeps it from counting."""
+"""A mark of a trial, besides those of `blocks`, of which only `failed` keeps it from counting."""
 
 CAPACITY: Final = MetricPart(name="capacity", better="more", unit="rate")
 _USABLE: Final = frozenset({0, 1})
 _GOLDEN_RATIO: Final = 0.618033988749895
 
 
-class Kind(Protocol):
-    """What laps are, and what is taken from the result of one."""
+class ComparedTrials(Protocol):
+    """What trials are, and what is taken from the result of one."""
 
     @property
-    def lap(self) -> LapKind[Any]:
+    def trial(self) -> TrialKind[Any]:
         """What is run."""
 
     def default_metrics(self, results: Sequence[Any]) -> list[MetricPart]:
-        """Return what is looked at unless told, by the result of a lap of each variant; `UsageError` if nothing is."""
+        """Return the default metrics, by the result of a trial of each variant; `UsageError` if there are none."""
 
     def value(self, metric: str, result: Any) -> float | None:
-        """Return a figure of a lap; None where it has none."""
+        """Return a figure of a trial; None where it has none."""
 
     def marks(self, exit_code: int, result: Any) -> Iterator[str]:
-        """Yield what is to be known of a lap; its result is None where it has none."""
+        """Yield what is to be known of a trial; its result is None where it has none."""
 
-    def disturbance(self, result: Any) -> str | None:
-        """Return what else was at work on the machine, as far as a lap can tell."""
+    def interference_text(self, result: Any) -> str | None:
+        """Return what else was at work on the machine, as far as a trial can tell."""
 
     def scenario_hash(self, result: Any) -> str | None:
-        """Return what all laps of a variant have in common; None if they are meant to differ."""
+        """Return what all trials of a variant have in common; None if they are meant to differ."""
 
     def run_of(self, folder: Path, result: Any) -> RunResult | None:
-        """Return a run of a lap, for what it says of its broker."""
+        """Return a run of a trial, for what it says of its broker."""
 
 
-class RunLaps:
-    """Laps that are runs: their figures are those of thresholds."""
+class RunTrials:
+    """Trials that are runs: their figures are those of thresholds."""
 
-    lap = RUN
+    trial = RUN
 
     def default_metrics(self, results: Sequence[RunResult]) -> list[MetricPart]:
         """Return those that fit the scenario."""
@@ -84,7 +84,7 @@ class RunLaps:
         if any(finding.code == GENERATOR_BOUND for finding in result.verdict.findings):
             yield GENERATOR_BOUND
 
-    def disturbance(self, result: RunResult) -> str | None:
+    def interference_text(self, result: RunResult) -> str | None:
         """Return how much other programs used beside a run, where it is more than the kernel uses for it."""
         return others_text(others_cores(evidence_of(result)))
 
@@ -99,9 +99,9 @@ class RunLaps:
 
 
 @dataclass(frozen=True)
-class CapacityLaps:
+class CapacityTrials:
     """
-    Laps that are searches for a capacity: their one figure is its rate.
+    Trials that are searches for a capacity: their one figure is its rate.
 
     Attributes:
         start_per_s: About where searches begin.
@@ -114,20 +114,20 @@ class CapacityLaps:
     options: tuple[str, ...] = ()
 
     @cached_property
-    def lap(self) -> LapKind[CapacityResult]:
+    def trial(self) -> TrialKind[CapacityResult]:
         """What is run."""
-        return LapKind("capacity", CAPACITY_DOCUMENT, read_capacity, self._options)
+        return TrialKind("capacity", CAPACITY_DOCUMENT, read_capacity, self._options)
 
-    def _options(self, lap: Lap) -> list[str]:
+    def _options(self, trial: Trial) -> list[str]:
         """
-        Return the options of a lap, which say where it begins.
+        Return the options of a trial, which say where it begins.
 
         The rates that a search tries are a grid from its first one, and its answer is that of them below the truth.
-        From the same first rate it would lie below it by the same share in all laps of a variant, and by another in
-        those of another variant, which no number of laps shows. So first rates differ from pair to pair, evenly over a
-        doubling (multiples of the golden ratio, modulo 1); both sides of a pair have the same.
+        From the same first rate it would lie below it by the same share in all trials of a variant, and by another in
+        those of another variant, which no number of trials shows. So first rates differ from pair to pair, evenly over
+        a doubling (multiples of the golden ratio, modulo 1); both sides of a pair have the same.
         """
-        share = (_GOLDEN_RATIO * (2 * lap.round + lap.turn)) % 1
+        share = (_GOLDEN_RATIO * (2 * trial.round + trial.block)) % 1
         asked = [word for text in self.slo for word in ("--slo", text)]
         return ["--from", f"{self.start_per_s * 2**share:.3f}/s", *asked, *self.options]
 
@@ -153,7 +153,7 @@ class CapacityLaps:
         if exit_code == EXIT_INCONCLUSIVE:
             yield NOT_SETTLED
 
-    def disturbance(self, result: CapacityResult) -> str | None:
+    def interference_text(self, result: CapacityResult) -> str | None:
         """Return that the machine was the limit, and neither broker nor generator."""
         cores = None if result.limit is None else result.limit.cores
         return "other programs took the machine's time" if cores is not None and cores.limit == "machine" else None
@@ -185,17 +185,17 @@ def metric_part(name: str) -> MetricPart:
     return MetricPart(name=name, better="more" if regression.is_more_better else "less", unit=metric.unit)
 
 
-def lap_part(  # a lap has as many sides
-    lap: Lap,
+def lap_part(  # a trial has as many sides
+    trial: Trial,
     exit_code: int,
     folder: Path,
     result: Any,
     metrics: Sequence[MetricPart],
-    kind: Kind,
+    kind: ComparedTrials,
     taken: Sequence[str] = (),
 ) -> LapPart:
     """
-    Return what a lap came to; its result is None where it has none.
+    Return what a trial came to; its result is None where it has none.
 
     *taken* is what the machine was not given meanwhile (`machine.disturbances`).
     """
@@ -203,13 +203,13 @@ def lap_part(  # a lap has as many sides
     if result is not None:
         values = {metric.name: kind.value(metric.name, result) for metric in metrics}
     marks = tuple(kind.marks(exit_code, result))
-    others = kind.disturbance(result) if result is not None else None
+    others = kind.interference_text(result) if result is not None else None
     disturbed = [*([others] if others else []), *taken] if FAILED not in marks else []
     return LapPart(
-        round=lap.round,
-        turn=lap.turn,
-        attempt=lap.attempt,
-        variant=lap.variant,
+        round=trial.round,
+        turn=trial.block,
+        attempt=trial.attempt,
+        variant=trial.variant,
         folder=f"{folder.parent.name}/{folder.name}",
         exit_code=exit_code,
         values=values,

@@ -55,7 +55,7 @@ class Variant:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class VariantOptions:
     """The options of the command line, each as `NAME=VALUE`, but for `vary`, `PATH=V1,V2`, and `tls`, `NAME`."""
 
     vary: Sequence[str] = ()
@@ -73,7 +73,7 @@ class Asked:
         return not any(getattr(self, option.name) for option in fields(self))
 
 
-def parse_variants(asked: Asked) -> tuple[Variant, ...]:
+def parse_variants(asked: VariantOptions) -> tuple[Variant, ...]:
     """
     Return the variants that the options name, in the order in which they name them.
 
@@ -109,7 +109,7 @@ def _check_names(variants: Sequence[Variant]) -> None:
             )
 
 
-def _named(asked: Asked) -> Iterable[Variant]:
+def _named(asked: VariantOptions) -> Iterable[Variant]:
     options = {
         "--variant": (asked.variants, _set_overrides),
         "--broker": (asked.brokers, _set_broker),

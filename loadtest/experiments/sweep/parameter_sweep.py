@@ -1,7 +1,7 @@
 """
 A sweep from its first run to its document: all points in every round, saved after each run, gone on with after a pause.
 
-Knows laps (`compare.laps`) and the document; prints nothing but by `say`.
+Knows trials (`compare.trials`) and the document; prints nothing but by `say`.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from pydantic_core import PydanticCustomError
 from loadtest.errors import EXIT_BROKER, EXIT_FAILED, EXIT_INTERRUPTED, BrokerError, UsageError
 from loadtest.experiments.compare.compare_request import redacted_all, shown_variant, source_of
 from loadtest.experiments.compare.comparison import broker_text
-from loadtest.experiments.compare.rounds import Lap
-from loadtest.experiments.compare.trial_kinds import RunLaps, headlines, lap_part, value_of
+from loadtest.experiments.compare.rounds import Trial
+from loadtest.experiments.compare.trial_kinds import RunTrials, headlines, lap_part, value_of
 from loadtest.experiments.compare.variants import Variant
 from loadtest.experiments.sweep.axes import Axis, Point, axis_parts, points_of, redacted_axis_value
 from loadtest.experiments.sweep.point_order import order_of_round
-from loadtest.experiments.trial_runner import RUN, Brokers, LapRunner
+from loadtest.experiments.trial_runner import RUN, PrivateBrokers, TrialRunner
 from loadtest.redaction import redacted
 from loadtest.report import json_file
 from loadtest.report.folder import write_file
@@ -158,8 +158,8 @@ class Sweep:
         """
         request = self._request
         write_file(self._folder, REQUEST, request.to_json())
-        brokers = None if request.restart else Brokers(request.environ, self._say)
-        runner = LapRunner(request.source, request.overrides, self._folder / RUNS, brokers, request.environ, RUN)
+        brokers = None if request.restart else PrivateBrokers(request.environ, self._say)
+        runner = TrialRunner(request.source, request.overrides, self._folder / RUNS, brokers, request.environ, RUN)
         try:
             if brokers is not None:
                 # One of each: what is said of the only broker there is has the name of no point.
@@ -175,7 +175,7 @@ class Sweep:
                 brokers.close()
         return self._write(complete=True)
 
-    def _run_warm_up(self, runner: LapRunner[RunResult]) -> None:
+    def _run_warm_up(self, runner: TrialRunner[RunResult]) -> None:
         """Run the first point once for nothing; of a broker that is not there this is where one hears."""
         if self._warm_up is not None:
             return
@@ -189,7 +189,7 @@ class Sweep:
         self._warm_up = run
         self._tell(run)
 
-    def _run_point(self, number: int, turn: int, point: int, runner: LapRunner[RunResult]) -> None:
+    def _run_point(self, number: int, turn: int, point: int, runner: TrialRunner[RunResult]) -> None:
         self._say(self._where(number, point))
         began = monotonic()
         run = self._part(number, turn, point, runner)
@@ -199,12 +199,12 @@ class Sweep:
         self._runs[number, point] = run
         self._write(complete=False)
 
-    def _part(self, number: int, turn: int, point: int, runner: LapRunner[RunResult]) -> SweepRunPart:
-        lap = Lap(number, turn, self._points[point].name)
-        exit_code, folder, result = runner.run(lap, replace(self._variants[point], name=lap.variant))
+    def _part(self, number: int, turn: int, point: int, runner: TrialRunner[RunResult]) -> SweepRunPart:
+        trial = Trial(number, turn, self._points[point].name)
+        exit_code, folder, result = runner.run(trial, replace(self._variants[point], name=trial.variant))
         if result is not None:
             self._learn(result)
-        part = lap_part(lap, exit_code, folder, result, (), RunLaps())
+        part = lap_part(trial, exit_code, folder, result, (), RunTrials())
         words = redacted(runner.last_words(folder) if result is None else result.verdict.reason)
         metrics = self._metrics if FAILED not in part.marks else {}
         return SweepRunPart(

@@ -166,8 +166,8 @@ def remarks(result: CompareResult) -> Iterator[str]:
             yield f"{marked} of {len(counted)} runs {one if marked == 1 else several}"
     repeated = sum(1 for lap in result.laps if lap.repeated)
     if repeated:
-        turns = len({(lap.round, lap.turn) for lap in result.laps if lap.repeated})
-        told = "1 turn was" if turns == 1 else f"{turns} turns were"
+        blocks = len({(lap.round, lap.turn) for lap in result.laps if lap.repeated})
+        told = "1 block was" if blocks == 1 else f"{blocks} blocks were"
         yield f"{told} run again for the marks of a run: the {repeated} runs of before count for nothing"
 
 

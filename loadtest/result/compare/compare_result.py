@@ -73,7 +73,7 @@ class LapPart(Part):
     """One run of one variant."""
 
     round: int = Field(description="From 1; 0 is the warm-up, which counts for nothing.")
-    turn: int = Field(description="Laps of one round and turn are compared with each other.")
+    turn: int = Field(description="Runs of one round and turn are a block: they are compared with each other.")
     variant: str
     folder: str = Field(description="Of its results, below the comparison's.")
     exit_code: int
@@ -82,8 +82,8 @@ class LapPart(Part):
         default=(), description="generator-bound, disturbed, not-settled or failed; the last counts for nothing."
     )
     why: tuple[str, ...] = Field(default=(), description="What is known of why it is marked.")
-    attempt: int = Field(default=1, description="Of its turn, from 1: a turn with a mark may be run again, whole.")
-    repeated: bool = Field(default=False, description="Whether its turn was run again: that counts in its place.")
+    attempt: int = Field(default=1, description="Of its block, from 1: a block with a mark may be run again, whole.")
+    repeated: bool = Field(default=False, description="Whether its block was run again: that counts in its place.")
     counts: bool = Field(
         default=True,
         description="Whether its values are looked at: not of the warm-up, nor if it failed or is repeated.",

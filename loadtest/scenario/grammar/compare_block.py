@@ -160,7 +160,7 @@ class CompareBlock(Part):
     max_rounds: Rounds | None = Field(None, description="most rounds with until_decided")
     until_decided: Flag = Field(default=False, description="go on until all is decided, or max_rounds are done")
     repeat_marked: Annotated[int, *whole(0, MOST_REPEATS, "tries")] = Field(
-        0, description="how often a turn is run again at most, in which a run was marked"
+        0, description="how often a block is run again at most, in which a run was marked"
     )
     restart: Annotated[Literal["each"] | None, one_of("each")] = Field(
         None, description="each: a private broker of its own for each run"

@@ -1,4 +1,4 @@
-"""What the machine did not give to a lap, read from files as Linux writes them."""
+"""What the machine did not give to a trial, read from files as Linux writes them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.broker.monitor.machine_times import MachineTimes, read_times
-from loadtest.experiments.trial_interference import disturbances
+from loadtest.experiments.trial_interference import interference
 
 VERSION_1 = "4:cpu,cpuacct:/jobs/one\n3:memory:/elsewhere\n0::/\n"
 VERSION_2 = "0::/jobs/one\n"
@@ -104,12 +104,12 @@ def test_disturbances(stolen_s: float, throttled_s: float, told: tuple[str, ...]
     before = MachineTimes(100.0, 7.0, {"own": 3.0, "above": 2.0})
     after = MachineTimes(110.0, 7.0 + stolen_s, {"own": 3.0 + throttled_s, "above": 2.0, "new": 99.0})
 
-    assert disturbances(before, after, cores=2) == told
+    assert interference(before, after, cores=2) == told
 
 
 def test_what_is_not_known_disturbs_nothing() -> None:
     """Nor does no time at all."""
     nothing = MachineTimes(100.0, None, {})
 
-    assert disturbances(nothing, MachineTimes(110.0, 5.0, {"own": 5.0})) == ()
-    assert disturbances(nothing, nothing) == ()
+    assert interference(nothing, MachineTimes(110.0, 5.0, {"own": 5.0})) == ()
+    assert interference(nothing, nothing) == ()

@@ -1,4 +1,4 @@
-"""Laps: what they are marked with, the broker they find, and Ctrl-C."""
+"""Trials: what they are marked with, the broker they find, and Ctrl-C."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from typing import Any, Final
 import pytest
 
 from loadtest.experiments import trial_runner
-from loadtest.experiments.compare.rounds import Lap
-from loadtest.experiments.compare.trial_kinds import RunLaps, default_metrics, lap_part, value_of
+from loadtest.experiments.compare.rounds import Trial
+from loadtest.experiments.compare.trial_kinds import RunTrials, default_metrics, lap_part, value_of
 from loadtest.experiments.compare.variants import Variant
-from loadtest.experiments.trial_runner import RUN, Brokers, LapRunner, with_config_file
+from loadtest.experiments.trial_runner import RUN, PrivateBrokers, TrialRunner, with_config_file
 from loadtest.report.run.read import read_result
 from loadtest.result.compare.compare_result import MetricPart
 from loadtest.result.run.document import BoundPart, FindingPart, RunResult
 
 GOLDEN: Final = read_result(Path(__file__).parents[2] / "golden" / "flood")
 RATE: Final = MetricPart(name="flood.confirmed_rate", better="more", unit="rate")
-LAP: Final = Lap(1, 0, "a")
+LAP: Final = Trial(1, 0, "a")
 MISSING: Final = MetricPart(name="broker.cpu.mean", better="less", unit="cores")
 
 
@@ -65,8 +65,8 @@ def judged(*, codes: tuple[str, ...] = (), machine: float | None = None, broker:
     ],
 )
 def test_marks(exit_code: int, result: RunResult | None, marks: tuple[str, ...]) -> None:
-    """Only `failed` keeps a lap from counting; its values are kept all the same."""
-    part = lap_part(Lap(2, 1, "a"), exit_code, Path("x/laps/02-2-a"), result, [RATE, MISSING], RunLaps())
+    """Only `failed` keeps a trial from counting; its values are kept all the same."""
+    part = lap_part(Trial(2, 1, "a"), exit_code, Path("x/laps/02-2-a"), result, [RATE, MISSING], RunTrials())
 
     assert part.marks == marks
     assert part.folder == "laps/02-2-a"
@@ -75,7 +75,7 @@ def test_marks(exit_code: int, result: RunResult | None, marks: tuple[str, ...])
 
 
 def test_others_where_the_measured_part_is_too_short() -> None:
-    """All of the lap tells then."""
+    """All of the trial tells then."""
     point = GOLDEN.timeline[-1]
     gauges = [
         {"machine.cpu": 1.9, "broker.cpu": 0.4, "cpu": 0.2},
@@ -84,7 +84,7 @@ def test_others_where_the_measured_part_is_too_short() -> None:
     ]
     timeline = tuple(point.model_copy(update={"gauges": each}) for each in gauges)
     part = lap_part(
-        Lap(1, 0, "a"), 0, Path("x/laps/a"), GOLDEN.model_copy(update={"timeline": timeline}), [], RunLaps()
+        Trial(1, 0, "a"), 0, Path("x/laps/a"), GOLDEN.model_copy(update={"timeline": timeline}), [], RunTrials()
     )
 
     assert part.marks == ("disturbed",)
@@ -92,10 +92,10 @@ def test_others_where_the_measured_part_is_too_short() -> None:
 
 
 def test_what_the_machine_took() -> None:
-    """It disturbs a lap, but says nothing of one that failed."""
+    """It disturbs a trial, but says nothing of one that failed."""
     taken = ("stopped by a quota",)
-    done = lap_part(Lap(1, 0, "a", 2), 0, Path("x/laps/a"), GOLDEN, [], RunLaps(), taken)
-    failed = lap_part(Lap(1, 0, "a"), 3, Path("x/laps/a"), None, [], RunLaps(), taken)
+    done = lap_part(Trial(1, 0, "a", 2), 0, Path("x/laps/a"), GOLDEN, [], RunTrials(), taken)
+    failed = lap_part(Trial(1, 0, "a"), 3, Path("x/laps/a"), None, [], RunTrials(), taken)
 
     assert (done.marks, done.why, done.attempt) == (("disturbed",), taken, 2)
     assert (failed.marks, failed.why) == (("failed",), ())
@@ -140,33 +140,33 @@ ELSEWHERE: Final = {
 )
 @pytest.mark.parametrize("is_fresh", [False, True])
 def test_environment(variant: Variant, environ: dict[str, str], is_fresh: bool, tmp_path: Path) -> None:
-    """A lap finds the broker that is its variant's, and nothing of another one."""
-    brokers = None if is_fresh else Brokers(ELSEWHERE, lambda text: None)
-    runner = LapRunner("x", (), tmp_path, brokers, ELSEWHERE, RUN)
+    """A trial finds the broker that is its variant's, and nothing of another one."""
+    brokers = None if is_fresh else PrivateBrokers(ELSEWHERE, lambda text: None)
+    runner = TrialRunner("x", (), tmp_path, brokers, ELSEWHERE, RUN)
 
     assert runner._env(variant) == environ
 
 
 def test_options_of_private_brokers(tmp_path: Path) -> None:
-    """They are those of each lap only where each has a broker of its own."""
+    """They are those of each trial only where each has a broker of its own."""
     variant = Variant("a", overrides=("b=2",), config=Path("own.conf"), nodes=3)
-    shared = LapRunner("x", ("a=1",), tmp_path, Brokers({}, lambda text: None), {}, RUN)._command(
+    shared = TrialRunner("x", ("a=1",), tmp_path, PrivateBrokers({}, lambda text: None), {}, RUN)._command(
         LAP, variant, tmp_path
     )
-    fresh = LapRunner("x", ("a=1",), tmp_path, None, {}, RUN)._command(LAP, variant, tmp_path)
+    fresh = TrialRunner("x", ("a=1",), tmp_path, None, {}, RUN)._command(LAP, variant, tmp_path)
 
     assert shared[4:] == ["x", "--results", str(tmp_path), "--set", "a=1", "--set", "b=2"]
     assert fresh == [*shared, "--config", "own.conf", "--nodes", "3"]
 
 
 def test_what_nodes_are_told(tmp_path: Path) -> None:
-    """Each lap with a node of its own is told to tell it; where nodes are shared they have been told already."""
+    """Each trial with a node of its own is told to tell it; where nodes are shared they have been told already."""
     variant = Variant("a", env=(("ERL_FLAGS", "+S 1:1"),))
     environ = {"LOADTEST_NODE_ENV": '{"ERL_FLAGS": "+S 2:2", "A": "1"}'}
-    fresh = LapRunner("x", (), tmp_path, None, environ, RUN)._env(variant)
+    fresh = TrialRunner("x", (), tmp_path, None, environ, RUN)._env(variant)
 
     assert json.loads(fresh["LOADTEST_NODE_ENV"]) == {"ERL_FLAGS": "+S 1:1", "A": "1"}
-    assert LapRunner("x", (), tmp_path, None, {}, RUN)._env(Variant("b")) == {}
+    assert TrialRunner("x", (), tmp_path, None, {}, RUN)._env(Variant("b")) == {}
 
 
 def test_settings_become_a_file(tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_settings_become_a_file(tmp_path: Path) -> None:
     assert with_config_file(Variant("c"), tmp_path) == Variant("c")
 
 
-# Stands for a lap.
+# Stands for a trial.
 TAKES_INTERRUPTS: Final = """
 import signal, sys, time
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -208,7 +208,7 @@ class InterruptedOnce(subprocess.Popen[bytes]):
 
 
 def test_an_interrupt_is_handed_on() -> None:
-    """The lap, in a session of its own, gets it, and ends in order before the comparison does."""
+    """The trial, in a session of its own, gets it, and ends in order before the comparison does."""
     command = [sys.executable, "-c", TAKES_INTERRUPTS]
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
@@ -224,17 +224,17 @@ def test_an_interrupt_is_handed_on() -> None:
 
 
 def test_results_of_an_earlier_try_are_not_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lap that is run again and fails has no result, though its folder has one."""
+    """A trial that is run again and fails has no result, though its folder has one."""
     old = tmp_path / "01-1-a" / "run" / "result.json"
     old.parent.mkdir(parents=True)
     old.write_text(GOLDEN.model_dump_json(by_alias=True))
 
-    def command(runner: LapRunner[RunResult], lap: Any, variant: Any, folder: Any) -> list[str]:
+    def command(runner: TrialRunner[RunResult], trial: Any, variant: Any, folder: Any) -> list[str]:
         return [sys.executable, "-c", "import sys; sys.exit('no broker')"]
 
-    monkeypatch.setattr(LapRunner, "_command", command)
-    runner = LapRunner("x", (), tmp_path, None, {}, RUN)
-    exit_code, folder, result = runner.run(Lap(1, 0, "a"), Variant("a"))
+    monkeypatch.setattr(TrialRunner, "_command", command)
+    runner = TrialRunner("x", (), tmp_path, None, {}, RUN)
+    exit_code, folder, result = runner.run(Trial(1, 0, "a"), Variant("a"))
 
     assert (exit_code, folder.name, result) == (1, "01-1-a", None)
     assert runner.last_words(folder) == "no broker"

@@ -308,7 +308,7 @@ def test_turns_that_were_run_again() -> None:
     html = comparison_html(result, {}, {})
 
     assert list(remarks(result)) == [
-        "1 turn was run again for the marks of a run: the 3 runs of before count for nothing"
+        "1 block was run again for the marks of a run: the 3 runs of before count for nothing"
     ]
     assert judge(result.findings, result.laps, fails_on_worse=False)[1].count("failed") == 0
     assert html.count('<tr class="uncounted">') == 3

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from loadtest.experiments.compare.rounds import laps_of_round
+from loadtest.experiments.compare.rounds import trials_of_round
 from loadtest.result.compare import paired
 from loadtest.result.compare.compare_result import FindingPart, LapPart, MetricPart, findings_of
 from loadtest.result.compare.paired import ALPHA, alpha_of_look, looks
@@ -50,11 +50,11 @@ def compared(
     """Compare the laps at *places*, in the order of the schedule, with b's values times *factor*."""
     names = ["b", "a"] if turned else ["a", "b"]
     rounds = range(1, len(places) // LAPS_A_ROUND + 1)
-    planned = [lap for number in rounds for lap in laps_of_round(number, names)]
+    planned = [lap for number in rounds for lap in trials_of_round(number, names)]
     laps = [
         LapPart(
             round=lap.round,
-            turn=lap.turn,
+            turn=lap.block,
             variant=lap.variant,
             folder="laps",
             exit_code=0,

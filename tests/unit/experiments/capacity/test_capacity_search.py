@@ -13,8 +13,8 @@ from loadtest.errors import BrokerError, LoadTestError, UsageError
 from loadtest.experiments.capacity import capacity_search
 from loadtest.experiments.capacity.capacity_request import CapacityRequest, request_again
 from loadtest.experiments.capacity.capacity_search import CapacitySearch
-from loadtest.experiments.capacity.load_step import Holding, rate_shares, scenario_rate_per_s
-from loadtest.experiments.compare.rounds import Lap
+from loadtest.experiments.capacity.load_step import LoadStep, rate_shares, scenario_rate_per_s
+from loadtest.experiments.compare.rounds import Trial
 from loadtest.experiments.compare.variants import Variant
 from loadtest.report.capacity.capacity_files import read_capacity
 from loadtest.result.run.build import build_result
@@ -90,16 +90,16 @@ def test_a_faulty_slo_is_told_before_anything_runs(tmp_path: Path) -> None:
 )
 def test_a_rate_is_held_long_enough_for_its_percentiles(rate: float, hold: str, quick: int, full: int) -> None:
     """A p99 needs 1,000 values, which are long in coming at 20 a second; short tries need as many."""
-    holding = Holding(load_scenario("two.yaml", text=TWO).scenario, [SLO], hold)
-    times = [holding.hold_ns(rate, is_quick=is_quick) / 1e9 for is_quick in (True, False)]
+    load_step = LoadStep(load_scenario("two.yaml", text=TWO).scenario, [SLO], hold)
+    times = [load_step.hold_ns(rate, is_quick=is_quick) / 1e9 for is_quick in (True, False)]
 
     assert times == [quick, full]
-    assert holding.is_shorter(rate) == (quick < full)
+    assert load_step.is_shorter(rate) == (quick < full)
 
 
 def test_what_is_run_is_the_scenario_at_a_rate() -> None:
     """Its own duration, messages and thresholds do not count."""
-    overrides = Holding(load_scenario("two.yaml", text=TWO).scenario, [SLO], "10s").overrides(1_000.0)
+    overrides = LoadStep(load_scenario("two.yaml", text=TWO).scenario, [SLO], "10s").overrides(1_000.0)
     scenario = load_scenario("two.yaml", text=TWO, overrides=overrides).scenario
 
     assert "run.duration=10s" in overrides
@@ -112,8 +112,8 @@ def test_no_rate_is_tried_that_could_not_be_judged() -> None:
     """In the longest hold of 300 s a p99 needs four a second, and a total one."""
     scenario = load_scenario("two.yaml", text=TWO).scenario
 
-    assert Holding(scenario, [SLO], "10s").least_per_s == 4
-    assert Holding(scenario, ["lost == 0"], "10s").least_per_s == 1
+    assert LoadStep(scenario, [SLO], "10s").least_per_s == 4
+    assert LoadStep(scenario, ["lost == 0"], "10s").least_per_s == 1
 
 
 class Tries:
@@ -125,14 +125,14 @@ class Tries:
         self._stop_at = stop_at
         self.made = 0
 
-    def run(self, lap: Lap, variant: Variant) -> tuple[int, Path, RunResult | None]:
-        """Return what a lap comes to."""
+    def run(self, trial: Trial, variant: Variant) -> tuple[int, Path, RunResult | None]:
+        """Return what a trial comes to."""
         self.made += 1
         if self.made == self._stop_at:
             raise KeyboardInterrupt
         if self._fails(self.made):
             return 3, Path(variant.name), None
-        rate = float(lap.variant.removesuffix("-per-s"))
+        rate = float(trial.variant.removesuffix("-per-s"))
         groups = {
             name: group.model_copy(update={"rates": group.rates.model_copy(update={"published_per_s": rate})})
             for name, group in FLOOD.groups.items()
@@ -152,7 +152,7 @@ def carried_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...
     """Return what makes a search that runs nothing, and what it says."""
 
     def made(tries: Tries) -> tuple[CapacitySearch, list[str]]:
-        monkeypatch.setattr(capacity_search, "LapRunner", lambda *_: tries)
+        monkeypatch.setattr(capacity_search, "TrialRunner", lambda *_: tries)
         said: list[str] = []
         broker = Variant("broker", brokers=("amqp://guest:secret@nowhere/",))
         return CapacitySearch(run_options_of(tmp_path, broker=broker), tmp_path, said.append), said
@@ -204,11 +204,11 @@ def test_users_are_spread_over_processes(
         kinds.append(arguments[-1])
         return Tries(3_000)
 
-    monkeypatch.setattr(capacity_search, "LapRunner", runner)
+    monkeypatch.setattr(capacity_search, "TrialRunner", runner)
     broker = Variant("broker", brokers=("amqp://nowhere/",))
     CapacitySearch(run_options_of(tmp_path, broker=broker, processes=processes), tmp_path, lambda _: None).run()
 
-    assert (kinds[0].command, kinds[0].options(Lap(1, 0, "a"))) == ("run", options)
+    assert (kinds[0].command, kinds[0].options(Trial(1, 0, "a"))) == ("run", options)
 
 
 def test_an_interrupted_search_is_gone_on_with(

@@ -6,30 +6,30 @@ from collections.abc import Iterable
 
 import pytest
 
-from loadtest.experiments.compare.blocks import attempt_to_run, is_compared, marked_turns, settled
+from loadtest.experiments.compare.blocks import attempt_to_run, is_compared, marked_blocks, settled
 from loadtest.result.compare.compare_result import LapPart
 
 Marks = tuple[str, ...]
 BOTH = ("a", "b")
 
 
-def lap(number: int, turn: int, variant: str, marks: Marks = (), attempt: int = 1) -> LapPart:
-    """Return a lap."""
+def trial(number: int, turn: int, variant: str, marks: Marks = (), attempt: int = 1) -> LapPart:
+    """Return a trial."""
     return LapPart(
         round=number, turn=turn, variant=variant, attempt=attempt, folder="", exit_code=0, values={}, marks=marks
     )
 
 
 def turn(a: Marks = (), b: Marks = (), *, attempt: int = 1, number: int = 1, way: int = 0) -> list[LapPart]:
-    """Return the two laps of a turn with these marks."""
-    return [lap(number, way, "a", a, attempt), lap(number, way, "b", b, attempt)]
+    """Return the two trials of a turn with these marks."""
+    return [trial(number, way, "a", a, attempt), trial(number, way, "b", b, attempt)]
 
 
-CLEAN = [lap(0, 0, name) for name in BOTH] + turn(way=1) + turn(number=2) + turn(number=2, way=1)
+CLEAN = [trial(0, 0, name) for name in BOTH] + turn(way=1) + turn(number=2) + turn(number=2, way=1)
 
 
 @pytest.mark.parametrize(
-    "laps, repeats, attempt",
+    "trials, repeats, attempt",
     [
         pytest.param([], 0, 1, id="nothing yet"),
         pytest.param(turn()[:1], 0, 1, id="half of it"),
@@ -45,16 +45,16 @@ CLEAN = [lap(0, 0, name) for name in BOTH] + turn(way=1) + turn(number=2) + turn
         pytest.param(turn(("disturbed",)) + turn(("failed",), attempt=2), 2, 3, id="again"),
     ],
 )
-def test_attempts(laps: list[LapPart], repeats: int, attempt: int | None) -> None:
+def test_attempts(trials: list[LapPart], repeats: int, attempt: int | None) -> None:
     """Which one is to be run."""
-    assert attempt_to_run([*CLEAN, *laps], 1, 0, BOTH, repeats) == attempt
+    assert attempt_to_run([*CLEAN, *trials], 1, 0, BOTH, repeats) == attempt
 
 
 def test_the_warm_up_is_not_run_again() -> None:
     """It counts for nothing anyhow."""
-    laps = [lap(0, 0, name, ("disturbed",)) for name in BOTH]
+    trials = [trial(0, 0, name, ("disturbed",)) for name in BOTH]
 
-    assert attempt_to_run(laps, 0, 0, BOTH, 3) is None
+    assert attempt_to_run(trials, 0, 0, BOTH, 3) is None
 
 
 def test_a_mark_that_a_variant_has_always_is_its_own() -> None:
@@ -74,15 +74,15 @@ def test_a_mark_that_a_variant_has_always_is_its_own() -> None:
     assert attempt_to_run(failing, 1, 0, BOTH, 3) == 2
 
 
-def counted(laps: Iterable[LapPart]) -> list[tuple[int, int, str, int]]:
-    """Return which laps count."""
-    return [(each.round, each.turn, each.variant, each.attempt) for each in laps if each.counts]
+def counted(trials: Iterable[LapPart]) -> list[tuple[int, int, str, int]]:
+    """Return which trials count."""
+    return [(each.round, each.turn, each.variant, each.attempt) for each in trials if each.counts]
 
 
 def test_what_counts() -> None:
     """Of each turn the last attempt that is whole; not the warm-up, and none that failed."""
-    laps = [
-        lap(0, 0, "a"),
+    trials = [
+        trial(0, 0, "a"),
         *turn(("disturbed",), ("failed",)),
         *turn((), ("disturbed",), attempt=2),
         *turn(("failed",), way=1),
@@ -90,9 +90,9 @@ def test_what_counts() -> None:
         *turn(number=2, attempt=2)[:1],
         *turn(number=2, way=1)[:1],
     ]
-    found = settled([*laps[6:], *laps[:6]], BOTH)
+    found = settled([*trials[6:], *trials[:6]], BOTH)
 
-    assert [each.round for each in found] == sorted(each.round for each in laps)
+    assert [each.round for each in found] == sorted(each.round for each in trials)
     assert counted(found) == [
         (1, 0, "a", 2),
         (1, 0, "b", 2),
@@ -104,16 +104,16 @@ def test_what_counts() -> None:
     assert [(each.round, each.variant, each.attempt) for each in found if each.repeated] == [(1, "a", 1), (1, "b", 1)]
 
 
-def test_marked_turns() -> None:
+def test_marked_blocks() -> None:
     """In their order."""
-    laps = [*CLEAN, *turn(("disturbed",)), *turn(("failed",), number=3, way=1), *turn(number=3)]
+    trials = [*CLEAN, *turn(("disturbed",)), *turn(("failed",), number=3, way=1), *turn(number=3)]
 
-    assert marked_turns(laps, BOTH, 1) == [(1, 0), (3, 1)]
-    assert marked_turns(laps, BOTH, 0) == []
+    assert marked_blocks(trials, BOTH, 1) == [(1, 0), (3, 1)]
+    assert marked_blocks(trials, BOTH, 0) == []
 
 
 @pytest.mark.parametrize(
-    "laps, told",
+    "trials, told",
     [
         pytest.param(turn(), True, id="both"),
         pytest.param(turn(("failed",)), False, id="the baseline failed"),
@@ -122,6 +122,6 @@ def test_marked_turns() -> None:
         pytest.param([], False, id="nothing"),
     ],
 )
-def test_what_is_compared(laps: list[LapPart], told: bool) -> None:
+def test_what_is_compared(trials: list[LapPart], told: bool) -> None:
     """A round has a pair, or it says nothing."""
-    assert is_compared(laps, 1, "a") is told
+    assert is_compared(trials, 1, "a") is told

@@ -12,9 +12,9 @@ from loadtest.cli import app
 from loadtest.commands.compare import _checked
 from loadtest.commands.compare_opening import opening_lines
 from loadtest.errors import LoadTestError
-from loadtest.experiments.compare.compare_options import Options, asked_for
+from loadtest.experiments.compare.compare_options import CompareOptions, request_from
 from loadtest.experiments.compare.compare_request import CompareRequest
-from loadtest.experiments.compare.variants import Asked
+from loadtest.experiments.compare.variants import VariantOptions
 
 TYPES = "topology.queues.Queue111112.type=classic,quorum"
 DOCUMENT = (
@@ -114,7 +114,7 @@ def interrupted(folder: Path, **changes: object) -> None:
     """Leave a comparison of a file in *folder* as an interruption would."""
     (folder / "two.yaml").write_text(SCENARIO)
     (folder / "own.conf").write_text("heartbeat = 30\n")
-    request = _checked(asked_for(Options(str(folder / "two.yaml")), {}))
+    request = _checked(request_from(CompareOptions(str(folder / "two.yaml")), {}))
     (folder / "request.json").write_text(request.to_json())
     variants = [{"name": name, "overrides": [], "broker": ""} for name in "ab"]
     (folder / "compare.json").write_text(json.dumps({**json.loads(DOCUMENT), "variants": variants, **changes}))
@@ -147,11 +147,11 @@ def test_what_has_changed_meanwhile_is_not_gone_on_with(
 
 def test_a_complete_comparison_with_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says how to have them run again, and does."""
-    lap = {"round": 1, "turn": 0, "folder": "", "exit_code": 0, "values": {}}
-    laps = [{**lap, "round": number, "variant": name} for number in (1, 2) for name in "ab"]
-    laps[0]["marks"] = ["disturbed"]
-    interrupted(tmp_path, complete=True, laps=laps)
-    with pytest.raises(LoadTestError, match=r"1 turns have marks: --repeat-marked N runs them again"):
+    trial = {"round": 1, "turn": 0, "folder": "", "exit_code": 0, "values": {}}
+    trials = [{**trial, "round": number, "variant": name} for number in (1, 2) for name in "ab"]
+    trials[0]["marks"] = ["disturbed"]
+    interrupted(tmp_path, complete=True, laps=trials)
+    with pytest.raises(LoadTestError, match=r"1 blocks have marks: --repeat-marked N runs them again"):
         app(["compare", "--resume", str(tmp_path)], standalone_mode=False)
     asked: list[CompareRequest] = []
 
@@ -168,7 +168,9 @@ def test_a_complete_comparison_with_marks(tmp_path: Path, monkeypatch: pytest.Mo
 def test_what_is_said_before_it_begins(tmp_path: Path) -> None:
     """What is compared, how long it takes, and that equals are equals."""
     interrupted(tmp_path)
-    asked = asked_for(Options(str(tmp_path / "two.yaml"), Asked(variants=["a", "b", "c=run.duration=4s"])), {})
+    asked = request_from(
+        CompareOptions(str(tmp_path / "two.yaml"), VariantOptions(variants=["a", "b", "c=run.duration=4s"])), {}
+    )
     lines = list(opening_lines(_checked(replace(asked, until_decided=True)), None))
 
     assert lines == [

@@ -9,9 +9,9 @@ import pytest
 
 from loadtest.broker.endpoint import broker_urls
 from loadtest.errors import LoadTestError
-from loadtest.experiments.compare.compare_options import Options, asked_for
+from loadtest.experiments.compare.compare_options import CompareOptions, request_from
 from loadtest.experiments.compare.compare_request import CompareRequest
-from loadtest.experiments.compare.variants import Asked, Variant
+from loadtest.experiments.compare.variants import Variant, VariantOptions
 
 SCENARIO: Final = """\
 name: two
@@ -44,7 +44,7 @@ def scenario(tmp_path: Path) -> str:
 
 def test_the_file_says_all(scenario: str) -> None:
     """No option is needed."""
-    assert asked_for(Options(scenario), {"A": "1"}) == CompareRequest(
+    assert request_from(CompareOptions(scenario), {"A": "1"}) == CompareRequest(
         scenario=scenario,
         file=Path(scenario),
         variants=(Variant("plain"), Variant("other", ("topology.queues.q.type=quorum",))),
@@ -62,9 +62,9 @@ def test_the_file_says_all(scenario: str) -> None:
 
 def test_options_go_first(scenario: str) -> None:
     """Each in the place of what the file says; all variants are replaced together, and a baseline that was theirs."""
-    options = Options(
+    options = CompareOptions(
         scenario,
-        variants=Asked(variants=["a", "b=run.drain=1s"]),
+        variants=VariantOptions(variants=["a", "b=run.drain=1s"]),
         overrides=["run.seed=2"],
         rounds=4,
         max_rounds=8,
@@ -72,7 +72,7 @@ def test_options_go_first(scenario: str) -> None:
         metrics=["out.delivered_rate"],
         min_effect_percent=0.0,
     )
-    request = asked_for(options, {})
+    request = request_from(options, {})
 
     assert request.variants == (Variant("a"), Variant("b", ("run.drain=1s",)))
     assert request.baseline == "a"
@@ -83,17 +83,17 @@ def test_options_go_first(scenario: str) -> None:
 
 def test_a_baseline_of_that_name_stays(scenario: str) -> None:
     """It is a name, of whatever variants."""
-    named = Asked(variants=["a", "other=run.drain=1s"])
+    named = VariantOptions(variants=["a", "other=run.drain=1s"])
 
-    assert asked_for(Options(scenario, named), {}).baseline == "other"
-    assert asked_for(Options(scenario, named, baseline="a"), {}).baseline == "a"
+    assert request_from(CompareOptions(scenario, named), {}).baseline == "other"
+    assert request_from(CompareOptions(scenario, named, baseline="a"), {}).baseline == "a"
 
 
 def test_what_nobody_says(tmp_path: Path) -> None:
     """Is as the command has it."""
     path = tmp_path / "two.yaml"
     path.write_text(SCENARIO)
-    request = asked_for(Options(str(path), Asked(variants=["a", "b"])), {})
+    request = request_from(CompareOptions(str(path), VariantOptions(variants=["a", "b"])), {})
 
     assert request == CompareRequest(str(path), (Variant("a"), Variant("b")), "a", file=path)
 
@@ -111,7 +111,7 @@ def test_faults(block: str, told: str, tmp_path: Path) -> None:
     path = tmp_path / "two.yaml"
     path.write_text(SCENARIO + block)
     with pytest.raises(LoadTestError) as error:
-        asked_for(Options(str(path)), {})
+        request_from(CompareOptions(str(path)), {})
 
     assert told in str(error.value)
 
@@ -121,7 +121,7 @@ def test_variants_of_the_file_are_not_checked_where_others_are_compared(tmp_path
     path = tmp_path / "two.yaml"
     path.write_text(SCENARIO + BLOCK.replace("quorum", "quorm"))
 
-    assert len(asked_for(Options(str(path), Asked(variants=["a", "b"])), {}).variants) == 2
+    assert len(request_from(CompareOptions(str(path), VariantOptions(variants=["a", "b"])), {}).variants) == 2
 
 
 def test_a_broker_without_a_name_is_that_of_all(tmp_path: Path) -> None:
@@ -129,7 +129,9 @@ def test_a_broker_without_a_name_is_that_of_all(tmp_path: Path) -> None:
     path = tmp_path / "two.yaml"
     path.write_text(SCENARIO + BLOCK.replace("  restart: each\n", ""))
     urls = ("amqp://a.example/?heartbeat=5", "amqp://b.example")
-    request = asked_for(Options(str(path), Asked(brokers=urls)), {"LOADTEST_BROKER": "amqp://other.example"})
+    request = request_from(
+        CompareOptions(str(path), VariantOptions(brokers=urls)), {"LOADTEST_BROKER": "amqp://other.example"}
+    )
 
     assert [variant.name for variant in request.variants] == ["plain", "other"]
     assert broker_urls(request.environ) == urls
@@ -140,8 +142,8 @@ def test_a_broker_without_a_name_beside_one_with_a_name(tmp_path: Path) -> None:
     """The named one is that of its variant."""
     path = tmp_path / "two.yaml"
     path.write_text(SCENARIO)
-    asked = Asked(variants=["a"], brokers=["b=amqp://b.example", "AMQPS://a.example"])
-    request = asked_for(Options(str(path), asked), {})
+    asked = VariantOptions(variants=["a"], brokers=["b=amqp://b.example", "AMQPS://a.example"])
+    request = request_from(CompareOptions(str(path), asked), {})
 
     assert [variant.brokers for variant in request.variants] == [(), ("amqp://b.example",)]
     assert broker_urls(request.environ) == ("AMQPS://a.example",)
@@ -150,4 +152,4 @@ def test_a_broker_without_a_name_beside_one_with_a_name(tmp_path: Path) -> None:
 def test_a_broker_without_a_name_is_not_started_anew(scenario: str) -> None:
     """The file says `restart: each`, which is for private brokers."""
     with pytest.raises(LoadTestError, match="--restart each is for private brokers, and --broker names one"):
-        asked_for(Options(scenario, Asked(brokers=["amqp://a.example"])), {})
+        request_from(CompareOptions(scenario, VariantOptions(brokers=["amqp://a.example"])), {})

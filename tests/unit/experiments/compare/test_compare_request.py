@@ -10,9 +10,9 @@ from typing import Final
 import pytest
 
 from loadtest.errors import UsageError
-from loadtest.experiments.compare.compare_options import Options, asked_for
+from loadtest.experiments.compare.compare_options import CompareOptions, request_from
 from loadtest.experiments.compare.compare_request import CompareRequest, request_again, variant_hash
-from loadtest.experiments.compare.trial_kinds import CapacityLaps
+from loadtest.experiments.compare.trial_kinds import CapacityTrials
 from loadtest.experiments.compare.variants import Variant
 from loadtest.scenario import load_scenario
 
@@ -38,7 +38,7 @@ def request_of_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> CompareR
     """What is asked by a file that is named from its own folder."""
     (tmp_path / "two.yaml").write_text(SCENARIO)
     monkeypatch.chdir(tmp_path)
-    return asked_for(Options("two.yaml"), {})
+    return request_from(CompareOptions("two.yaml"), {})
 
 
 def test_no_password_is_kept(request_of_file: CompareRequest) -> None:
@@ -130,8 +130,8 @@ def test_hash(tmp_path: Path) -> None:
 
 def test_searches_are_asked_for_again(request_of_file: CompareRequest) -> None:
     """With what has to hold; three rounds unless told, and the file's metrics do not count."""
-    searching = CapacityLaps(5.0, ("lost == 0",), ("--hold", "1s"))
-    asked = asked_for(Options("two.yaml", searching=searching), {})
+    searching = CapacityTrials(5.0, ("lost == 0",), ("--hold", "1s"))
+    asked = request_from(CompareOptions("two.yaml", searching=searching), {})
 
     assert (asked.searching, asked.slo, asked.rounds, asked.metrics) == (searching, ("lost == 0",), 3, ())
     assert request_again(asked.to_json(), [], {}) == asked

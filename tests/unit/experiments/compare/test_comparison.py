@@ -1,4 +1,4 @@
-"""A comparison from lap to lap, with laps that are made up: what is saved, gone on with, repeated; when it is over."""
+"""A comparison of made-up trials: what is saved, resumed and repeated, and when it is over."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from loadtest.experiments.compare import comparison
 from loadtest.experiments.compare.compare_request import REQUEST, CompareRequest
 from loadtest.experiments.compare.comparison import Comparison
 from loadtest.experiments.compare.effects import Effect
-from loadtest.experiments.compare.rounds import Lap
+from loadtest.experiments.compare.rounds import Trial
 from loadtest.experiments.compare.variants import Variant
 from loadtest.report.compare.comparison_files import DOCUMENT
 from loadtest.report.run.read import read_result
@@ -28,25 +28,25 @@ GOLDEN: Final = read_result(Path(__file__).parents[3] / "golden" / "flood")
 METRIC: Final = "flood.confirmed_rate"
 SECRET: Final = "hunter2-of-ann"
 
-Rate = Callable[[Lap], float | None]
+Rate = Callable[[Trial], float | None]
 
 
 class FakeRunner:
-    """Stands for laps: *rate* says what each brings, None for one that fails; a rate below 0 is Ctrl-C."""
+    """Stands for trials: *rate* says what each brings, None for one that fails; a rate below 0 is Ctrl-C."""
 
-    rate: Rate = staticmethod(lambda lap: 100.0)
-    laps: Sequence[Lap] = ()
+    rate: Rate = staticmethod(lambda trial: 100.0)
+    trials: Sequence[Trial] = ()
 
     def __init__(self, scenario: str, overrides: Any, folder: Path, brokers: Any, environ: Any, kind: Any) -> None:
         self._folder = folder
 
-    def run(self, lap: Lap, variant: Variant) -> tuple[int, Path, RunResult | None]:
-        """Return what the lap comes to."""
-        folder = self._folder / f"{lap.round:02}-{lap.turn + 1}-{lap.attempt}-{variant.name}"
-        rate = FakeRunner.rate(lap)
+    def run(self, trial: Trial, variant: Variant) -> tuple[int, Path, RunResult | None]:
+        """Return what the trial comes to."""
+        folder = self._folder / f"{trial.round:02}-{trial.block + 1}-{trial.attempt}-{variant.name}"
+        rate = FakeRunner.rate(trial)
         if rate is not None and rate < 0:
             raise KeyboardInterrupt
-        FakeRunner.laps = [*FakeRunner.laps, lap]
+        FakeRunner.trials = [*FakeRunner.trials, trial]
         if rate is None:
             return 3, folder, None
         (folder / "run").mkdir(parents=True, exist_ok=True)
@@ -90,22 +90,22 @@ def with_rate(rate: float) -> RunResult:
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put them in the place of what runs processes."""
-    monkeypatch.setattr(comparison, "LapRunner", FakeRunner)
-    monkeypatch.setattr(comparison, "Brokers", FakeBrokers)
-    monkeypatch.setattr(FakeRunner, "rate", staticmethod(lambda lap: 100.0))
-    monkeypatch.setattr(FakeRunner, "laps", ())
+    monkeypatch.setattr(comparison, "TrialRunner", FakeRunner)
+    monkeypatch.setattr(comparison, "PrivateBrokers", FakeBrokers)
+    monkeypatch.setattr(FakeRunner, "rate", staticmethod(lambda trial: 100.0))
+    monkeypatch.setattr(FakeRunner, "trials", ())
     monkeypatch.setattr(FakeBrokers, "up", False)
 
 
 def rates(monkeypatch: pytest.MonkeyPatch, rate: Rate) -> None:
-    """Have laps bring *rate*."""
+    """Have trials bring *rate*."""
     monkeypatch.setattr(FakeRunner, "rate", staticmethod(rate))
 
 
 def noisy(seed: int, share: float, **shift: float) -> Rate:
     """Return rates about 100 with noise, times what a variant's name says."""
     rng = np.random.default_rng(seed)
-    return lambda lap: float(100 * shift.get(lap.variant, 1.0) * np.exp(share * rng.standard_normal()))
+    return lambda trial: float(100 * shift.get(trial.variant, 1.0) * np.exp(share * rng.standard_normal()))
 
 
 REQUEST_OF_TWO: Final = CompareRequest(
@@ -113,9 +113,9 @@ REQUEST_OF_TWO: Final = CompareRequest(
 )
 
 
-def keys(laps: Sequence[Any]) -> list[tuple[int, int, str]]:
-    """Return which laps they are."""
-    return [(lap.round, lap.turn, lap.variant) for lap in laps]
+def keys(trials: Sequence[Any]) -> list[tuple[int, int, str]]:
+    """Return which trials they are."""
+    return [(each.round, each.block if isinstance(each, Trial) else each.turn, each.variant) for each in trials]
 
 
 def written(folder: Path) -> CompareResult:
@@ -132,8 +132,8 @@ def test_all_rounds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rates(monkeypatch, noisy(1, 0.01))
     result = Comparison(REQUEST_OF_TWO, tmp_path, silent).run()
 
-    assert len(FakeRunner.laps) == 2 + 5 * 4
-    assert keys(FakeRunner.laps) == keys(result.laps)
+    assert len(FakeRunner.trials) == 2 + 5 * 4
+    assert keys(FakeRunner.trials) == keys(result.laps)
     assert result == written(tmp_path)
     assert result.complete
     assert result.rounds == 5
@@ -154,10 +154,10 @@ def test_a_slowdown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_every_lap_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After each lap the document on disk is whole and holds it; no part of a file is left beside it."""
+    """After each trial the document on disk is whole and holds it; no part of a file is left beside it."""
     seen: list[int] = []
 
-    def rate(lap: Lap) -> float:
+    def rate(trial: Trial) -> float:
         if (tmp_path / DOCUMENT).exists():
             document = written(tmp_path)
             seen.append(len(document.laps))
@@ -175,24 +175,24 @@ def test_every_lap_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("at", [(0, 0, "b"), (1, 0, "a"), (2, 1, "b"), (5, 1, "a")])
 def test_resume(at: tuple[int, int, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was interrupted goes on with the lap that was interrupted, and comes to what it would have come to."""
+    """What was interrupted goes on with the trial that was interrupted, and comes to what it would have come to."""
 
-    def rate(lap: Lap) -> float:
-        return 100.0 + lap.round + (0.5 if lap.variant == "b" else 0.0)
+    def rate(trial: Trial) -> float:
+        return 100.0 + trial.round + (0.5 if trial.variant == "b" else 0.0)
 
     whole = tmp_path / "whole"
     whole.mkdir()
     rates(monkeypatch, rate)
     expected = Comparison(REQUEST_OF_TWO, whole, silent).run()
-    FakeRunner.laps = ()
-    rates(monkeypatch, lambda lap: -1.0 if keys([lap]) == [at] else rate(lap))
+    FakeRunner.trials = ()
+    rates(monkeypatch, lambda trial: -1.0 if keys([trial]) == [at] else rate(trial))
     with pytest.raises(KeyboardInterrupt):
         Comparison(REQUEST_OF_TWO, tmp_path, silent).run()
     before = written(tmp_path) if (tmp_path / DOCUMENT).exists() else None
-    done = keys(FakeRunner.laps)
+    done = keys(FakeRunner.trials)
     assert not FakeBrokers.up
 
-    FakeRunner.laps = ()
+    FakeRunner.trials = ()
     rates(monkeypatch, rate)
     again = Comparison(REQUEST_OF_TWO, tmp_path, silent)
     if before is not None:
@@ -200,16 +200,16 @@ def test_resume(at: tuple[int, int, str], tmp_path: Path, monkeypatch: pytest.Mo
         again.resume(before)
     result = again.run()
 
-    assert keys(FakeRunner.laps) == [key for key in keys(expected.laps) if key not in done]
+    assert keys(FakeRunner.trials) == [key for key in keys(expected.laps) if key not in done]
     assert result.findings == expected.findings
     assert keys(result.laps) == keys(expected.laps)
     assert result.variants == expected.variants
 
 
 def test_failed_laps_are_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A lap that failed counts for nothing, nor does its pair, and is what a resumed comparison runs."""
+    """A trial that failed counts for nothing, nor does its pair, and is what a resumed comparison runs."""
     said: list[str] = []
-    rates(monkeypatch, lambda lap: None if keys([lap]) == [(2, 0, "b")] else 100.0)
+    rates(monkeypatch, lambda trial: None if keys([trial]) == [(2, 0, "b")] else 100.0)
     first = Comparison(REQUEST_OF_TWO, tmp_path, said.append).run()
 
     assert first.exit_code == 5
@@ -217,46 +217,46 @@ def test_failed_laps_are_repeated(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert "1 run failed, the first laps/02-1-1-b with exit code 3" in first.reason
     assert "  b: failed (the broker is gone)" in said
 
-    FakeRunner.laps = ()
-    rates(monkeypatch, lambda lap: 100.0)
+    FakeRunner.trials = ()
+    rates(monkeypatch, lambda trial: 100.0)
     again = Comparison(REQUEST_OF_TWO, tmp_path, silent)
     again.resume(first)
     result = again.run()
 
-    assert keys(FakeRunner.laps) == [(2, 0, "b")]
+    assert keys(FakeRunner.trials) == [(2, 0, "b")]
     assert result.exit_code == 0
     assert result.findings[0].pairs == 10
 
 
 def disturbed(monkeypatch: pytest.MonkeyPatch, *places: tuple[int, int, str, int]) -> None:
-    """Have the machine disturb laps, by round, turn, variant and attempt."""
-    read: list[Lap] = []
+    """Have the machine disturb trials, by round, turn, variant and attempt."""
+    read: list[Trial] = []
 
     def taken(before: Any, after: Any) -> tuple[str, ...]:
-        read.append(FakeRunner.laps[-1])
-        return ("stopped by a quota",) if astuple(FakeRunner.laps[-1]) in places else ()
+        read.append(FakeRunner.trials[-1])
+        return ("stopped by a quota",) if astuple(FakeRunner.trials[-1]) in places else ()
 
-    monkeypatch.setattr(comparison, "disturbances", taken)
+    monkeypatch.setattr(comparison, "interference", taken)
 
 
 def test_marked_turns_are_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whole, at once and in their order; what was first stays in the document and counts for nothing."""
     said: list[str] = []
     disturbed(monkeypatch, (2, 0, "b", 1))
-    rates(monkeypatch, lambda lap: 50.0 if lap == Lap(2, 0, "b") else 100.0)
+    rates(monkeypatch, lambda trial: 50.0 if trial == Trial(2, 0, "b") else 100.0)
     result = Comparison(replace(REQUEST_OF_TWO, repeat_marked=1), tmp_path, said.append).run()
-    again = [lap for lap in FakeRunner.laps if lap.attempt == 2]
-    at = FakeRunner.laps.index(again[0])
+    again = [trial for trial in FakeRunner.trials if trial.attempt == 2]
+    at = FakeRunner.trials.index(again[0])
 
-    assert [*FakeRunner.laps[at - 2 : at + 3]] == [
-        Lap(2, 0, "b"),
-        Lap(2, 0, "a"),
-        Lap(2, 0, "b", 2),
-        Lap(2, 0, "a", 2),
-        Lap(2, 1, "a"),
+    assert [*FakeRunner.trials[at - 2 : at + 3]] == [
+        Trial(2, 0, "b"),
+        Trial(2, 0, "a"),
+        Trial(2, 0, "b", 2),
+        Trial(2, 0, "a", 2),
+        Trial(2, 1, "a"),
     ]
-    first = [lap for lap in result.laps if lap.repeated]
-    assert [(lap.variant, lap.marks, lap.why, lap.counts) for lap in first] == [
+    first = [trial for trial in result.laps if trial.repeated]
+    assert [(trial.variant, trial.marks, trial.why, trial.counts) for trial in first] == [
         ("b", ("disturbed",), ("stopped by a quota",), False),
         ("a", (), (), False),
     ]
@@ -265,16 +265,16 @@ def test_marked_turns_are_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert result.findings[0].change == 0
     assert result.exit_code == 0
     assert "  b: disturbed (stopped by a quota)" in said
-    assert any(text.startswith("round 2 of 5: b, turn 1 again (1)") for text in said)
+    assert any(text.startswith("round 2 of 5: b, block 1 again (1)") for text in said)
 
 
 def test_a_turn_is_run_again_as_often_as_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Then the last attempt counts, with its mark."""
     disturbed(monkeypatch, *((2, 0, "b", attempt) for attempt in range(1, 9)))
     result = Comparison(replace(REQUEST_OF_TWO, repeat_marked=2), tmp_path, silent).run()
-    turn = [lap for lap in result.laps if (lap.round, lap.turn) == (2, 0)]
+    turn = [trial for trial in result.laps if (trial.round, trial.turn) == (2, 0)]
 
-    assert [(lap.attempt, lap.variant, lap.counts) for lap in turn] == [
+    assert [(trial.attempt, trial.variant, trial.counts) for trial in turn] == [
         (1, "b", False),
         (1, "a", False),
         (2, "b", False),
@@ -291,44 +291,44 @@ def test_a_complete_comparison_has_its_marked_turns_run_again(
 ) -> None:
     """Nothing else; a turn of which half was run again is gone on with, and until then its first attempt counts."""
     disturbed(monkeypatch, (2, 0, "b", 1))
-    rates(monkeypatch, lambda lap: None if lap == Lap(4, 1, "a") else 100.0)
+    rates(monkeypatch, lambda trial: None if trial == Trial(4, 1, "a") else 100.0)
     before = Comparison(REQUEST_OF_TWO, tmp_path, silent).run()
     request = replace(REQUEST_OF_TWO, repeat_marked=1)
-    done: list[Lap] = []
+    done: list[Trial] = []
     if interrupted:
-        rates(monkeypatch, lambda lap: -1.0 if lap == Lap(2, 0, "a", 2) else 100.0)
+        rates(monkeypatch, lambda trial: -1.0 if trial == Trial(2, 0, "a", 2) else 100.0)
         first = Comparison(request, tmp_path, silent)
         first.resume(before)
-        FakeRunner.laps = ()
+        FakeRunner.trials = ()
         with pytest.raises(KeyboardInterrupt):
             first.run()
-        done = list(FakeRunner.laps)
+        done = list(FakeRunner.trials)
         before = written(tmp_path)
-        half = [lap for lap in before.laps if (lap.round, lap.turn) == (2, 0)]
-        assert [(lap.attempt, lap.counts) for lap in half] == [(1, True), (1, True), (2, False)]
-    rates(monkeypatch, lambda lap: 100.0)
-    FakeRunner.laps = ()
+        half = [trial for trial in before.laps if (trial.round, trial.turn) == (2, 0)]
+        assert [(trial.attempt, trial.counts) for trial in half] == [(1, True), (1, True), (2, False)]
+    rates(monkeypatch, lambda trial: 100.0)
+    FakeRunner.trials = ()
     again = Comparison(request, tmp_path, silent)
     again.resume(before)
     result = again.run()
 
-    assert [*done, *FakeRunner.laps] == [
-        Lap(2, 0, "b", 2),
-        Lap(2, 0, "a", 2),
-        Lap(4, 1, "a", 2),
-        Lap(4, 1, "b", 2),
+    assert [*done, *FakeRunner.trials] == [
+        Trial(2, 0, "b", 2),
+        Trial(2, 0, "a", 2),
+        Trial(4, 1, "a", 2),
+        Trial(4, 1, "b", 2),
     ]
     assert result.findings[0].pairs == 10
     assert result.exit_code == 0
 
 
 def test_the_scenario_is_changed_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its laps would not compare; what was done before stays."""
+    """Its trials would not compare; what was done before stays."""
     run = FakeRunner.run
 
-    def other(runner: FakeRunner, lap: Lap, variant: Variant) -> tuple[int, Path, RunResult | None]:
-        exit_code, folder, result = run(runner, lap, variant)
-        if result is not None and lap == Lap(1, 0, "b"):
+    def other(runner: FakeRunner, trial: Trial, variant: Variant) -> tuple[int, Path, RunResult | None]:
+        exit_code, folder, result = run(runner, trial, variant)
+        if result is not None and trial == Trial(1, 0, "b"):
             scenario = result.scenario.model_copy(update={"hash": "another"})
             result = result.model_copy(update={"scenario": scenario})
         return exit_code, folder, result
@@ -342,7 +342,7 @@ def test_the_scenario_is_changed_meanwhile(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_variant_that_always_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """After two rounds in which nothing could be compared it is over, with what it said."""
-    rates(monkeypatch, lambda lap: None if lap.variant == "b" and lap.round else 100.0)
+    rates(monkeypatch, lambda trial: None if trial.variant == "b" and trial.round else 100.0)
     with pytest.raises(BrokerError) as error:
         Comparison(REQUEST_OF_TWO, tmp_path, silent).run()
 
@@ -351,11 +351,11 @@ def test_a_variant_that_always_fails(tmp_path: Path, monkeypatch: pytest.MonkeyP
         "(the broker is gone); "
         f"to go on: loadtest compare --resume {tmp_path}"
     )
-    assert max(lap.round for lap in written(tmp_path).laps) == 2
+    assert max(trial.round for trial in written(tmp_path).laps) == 2
 
 
 def test_other_variants_are_not_gone_on_with(tmp_path: Path) -> None:
-    """They would be compared with laps of others."""
+    """They would be compared with trials of others."""
     before = Comparison(replace(REQUEST_OF_TWO, rounds=2), tmp_path, silent).run()
     other = Comparison(replace(REQUEST_OF_TWO, variants=(Variant("a"), Variant("c"))), tmp_path, silent)
 
@@ -376,7 +376,10 @@ def test_until_decided(share: float, b: float, rounds: int, tmp_path: Path, monk
     rates(monkeypatch, noisy(20, share, b=b))
     if rounds == 7:  # five rounds that contradict each other
         agreed = noisy(3, 0.005, b=1.25)
-        rates(monkeypatch, lambda lap: 100.0 if lap.round == 1 or (lap.turn == 0 and lap.round < 4) else agreed(lap))
+        rates(
+            monkeypatch,
+            lambda trial: 100.0 if trial.round == 1 or (trial.block == 0 and trial.round < 4) else agreed(trial),
+        )
     request = replace(REQUEST_OF_TWO, until_decided=True, max_rounds=10)
     result = Comparison(request, tmp_path, silent).run()
 
@@ -399,7 +402,7 @@ def test_default_metrics_are_what_all_variants_have(tmp_path: Path, monkeypatch:
 
 
 def test_what_differs_in_the_config_is_told(tmp_path: Path) -> None:
-    """Of brokers that all laps of a variant share; ports differ always, and are left out."""
+    """Of brokers that all trials of a variant share; ports differ always, and are left out."""
     result = Comparison(replace(REQUEST_OF_TWO, rounds=2), tmp_path, silent).run()
 
     assert [variant.differs for variant in result.variants] == [{}, {"config heartbeat": ("a", "b")}]
@@ -409,13 +412,13 @@ def test_a_metric_that_no_variant_has(tmp_path: Path) -> None:
     """It is refused after the warm-up, before the rounds."""
     with pytest.raises(UsageError, match=r"--metric shop\.confirm\.p99: the warm-up has no such figure"):
         Comparison(replace(REQUEST_OF_TWO, metrics=("shop.confirm.p99",)), tmp_path, silent).run()
-    assert len(FakeRunner.laps) == 2
+    assert len(FakeRunner.trials) == 2
     assert not FakeBrokers.up
 
 
 def test_a_warm_up_that_cannot_be_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends the comparison with what it said, and with the exit code of a broker that is gone."""
-    rates(monkeypatch, lambda lap: None)
+    rates(monkeypatch, lambda trial: None)
     with pytest.raises(BrokerError, match="b cannot be run: the broker is gone") as error:
         Comparison(REQUEST_OF_TWO, tmp_path, silent).run()
 
@@ -424,18 +427,18 @@ def test_a_warm_up_that_cannot_be_run(tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_a_round_of_which_all_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It ends the comparison, which can be gone on with when the broker is back."""
-    rates(monkeypatch, lambda lap: None if lap.round > 1 else 100.0)
+    rates(monkeypatch, lambda trial: None if trial.round > 1 else 100.0)
     with pytest.raises(BrokerError, match=r"all runs of round 2 failed, the last with exit code 3; to go on: loadtest"):
         Comparison(REQUEST_OF_TWO, tmp_path, silent).run()
 
-    assert len(FakeRunner.laps) == 2 + 2 * 4
-    FakeRunner.laps = ()
-    rates(monkeypatch, lambda lap: 100.0)
+    assert len(FakeRunner.trials) == 2 + 2 * 4
+    FakeRunner.trials = ()
+    rates(monkeypatch, lambda trial: 100.0)
     again = Comparison(REQUEST_OF_TWO, tmp_path, silent)
     again.resume(written(tmp_path))
 
     assert again.run().exit_code == 0
-    assert len(FakeRunner.laps) == 4 * 4
+    assert len(FakeRunner.trials) == 4 * 4
 
 
 def test_nothing_secret_is_written(tmp_path: Path) -> None:
@@ -469,9 +472,9 @@ def test_brokers_of_the_environment(environ: Mapping[str, str], urls: tuple[str,
     assert broker_urls(environ) == urls
 
 
-@pytest.mark.parametrize("restart", [False, True], ids=["brokers that stay", "a broker for each lap"])
+@pytest.mark.parametrize("restart", [False, True], ids=["brokers that stay", "a broker for each trial"])
 def test_a_comparison_of_nothing_is_refused_before_a_lap(tmp_path: Path, restart: bool) -> None:
-    """Where each lap has a broker of its own, too: one is brought up to be asked, and taken down."""
+    """Where each trial has a broker of its own, too: one is brought up to be asked, and taken down."""
     asked = replace(
         REQUEST_OF_TWO, variants=(Variant("a"), Variant("b", overrides=("description=x",))), restart=restart
     )
@@ -484,17 +487,17 @@ def test_a_comparison_of_nothing_is_refused_before_a_lap(tmp_path: Path, restart
     with pytest.raises(UsageError, match="a and b compare nothing: description=x changes nothing that is run"):
         Comparison(asked, tmp_path, silent, read_back=same).run()
 
-    assert (seen, FakeBrokers.up, FakeRunner.laps) == ([True], False, ())
+    assert (seen, FakeBrokers.up, FakeRunner.trials) == ([True], False, ())
     assert not (tmp_path / DOCUMENT).exists()
 
 
 def test_what_was_read_back_is_in_the_document(tmp_path: Path) -> None:
-    """A variant's effect, and, of one that is as the baseline, a note; both before the first lap."""
+    """A variant's effect, and, of one that is as the baseline, a note; both before the first trial."""
     variants = (Variant("a"), Variant("b", settings=("heartbeat = 5",)), Variant("c", overrides=("name=x",)))
     said: list[str] = []
 
     def read(request: Any, variants: Mapping[str, Variant], brokers: Any) -> dict[str, Effect]:
-        assert FakeRunner.laps == ()
+        assert FakeRunner.trials == ()
         values = {"a": "60", "b": "5", "c": "60"}
         return {name: Effect(name, "RabbitMQ", "", {"rabbit heartbeat": value}) for name, value in values.items()}
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loadtest.experiments.compare.rounds import laps_of_round
+from loadtest.experiments.compare.rounds import trials_of_round
 from loadtest.result.compare.compare_result import WARM_UP
 
 NAMES = st.integers(2, 12).map(lambda count: [f"v{number}" for number in range(count)])
@@ -17,8 +17,8 @@ NAMES = st.integers(2, 12).map(lambda count: [f"v{number}" for number in range(c
 @given(NAMES, st.integers(1, 50))
 def test_every_variant_comes_equally_late(names: list[str], number: int) -> None:
     """In each round the mean position of every variant is the same: what drifts steadily hurts all alike."""
-    laps = list(laps_of_round(number, names))
-    positions = {name: [place for place, lap in enumerate(laps) if lap.variant == name] for name in names}
+    trials = list(trials_of_round(number, names))
+    positions = {name: [place for place, trial in enumerate(trials) if trial.variant == name] for name in names}
 
     assert {sum(places) / len(places) for places in positions.values()} == {len(names) - 0.5}
 
@@ -26,9 +26,9 @@ def test_every_variant_comes_equally_late(names: list[str], number: int) -> None
 @given(NAMES, st.integers(1, 50))
 def test_every_variant_has_each_place_of_a_pair_as_often(names: list[str], number: int) -> None:
     """Over two rounds each of two variants goes before the other twice, in the first turn and in the second."""
-    laps = [lap for each in (number, number + 1) for lap in laps_of_round(each, names)]
+    trials = [trial for each in (number, number + 1) for trial in trials_of_round(each, names)]
     for turn in (0, 1):
-        order = [lap.variant for lap in laps if lap.turn == turn]
+        order = [trial.variant for trial in trials if trial.block == turn]
         assert Counter(order) == dict.fromkeys(names, 2)
         assert order[: len(names)] == list(reversed(order[len(names) :]))
 
@@ -36,13 +36,13 @@ def test_every_variant_has_each_place_of_a_pair_as_often(names: list[str], numbe
 @pytest.mark.parametrize("number, order", [(1, "abba"), (2, "baab"), (3, "abba")])
 def test_two_variants(number: int, order: str) -> None:
     """A B B A, and the other way round."""
-    laps = list(laps_of_round(number, ["a", "b"]))
+    trials = list(trials_of_round(number, ["a", "b"]))
 
-    assert "".join(lap.variant for lap in laps) == order
-    assert [lap.turn for lap in laps] == [0, 0, 1, 1]
-    assert {lap.round for lap in laps} == {number}
+    assert "".join(trial.variant for trial in trials) == order
+    assert [trial.block for trial in trials] == [0, 0, 1, 1]
+    assert {trial.round for trial in trials} == {number}
 
 
 def test_warm_up() -> None:
     """Each once."""
-    assert sorted(lap.variant for lap in laps_of_round(WARM_UP, ["a", "b", "c"])) == ["a", "b", "c"]
+    assert sorted(trial.variant for trial in trials_of_round(WARM_UP, ["a", "b", "c"])) == ["a", "b", "c"]

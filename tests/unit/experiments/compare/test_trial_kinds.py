@@ -1,4 +1,4 @@
-"""Laps that are searches for a capacity: what is run, what is taken from them, and that their grid biases nothing."""
+"""Trials that are searches for a capacity: what is run, what is taken from them, and that their grid biases nothing."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ import pytest
 
 from loadtest.errors import UsageError
 from loadtest.experiments.capacity.search import Search
-from loadtest.experiments.compare.rounds import Lap
-from loadtest.experiments.compare.trial_kinds import CAPACITY, CapacityLaps, lap_part
+from loadtest.experiments.compare.rounds import Trial
+from loadtest.experiments.compare.trial_kinds import CAPACITY, CapacityTrials, lap_part
 from loadtest.experiments.compare.variants import Variant
-from loadtest.experiments.trial_runner import Brokers, LapRunner
+from loadtest.experiments.trial_runner import PrivateBrokers, TrialRunner
 from loadtest.result.capacity.capacity_result import CapacityResult
 from tests.unit.report.staged_capacity import capacity
 
-LAPS = CapacityLaps(1_000.0, ("in.confirm.p99 < 20ms", "lost == 0"), ("--hold", "5s"))
+LAPS = CapacityTrials(1_000.0, ("in.confirm.p99 < 20ms", "lost == 0"), ("--hold", "5s"))
 WHOLE = capacity()
 
 
-def start_of(lap: Lap) -> float:
-    """Return the first rate of a lap."""
-    return float(LAPS.lap.options(lap)[1].removesuffix("/s"))
+def start_of(trial: Trial) -> float:
+    """Return the first rate of a trial."""
+    return float(LAPS.trial.options(trial)[1].removesuffix("/s"))
 
 
 def test_what_is_run_is_a_search(tmp_path: Path) -> None:
     """With what has to hold, and with the overrides of all variants and its own."""
-    runner = LapRunner("x", ("a=1",), tmp_path, Brokers({}, lambda _: None), {}, LAPS.lap)
-    command = runner._command(Lap(1, 0, "a"), Variant("a", overrides=("b=2",)), tmp_path)
+    runner = TrialRunner("x", ("a=1",), tmp_path, PrivateBrokers({}, lambda _: None), {}, LAPS.trial)
+    command = runner._command(Trial(1, 0, "a"), Variant("a", overrides=("b=2",)), tmp_path)
     start = command[command.index("--from") + 1]
 
     assert command[3:7] == ["capacity", "x", "--results", str(tmp_path)]
@@ -39,11 +39,11 @@ def test_what_is_run_is_a_search(tmp_path: Path) -> None:
 
 
 def test_both_of_a_pair_begin_at_the_same_rate_and_pairs_at_others() -> None:
-    """Evenly over a doubling: of 20 laps each quarter of it has some, and no more than 6."""
-    starts = [start_of(Lap(number, turn, "a")) for number in range(1, 11) for turn in (0, 1)]
+    """Evenly over a doubling: of 20 trials each quarter of it has some, and no more than 6."""
+    starts = [start_of(Trial(number, turn, "a")) for number in range(1, 11) for turn in (0, 1)]
     quarters = [sum(1_000 * 2 ** (k / 4) <= start < 1_000 * 2 ** ((k + 1) / 4) for start in starts) for k in range(4)]
 
-    assert start_of(Lap(3, 1, "a")) == start_of(Lap(3, 1, "b"))
+    assert start_of(Trial(3, 1, "a")) == start_of(Trial(3, 1, "b"))
     assert len(set(starts)) == 20
     assert sum(quarters) == 20
     assert all(3 <= count <= 6 for count in quarters)
@@ -61,7 +61,7 @@ def found(start: float, truth: float) -> float:
 @pytest.mark.parametrize("truth", [3_333.0, 12_345.0, 70_000.0])
 def test_the_grid_of_searches_biases_no_comparison(truth: float) -> None:
     """Two capacities that differ by 10 % come out 10 % apart in the mean, to one; single pairs differ."""
-    starts = [start_of(Lap(number, turn, "a")) for number in range(1, 33) for turn in (0, 1)]
+    starts = [start_of(Trial(number, turn, "a")) for number in range(1, 33) for turn in (0, 1)]
     changes = [math.log(found(start, 1.1 * truth) / found(start, truth)) for start in starts]
 
     assert math.exp(sum(changes) / len(changes)) == pytest.approx(1.1, abs=0.01)
@@ -85,7 +85,7 @@ def test_what_is_taken_from_a_search(
     exit_code: int, result: CapacityResult | None, value: float | None, marks: tuple[str, ...]
 ) -> None:
     """Its rate, and what is to be known of it."""
-    part = lap_part(Lap(1, 0, "a"), exit_code, Path("laps/01-1-a"), result, [CAPACITY], LAPS)
+    part = lap_part(Trial(1, 0, "a"), exit_code, Path("laps/01-1-a"), result, [CAPACITY], LAPS)
 
     assert (part.values, part.marks) == ({"capacity": value}, marks)
 

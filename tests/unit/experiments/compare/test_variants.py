@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from loadtest.errors import UsageError
-from loadtest.experiments.compare.variants import Asked, Variant, parse_variants, variants_of
+from loadtest.experiments.compare.variants import Variant, VariantOptions, parse_variants, variants_of
 from loadtest.scenario.grammar.compare_block import MOST_VARIANTS, CompareBlock
 
 TYPES = "topology.queues.q.type"
@@ -19,7 +19,7 @@ TYPES = "topology.queues.q.type"
 
 def test_values_of_a_path_are_variants() -> None:
     """Each is named after its value, in their order."""
-    assert parse_variants(Asked(vary=[f"{TYPES}=classic,quorum"])) == (
+    assert parse_variants(VariantOptions(vary=[f"{TYPES}=classic,quorum"])) == (
         Variant("classic", (f"{TYPES}=classic",)),
         Variant("quorum", (f"{TYPES}=quorum",)),
     )
@@ -27,7 +27,7 @@ def test_values_of_a_path_are_variants() -> None:
 
 def test_several_paths_are_combined() -> None:
     """Every combination is a variant, the last path changing fastest, named by the last words of the paths."""
-    found = parse_variants(Asked(vary=[f"{TYPES}=classic,quorum", "publishers.in.users=1,2"]))
+    found = parse_variants(VariantOptions(vary=[f"{TYPES}=classic,quorum", "publishers.in.users=1,2"]))
 
     assert [variant.name for variant in found] == [
         "type=classic+users=1",
@@ -39,11 +39,11 @@ def test_several_paths_are_combined() -> None:
 
 
 def test_named_options_meet_in_a_variant(tmp_path: Path) -> None:
-    """Options with the same name are of one variant; it comes where it was named first."""
+    """CompareOptions with the same name are of one variant; it comes where it was named first."""
     config = tmp_path / "own.conf"
     config.write_text("")
     found = parse_variants(
-        Asked(
+        VariantOptions(
             variants=["b=run.duration=1s,publishers.in.users=2", "a="],
             configs=[f"a={config}"],
             nodes=["a=3"],
@@ -76,43 +76,55 @@ def test_named_options_meet_in_a_variant(tmp_path: Path) -> None:
 )
 def test_overrides_are_split_at_commas(text: str, parts: tuple[str, ...]) -> None:
     """But for those that are part of a value."""
-    assert parse_variants(Asked(variants=[text, "other=x=1"]))[0].overrides == parts
+    assert parse_variants(VariantOptions(variants=[text, "other=x=1"]))[0].overrides == parts
 
 
 @pytest.mark.parametrize(
     "asked, told",
     [
-        pytest.param(Asked(), "nothing to compare", id="nothing"),
-        pytest.param(Asked(vary=[f"{TYPES}=classic"]), "nothing to compare", id="one value"),
-        pytest.param(Asked(variants=["a=x=1"]), "nothing to compare", id="one variant"),
-        pytest.param(Asked(vary=["x=1,2"], variants=["a=y=1"]), "--vary makes variants of its own", id="both ways"),
-        pytest.param(Asked(vary=["x"]), "--vary: found 'x'", id="no values"),
-        pytest.param(Asked(vary=["=1,2"]), "--vary: found '=1,2'", id="no path"),
-        pytest.param(Asked(vary=["x=,"]), "--vary: found 'x=,'", id="empty values"),
-        pytest.param(Asked(vary=["x=1,2", "x=3,4"]), "x is varied twice", id="a path twice"),
-        pytest.param(Asked(vary=["x=1,1"]), "two variants would be called '1'", id="a value twice"),
-        pytest.param(Asked(vary=["x=a b,a/b"]), "two variants would be called 'a-b'", id="names that meet"),
-        pytest.param(Asked(variants=["../a=x=1"]), "--variant: found '../a=x=1'", id="a name that is a way"),
-        pytest.param(Asked(brokers=["a"]), "--broker: found 'a'", id="no URL"),
-        pytest.param(Asked(configs=["a=missing.conf"]), "--config a: there is no file missing.conf", id="no file"),
-        pytest.param(Asked(servers=["a=missing"]), "--server a: there is no missing", id="no installation"),
-        pytest.param(Asked(envs=["a=ERL_FLAGS"]), "--env a: found no value", id="no value of a variable"),
-        pytest.param(Asked(envs=["a=HOME=/"]), "--env a: found HOME, which a private node sets itself", id="its own"),
-        pytest.param(Asked(envs=["a=A=1", "a=A=2"]), "--env a: A is told twice", id="a variable twice"),
+        pytest.param(VariantOptions(), "nothing to compare", id="nothing"),
+        pytest.param(VariantOptions(vary=[f"{TYPES}=classic"]), "nothing to compare", id="one value"),
+        pytest.param(VariantOptions(variants=["a=x=1"]), "nothing to compare", id="one variant"),
         pytest.param(
-            Asked(tls=["a", "b=1,2"]), "--tls: found 'b=1,2'; allowed the name of a variant", id="TLS of what"
+            VariantOptions(vary=["x=1,2"], variants=["a=y=1"]), "--vary makes variants of its own", id="both ways"
         ),
-        pytest.param(Asked(tls=["a"], brokers=["a=amqp://x", "b=amqp://y"]), "a: --config, --env", id="TLS of others"),
-        pytest.param(Asked(nodes=["a=2"]), "--nodes a: found '2'; allowed 1, 3 or 5", id="two nodes"),
+        pytest.param(VariantOptions(vary=["x"]), "--vary: found 'x'", id="no values"),
+        pytest.param(VariantOptions(vary=["=1,2"]), "--vary: found '=1,2'", id="no path"),
+        pytest.param(VariantOptions(vary=["x=,"]), "--vary: found 'x=,'", id="empty values"),
+        pytest.param(VariantOptions(vary=["x=1,2", "x=3,4"]), "x is varied twice", id="a path twice"),
+        pytest.param(VariantOptions(vary=["x=1,1"]), "two variants would be called '1'", id="a value twice"),
+        pytest.param(VariantOptions(vary=["x=a b,a/b"]), "two variants would be called 'a-b'", id="names that meet"),
+        pytest.param(VariantOptions(variants=["../a=x=1"]), "--variant: found '../a=x=1'", id="a name that is a way"),
+        pytest.param(VariantOptions(brokers=["a"]), "--broker: found 'a'", id="no URL"),
         pytest.param(
-            Asked(nodes=["a=3", "b=1"], brokers=["a=amqp://x.example"]), "a: --config, --env, --nodes", id="whose?"
+            VariantOptions(configs=["a=missing.conf"]), "--config a: there is no file missing.conf", id="no file"
+        ),
+        pytest.param(VariantOptions(servers=["a=missing"]), "--server a: there is no missing", id="no installation"),
+        pytest.param(VariantOptions(envs=["a=ERL_FLAGS"]), "--env a: found no value", id="no value of a variable"),
+        pytest.param(
+            VariantOptions(envs=["a=HOME=/"]), "--env a: found HOME, which a private node sets itself", id="its own"
+        ),
+        pytest.param(VariantOptions(envs=["a=A=1", "a=A=2"]), "--env a: A is told twice", id="a variable twice"),
+        pytest.param(
+            VariantOptions(tls=["a", "b=1,2"]), "--tls: found 'b=1,2'; allowed the name of a variant", id="TLS of what"
         ),
         pytest.param(
-            Asked(vary=["x=" + ",".join(map(str, range(MOST_VARIANTS + 1)))]), f"allowed {MOST_VARIANTS}", id="too many"
+            VariantOptions(tls=["a"], brokers=["a=amqp://x", "b=amqp://y"]), "a: --config, --env", id="TLS of others"
+        ),
+        pytest.param(VariantOptions(nodes=["a=2"]), "--nodes a: found '2'; allowed 1, 3 or 5", id="two nodes"),
+        pytest.param(
+            VariantOptions(nodes=["a=3", "b=1"], brokers=["a=amqp://x.example"]),
+            "a: --config, --env, --nodes",
+            id="whose?",
+        ),
+        pytest.param(
+            VariantOptions(vary=["x=" + ",".join(map(str, range(MOST_VARIANTS + 1)))]),
+            f"allowed {MOST_VARIANTS}",
+            id="too many",
         ),
     ],
 )
-def test_faults(asked: Asked, told: str) -> None:
+def test_faults(asked: VariantOptions, told: str) -> None:
     """Each is refused in a sentence."""
     with pytest.raises(UsageError, match=r"\w") as error:
         parse_variants(asked)
@@ -157,7 +169,7 @@ def test_what_makes_another_broker(difference: dict[str, Any]) -> None:
 def test_whatever_is_varied_has_names_for_folders(values: list[str]) -> None:
     """Names have no way up and no separator in them, or the values are refused."""
     try:
-        found = parse_variants(Asked(vary=["x=" + ",".join(values)]))
+        found = parse_variants(VariantOptions(vary=["x=" + ",".join(values)]))
     except UsageError:
         return
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 
 from loadtest.errors import BrokerError, UsageError
-from loadtest.experiments.compare.rounds import Lap
+from loadtest.experiments.compare.rounds import Trial
 from loadtest.experiments.compare.variants import Variant
 from loadtest.experiments.sweep import parameter_sweep
 from loadtest.experiments.sweep.axes import parse_axes
@@ -25,27 +25,27 @@ GOLDEN: Final = read_result(Path(__file__).parents[3] / "golden" / "flood")
 METRIC: Final = "flood.confirmed_rate"
 POINTS: Final = 4
 
-Came = Callable[[Lap], Any]
+Came = Callable[[Trial], Any]
 """What a run comes to: a rate, a result, None for Ctrl-C, or an exit code below 0 of one that failed."""
 
 
 class FakeRunner:
     """Stands for runs."""
 
-    came: Came = staticmethod(lambda lap: 100.0)
-    laps: Sequence[Lap] = ()
+    came: Came = staticmethod(lambda trial: 100.0)
+    trials: Sequence[Trial] = ()
 
     def __init__(self, scenario: str, overrides: Any, folder: Path, brokers: Any, environ: Any, kind: Any) -> None:
         self._folder = folder
 
-    def run(self, lap: Lap, variant: Variant) -> tuple[int, Path, RunResult | None]:
+    def run(self, trial: Trial, variant: Variant) -> tuple[int, Path, RunResult | None]:
         """Return what the run comes to."""
         assert variant.overrides
-        folder = self._folder / f"{lap.round:02}-{lap.turn + 1}-{variant.name}"
-        came = FakeRunner.came(lap)
+        folder = self._folder / f"{trial.round:02}-{trial.block + 1}-{variant.name}"
+        came = FakeRunner.came(trial)
         if came is None:
             raise KeyboardInterrupt
-        FakeRunner.laps = [*FakeRunner.laps, lap]
+        FakeRunner.trials = [*FakeRunner.trials, trial]
         if isinstance(came, int):
             return -came, folder, None
         result = came if isinstance(came, RunResult) else with_rate(came)
@@ -87,10 +87,10 @@ def with_rate(rate: float, **more: Any) -> RunResult:
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put them in the place of what runs processes."""
-    monkeypatch.setattr(parameter_sweep, "LapRunner", FakeRunner)
-    monkeypatch.setattr(parameter_sweep, "Brokers", FakeBrokers)
-    monkeypatch.setattr(FakeRunner, "came", staticmethod(lambda lap: 100.0))
-    monkeypatch.setattr(FakeRunner, "laps", ())
+    monkeypatch.setattr(parameter_sweep, "TrialRunner", FakeRunner)
+    monkeypatch.setattr(parameter_sweep, "PrivateBrokers", FakeBrokers)
+    monkeypatch.setattr(FakeRunner, "came", staticmethod(lambda trial: 100.0))
+    monkeypatch.setattr(FakeRunner, "trials", ())
     monkeypatch.setattr(FakeBrokers, "up", False)
 
 
@@ -115,12 +115,12 @@ def came(monkeypatch: pytest.MonkeyPatch, what: Came) -> None:
     monkeypatch.setattr(FakeRunner, "came", staticmethod(what))
 
 
-def failing(which: Callable[[Lap], bool], exit_code: int = 3) -> Came:
+def failing(which: Callable[[Trial], bool], exit_code: int = 3) -> Came:
     """Return what has some runs fail."""
-    return lambda lap: -exit_code if which(lap) else 100.0
+    return lambda trial: -exit_code if which(trial) else 100.0
 
 
-def well(lap: Lap) -> float:
+def well(trial: Trial) -> float:
     """Have all runs bring the same."""
     return 100.0
 
@@ -138,7 +138,7 @@ def test_all_rounds(tmp_path: Path) -> None:
     orders = {number: order_of_round(number, POINTS, seed=1) for number in (1, 2)}
     planned = [(number, turn, names[point]) for number, order in orders.items() for turn, point in enumerate(order)]
 
-    assert [(lap.round, lap.turn, lap.variant) for lap in FakeRunner.laps] == [(0, 0, names[0]), *planned]
+    assert [(trial.round, trial.block, trial.variant) for trial in FakeRunner.trials] == [(0, 0, names[0]), *planned]
     assert result == read_sweep(tmp_path)
     assert (result.complete, result.exit_code) == (True, 0)
     assert keys(result) == {(number, point) for number in (1, 2) for point in range(POINTS)}
@@ -154,10 +154,10 @@ def test_all_rounds(tmp_path: Path) -> None:
 @pytest.mark.parametrize("at", [(1, 0), (1, 3), (2, 2)])
 def test_resume(at: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was interrupted goes on with the run that was interrupted, without another warm-up."""
-    came(monkeypatch, lambda lap: None if (lap.round, lap.turn) == at else 100.0)
+    came(monkeypatch, lambda trial: None if (trial.round, trial.block) == at else 100.0)
     with pytest.raises(KeyboardInterrupt):
         sweep_of(tmp_path).run()
-    done = {(lap.round, lap.turn) for lap in FakeRunner.laps}
+    done = {(trial.round, trial.block) for trial in FakeRunner.trials}
     assert not FakeBrokers.up
     if at == (1, 0):  # the warm-up alone leaves nothing to go on with
         assert not (tmp_path / DOCUMENT).exists()
@@ -166,14 +166,14 @@ def test_resume(at: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert (before.complete, before.exit_code) == (False, 130)
     assert before.reason == f"not complete: {len(done) - 1} of 8 runs"
 
-    FakeRunner.laps = []
+    FakeRunner.trials = []
     came(monkeypatch, well)
     again = sweep_of(tmp_path)
     again.resume(before)
     result = again.run()
 
-    assert not done & {(lap.round, lap.turn) for lap in FakeRunner.laps}
-    assert len(done) + len(FakeRunner.laps) == 9
+    assert not done & {(trial.round, trial.block) for trial in FakeRunner.trials}
+    assert len(done) + len(FakeRunner.trials) == 9
     assert result.complete
     assert len(keys(result)) == 8
     assert result.started_at == before.started_at
@@ -183,7 +183,7 @@ def test_what_failed_is_a_gap_and_is_repeated(tmp_path: Path, monkeypatch: pytes
     """A point that cannot be run does not end the sweep; the next time it is what is run, and the gap is closed."""
     said: list[str] = []
     gap = REQUEST_OF_FOUR.points[2].name
-    came(monkeypatch, failing(lambda lap: lap.variant == gap))
+    came(monkeypatch, failing(lambda trial: trial.variant == gap))
     first = sweep_of(tmp_path, said=said).run()
 
     assert (first.complete, first.exit_code) == (True, 5)
@@ -192,46 +192,46 @@ def test_what_failed_is_a_gap_and_is_repeated(tmp_path: Path, monkeypatch: pytes
     assert "  failed (amqp://ann:***@host/ is gone)" in said
     assert "hunter2" not in (tmp_path / DOCUMENT).read_text()
 
-    FakeRunner.laps = []
+    FakeRunner.trials = []
     came(monkeypatch, well)
     again = sweep_of(tmp_path)
     again.resume(first)
 
     assert again.run().exit_code == 0
-    assert {lap.variant for lap in FakeRunner.laps} == {gap}
-    assert len(FakeRunner.laps) == 2
+    assert {trial.variant for trial in FakeRunner.trials} == {gap}
+    assert len(FakeRunner.trials) == 2
 
 
 def test_a_round_in_which_all_failed_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There is nothing to wait for, and what was done is kept."""
-    came(monkeypatch, failing(lambda lap: lap.round == 2))
+    came(monkeypatch, failing(lambda trial: trial.round == 2))
     with pytest.raises(BrokerError, match=r"all runs of round 2 failed, the last with exit code 3: .*; to go on: "):
         sweep_of(tmp_path).run()
 
-    assert len(FakeRunner.laps) == 1 + 2 * POINTS
+    assert len(FakeRunner.trials) == 1 + 2 * POINTS
     assert all(point.figures[METRIC].count == 1 for point in read_sweep(tmp_path).points)
 
 
 def test_a_broker_that_is_not_there_ends_it_at_the_warm_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else every point would find that out for itself; any other warm-up that fails is one point's affair."""
-    came(monkeypatch, lambda lap: -3)
+    came(monkeypatch, lambda trial: -3)
     with pytest.raises(BrokerError, match="users 1, durable true cannot be run"):
         sweep_of(tmp_path).run()
-    assert len(FakeRunner.laps) == 1
+    assert len(FakeRunner.trials) == 1
 
-    came(monkeypatch, failing(lambda lap: lap.round == 0, exit_code=2))
+    came(monkeypatch, failing(lambda trial: trial.round == 0, exit_code=2))
     assert sweep_of(tmp_path).run().exit_code == 0
 
 
 def test_more_rounds(tmp_path: Path) -> None:
     """A sweep that is complete is gone on with by more rounds."""
     before = sweep_of(tmp_path).run()
-    FakeRunner.laps = []
+    FakeRunner.trials = []
     again = sweep_of(tmp_path, replace(REQUEST_OF_FOUR, repeats=3))
     again.resume(before)
 
     assert {point.figures[METRIC].count for point in again.run().points} == {3}
-    assert {lap.round for lap in FakeRunner.laps} == {3}
+    assert {trial.round for trial in FakeRunner.trials} == {3}
 
 
 def test_something_else_is_not_gone_on_with(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_something_else_is_not_gone_on_with(tmp_path: Path) -> None:
 def test_usual_metrics_are_those_of_any_point(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One that only some points have is looked at in all, and read from the results of those that were run before."""
     other = REQUEST_OF_FOUR.points[order_of_round(1, 4, 1)[-1]].name
-    came(monkeypatch, lambda lap: with_rate(50.0, unconfirmed=True) if lap.variant == other else 100.0)
+    came(monkeypatch, lambda trial: with_rate(50.0, unconfirmed=True) if trial.variant == other else 100.0)
     result = sweep_of(tmp_path, replace(REQUEST_OF_FOUR, metrics=(), repeats=1)).run()
 
     assert [metric.name for metric in result.metrics] == [
@@ -264,7 +264,7 @@ def test_verdicts_of_runs_are_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     failed = with_rate(100.0, verdict=GOLDEN.verdict.model_copy(update={"exit_code": 1, "outcome": "fail"}))
     lossy = failed.model_copy(update={"totals": failed.totals.model_copy(update={"lost": 3})})
     names = [point.name for point in REQUEST_OF_FOUR.points]
-    came(monkeypatch, lambda lap: {names[1]: failed, names[2]: lossy}.get(lap.variant, 100.0))
+    came(monkeypatch, lambda trial: {names[1]: failed, names[2]: lossy}.get(trial.variant, 100.0))
     result = sweep_of(tmp_path).run()
 
     assert [point.runs[0].marks for point in result.points] == [(), ("not-passed",), ("lost",), ()]
