@@ -284,7 +284,7 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
 ) -> None:
     """Run variants of a scenario, or of a broker, in turns, and say which is better, by how much, and how surely."""
     from loadtest.commands import compare as comparing
-    from loadtest.commands.compare_capacity import SearchOptions, search_trials
+    from loadtest.commands.compare_capacity import SearchOptions, searches_of
     from loadtest.experiments.compare.compare_options import CompareOptions, request_from
     from loadtest.experiments.compare.variants import VariantOptions
 
@@ -302,9 +302,7 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         min_effect_percent=min_effect,
         fail_on=fail_on,
         restart=restart,
-        searching=search_trials(
-            scenario, overrides or (), SearchOptions(capacity, slo or (), hold, precision, repeats)
-        ),
+        searching=searches_of(scenario, overrides or (), SearchOptions(capacity, slo or (), hold, precision, repeats)),
         repeat_marked=repeat_marked,
     )
     raise typer.Exit(comparing.compare(request_from(asked, dict(os.environ)), results))

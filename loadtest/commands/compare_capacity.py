@@ -37,7 +37,7 @@ class SearchOptions:
     repeats: int | None = None
 
 
-def search_trials(scenario: str, overrides: Sequence[str], asked: SearchOptions) -> CapacityTrials | None:
+def searches_of(scenario: str, overrides: Sequence[str], asked: SearchOptions) -> CapacityTrials | None:
     """
     Return the searches that laps are; None where they are runs.
 
