@@ -30,8 +30,8 @@ from loadtest.measure.journal import Journal
 from loadtest.measure.ledger.ledger import Ledger
 from loadtest.measure.timeline import Timeline
 from loadtest.measure.window import Window
-from loadtest.report.run.progress import Progress
-from loadtest.result.run.live import Watch
+from loadtest.report.run.progress_line import Progress
+from loadtest.result.run.live_checks import Watch
 from loadtest.run.session import Session
 from loadtest.run.window_cutter import WindowCutter
 from loadtest.run.workers.workers import Workers

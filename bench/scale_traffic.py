@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.measure.ledger.ledger_delta import PUBLISHER_BITS, LedgerDelta
-from loadtest.measure.ledger.progressions import Progressions, of_ascending, united
+from loadtest.measure.ledger.seq_ranges import Progressions, of_ascending, united
 
 RECORDED: Final = Path(__file__).with_name("scale_windows.json")
 PUBLISHERS: Final = "pub"

@@ -3,8 +3,8 @@ The stamp: the 24 bytes by which a message says who sent it, which one it is and
 
 Layout (big-endian): ``run_publisher`` u32 (run tag, 12 bits, above publisher id, 20 bits), ``lateness_us`` u32 (sent
 minus intended, saturating at both ends), ``seq`` u64, ``intended_ns`` i64 (CLOCK_MONOTONIC). Knows neither where in a
-message it travels (`loadtest.wire.frames.stamp`) nor what is recorded of it (`loadtest.measure`); both keep it as it
-came, and it is taken apart some thousand at a time.
+message it travels (`loadtest.wire.frames.stamp_position`) nor what is recorded of it (`loadtest.measure`); both keep it
+as it came, and it is taken apart some thousand at a time.
 """
 
 from __future__ import annotations

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from pika import frame, spec
 
-from loadtest.wire.frames.framing import CONTENT_HEAD_BYTES, FRAME_HEAD_BYTES, FRAME_OVERHEAD_BYTES
-from loadtest.wire.frames.stamp import stamp_offset
+from loadtest.wire.frames.frame_layout import CONTENT_HEAD_BYTES, FRAME_HEAD_BYTES, FRAME_OVERHEAD_BYTES
+from loadtest.wire.frames.stamp_position import stamp_offset
 
 _HEAD: Final = struct.Struct(">BHI")
 _U64: Final = struct.Struct(">Q")

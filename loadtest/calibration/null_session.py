@@ -15,7 +15,7 @@ from typing import Any, Final
 from pika import frame, spec
 
 from loadtest.calibration.null_frames import confirm, count_acks, frame_bytes, is_publish, take_published
-from loadtest.wire.frames.framing import FRAME_METHOD
+from loadtest.wire.frames.frame_layout import FRAME_METHOD
 
 COUNTS: Final = struct.Struct("=QQ")
 # Clients ask for no confirms where the server does not say that it knows them.

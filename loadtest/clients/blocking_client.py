@@ -24,9 +24,9 @@ from loadtest.clients.refusal_policy import KEPT, RefusalPolicy
 from loadtest.clients.service_times import ServiceTimes
 from loadtest.clock import NS_PER_S, NS_PER_US, monotonic_ns
 from loadtest.stamp import MAX_LATENESS_US, STAMP_BYTES, STAMP_HEADER, STAMP_STRUCT, run_publisher_word
-from loadtest.wire.closing import failed_method
+from loadtest.wire.close_reason import failed_method
 from loadtest.wire.frames.gets import GetOk
-from loadtest.wire.frames.stamp import read_stamp
+from loadtest.wire.frames.stamp_position import read_stamp
 
 if TYPE_CHECKING:
     from gevent.event import Event

@@ -20,8 +20,8 @@ from loadtest.clients.refusal_policy import RefusalPolicy
 from loadtest.clients.service_times import ServiceTimes
 from loadtest.clock import monotonic_ns
 from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT
-from loadtest.wire.connection.gathering import MEASURE_NS
-from loadtest.wire.frames.stamp import read_stamp
+from loadtest.wire.connection.read_coalescing import MEASURE_NS
+from loadtest.wire.frames.stamp_position import read_stamp
 
 if TYPE_CHECKING:
     import pika

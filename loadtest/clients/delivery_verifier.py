@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from loadtest.stamp import STAMP_BYTES, Stamp
 from loadtest.wire.frames.gets import X_DEATH
-from loadtest.wire.frames.stamp import read_stamp
+from loadtest.wire.frames.stamp_position import read_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from loadtest.clients.worker_run import WorkerRun
-    from loadtest.measure.ledger.dead_letters import Death
+    from loadtest.measure.ledger.dead_letter_sets import Death
     from loadtest.measure.recorder.delivery_recorder import DeliveryRecorder
     from loadtest.scenario import ConsumerSpec, GetterSpec
     from loadtest.wire.frames.gets import GetOk

@@ -20,8 +20,8 @@ from loadtest.clients.outstanding import Outstanding
 from loadtest.clients.publish_operation import lives_on, publishing
 from loadtest.clock import NS_PER_MS, NS_PER_S, NS_PER_US, monotonic_ns
 from loadtest.stamp import run_publisher_word
-from loadtest.wire.connection.waiting import WakeUp
-from loadtest.wire.frames.publishing import PublishCycle
+from loadtest.wire.connection.blocking_call import WakeUp
+from loadtest.wire.frames.publish_template import PublishCycle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from loadtest.clients.failures.group_progress import Trouble
     from loadtest.measure.recorder.recorder import Recorder
     from loadtest.scenario import ConsumerSpec, GetterSpec, Plan, PublisherSpec
-    from loadtest.wire.pacing import Pacer
+    from loadtest.wire.pacer import Pacer
 
     ClientSpec = PublisherSpec | ConsumerSpec | GetterSpec
 

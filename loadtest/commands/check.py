@@ -16,7 +16,7 @@ from loadtest.report.run.read import read_result
 from loadtest.report.run.terminal import print_checks
 from loadtest.result.compare.regression import DIFFERENCES, check_regressions, differences, parse_regression
 from loadtest.result.run.evidence import evidence_of
-from loadtest.result.run.figures import DocumentFigures
+from loadtest.result.run.metric_figures import DocumentFigures
 from loadtest.result.run.thresholds import check_thresholds
 from loadtest.result.run.verdict import judge_anew
 from loadtest.scenario import Threshold, parse_threshold

@@ -21,7 +21,7 @@ from loadtest.errors import EXIT_INTERRUPTED
 from loadtest.locust_app.group_users import user_classes
 from loadtest.locust_app.interrupts import interrupt_preparation, on_signals
 from loadtest.report.run.announce import announce
-from loadtest.report.run.progress import Progress
+from loadtest.report.run.progress_line import Progress
 from loadtest.run.metrics_export import MetricsExport, metrics_export
 from loadtest.run.option_table import arguments_of
 from loadtest.run.run_options import RunOptions, check_processes

@@ -35,10 +35,10 @@ from loadtest.dashboard.points import Points
 from loadtest.measure.collector import Collector
 from loadtest.metrics.standing import Gauges
 from loadtest.redaction import redacted
-from loadtest.report.run.page import WORDS
+from loadtest.report.run.run_page import WORDS
 from loadtest.result.run.evidence import MEASURED
-from loadtest.result.run.groups import LATENCIES
-from loadtest.result.run.live import checks_so_far
+from loadtest.result.run.group_parts import LATENCIES
+from loadtest.result.run.live_checks import checks_so_far
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

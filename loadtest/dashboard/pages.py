@@ -23,7 +23,7 @@ import loadtest
 from loadtest.dashboard.guard import SANDBOX_POLICY, nonce
 from loadtest.dashboard.start_form import IDLE_STATES
 from loadtest.report.html_page.packing import LIBRARY, asset
-from loadtest.report.run.page import WORDS
+from loadtest.report.run.run_page import WORDS
 from loadtest.scenario import catalogue
 
 if TYPE_CHECKING:

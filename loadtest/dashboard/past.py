@@ -18,7 +18,7 @@ from typing import Any, Final
 from loadtest.report.capacity import capacity_files, capacity_page
 from loadtest.report.compare import comparison_files, comparison_page
 from loadtest.report.json_file import FILE_NAME as RESULT
-from loadtest.report.run import page
+from loadtest.report.run import run_page
 from loadtest.report.run.read import JOURNAL_NAME
 from loadtest.report.sweep import sweep_files, sweep_page
 
@@ -141,7 +141,7 @@ def _of_run(path: Path) -> Json:
         "measured_s": told.get("measured_s"),
         "outcome": str(verdict.get("outcome", "")),
         "reason": str(verdict.get("reason", "")),
-        "page": page.FILE_NAME if (path.parent / page.FILE_NAME).is_file() else None,
+        "page": run_page.FILE_NAME if (path.parent / run_page.FILE_NAME).is_file() else None,
     }
 
 

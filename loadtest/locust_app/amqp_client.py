@@ -21,7 +21,7 @@ from pika.exceptions import AMQPError
 from loadtest.clients.failures.reasons import describe
 from loadtest.clock import NS_PER_MS, monotonic_ns
 from loadtest.wire.connection.connection import Connection
-from loadtest.wire.frames.publishing import PublishCycle
+from loadtest.wire.frames.publish_template import PublishCycle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

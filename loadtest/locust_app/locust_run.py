@@ -25,7 +25,7 @@ from loadtest.locust_app.group_users import user_classes
 from loadtest.locust_app.interrupts import interrupt_preparation, on_signals
 from loadtest.locust_app.locust_stats import complete_csv, feed, show_fractions
 from loadtest.locust_app.worker_messages import MasterMessages, WorkerMessages
-from loadtest.report.run.progress import Progress
+from loadtest.report.run.progress_line import Progress
 from loadtest.run.job import worker_for_job
 from loadtest.run.metrics_export import MetricsExport, metrics_export
 from loadtest.run.option_table import run_options_of

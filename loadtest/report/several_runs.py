@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from loadtest.errors import ResultsError
 from loadtest.report.folder import write_all
-from loadtest.report.run import page
+from loadtest.report.run import run_page
 from loadtest.result.run.document import Part
 
 Document = TypeVar("Document", bound=Part)
@@ -59,7 +59,7 @@ def file_of_run(folder: Path, run: str, name: str) -> Path | None:
     return found[-1] if found else None
 
 
-def pages_of_runs(folder: Path, runs: Iterable[str], name: str = page.FILE_NAME) -> dict[str, str]:
+def pages_of_runs(folder: Path, runs: Iterable[str], name: str = run_page.FILE_NAME) -> dict[str, str]:
     """Return by the folder of each run the path of its page from *folder*, as a link has it; of those that have one."""
     found = {run: file_of_run(folder, run, name) for run in runs}
     return {run: quote(path.relative_to(folder).as_posix()) for run, path in found.items() if path is not None}

@@ -17,8 +17,8 @@ from pydantic import JsonValue
 from rich.text import Text
 
 from loadtest.report.run.terminal import print_page
-from loadtest.report.text.page import Cell, Column, Page, Row
 from loadtest.report.text.plain import plain_line
+from loadtest.report.text.text_page import Cell, Column, Page, Row
 from loadtest.result.run.document import GroupPart, LatencyPart, RunResult
 from loadtest.result.units import NOTHING, count_text, rate_text, share_text, throughput_text, time_text
 

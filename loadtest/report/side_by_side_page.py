@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from loadtest.report.html_page.charts import measured_from_s, percentile_curve
 from loadtest.report.html_page.series import Columns
-from loadtest.report.run.page import WORDS, render_page
+from loadtest.report.run.run_page import WORDS, render_page
 from loadtest.report.side_by_side import NamedRun, comparisons, differences, scenario_diff
 
 _RATES: Final = (("published_per_s", "published"), ("delivered_per_s", "delivered"), ("got_per_s", "got"))

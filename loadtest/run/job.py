@@ -31,7 +31,7 @@ from loadtest.scenario.grammar.body import read_body_file
 from loadtest.scenario.grammar.work import service_time
 from loadtest.scenario.schedule.stages import stages_of_groups
 from loadtest.stamp import run_words
-from loadtest.wire.pacing import Pacer
+from loadtest.wire.pacer import Pacer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Final
 import pika
 
 from loadtest.clients.delivery_verifier import deaths_of
-from loadtest.measure.ledger.dead_letters import Death
-from loadtest.wire.frames.stamp import read_stamp
+from loadtest.measure.ledger.dead_letter_sets import Death
+from loadtest.wire.frames.stamp_position import read_stamp
 
 if TYPE_CHECKING:
     from collections.abc import Collection

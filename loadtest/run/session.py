@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 import gevent
 
 from loadtest.broker.admin.reach import probe
-from loadtest.broker.admin.topology import Topology, queue_depths
+from loadtest.broker.admin.run_topology import Topology, queue_depths
 from loadtest.broker.endpoint import resolve_endpoints
-from loadtest.broker.faults.faults import FaultDoer
+from loadtest.broker.faults.fault_runner import FaultDoer
 from loadtest.broker.faults.network import Network
 from loadtest.broker.monitor.fingerprint import broker_fingerprint, process_facts
 from loadtest.broker.monitor.management import find_management, usual_address
@@ -41,7 +41,7 @@ from loadtest.report.folder import create_folder
 from loadtest.report.run.read import JOURNAL_NAME
 from loadtest.report.run.write import write_what_can_be
 from loadtest.result.run.evidence import MEASURED
-from loadtest.result.run.live import Watch
+from loadtest.result.run.live_checks import Watch
 from loadtest.run.job import entry_of, groups_of, job_for, local_worker, sinks_of
 from loadtest.run.run_controller import RunController
 from loadtest.run.unreceived_messages import UnreceivedMessages
@@ -54,7 +54,7 @@ from loadtest.scenario.loading.secrets_in_yaml import redacted_override, redacte
 from loadtest.scenario.policies import with_policies
 from loadtest.signals import HURRY, defer_interrupts
 from loadtest.stamp import RUN_TAG_BITS
-from loadtest.wire.pacing import Pacer
+from loadtest.wire.pacer import Pacer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -20,9 +20,9 @@ from loadtest.broker.admin.stream_end import stream_end
 from loadtest.broker.monitor.drop_counters import DropCounters
 from loadtest.clock import monotonic_ns
 from loadtest.errors import BrokerError
-from loadtest.measure.ledger.dead_letters import DyingMessages
+from loadtest.measure.ledger.dead_letter_sets import DyingMessages
 from loadtest.measure.ledger.ledger_delta import LedgerDelta
-from loadtest.measure.ledger.progressions import of_values
+from loadtest.measure.ledger.seq_ranges import of_values
 from loadtest.measure.records import (
     dead_letters_record,
     depth_record,
@@ -36,7 +36,7 @@ from loadtest.scenario.dead_letters import DEAD_LETTER_EXCHANGE, DELIVERY_LIMIT,
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from loadtest.broker.admin.topology import Declared, QueueLook, Topology
+    from loadtest.broker.admin.run_topology import Declared, QueueLook, Topology
     from loadtest.broker.endpoint import Endpoint
     from loadtest.broker.private.private_cluster import PrivateCluster
     from loadtest.measure.collector import Collector

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pika
 import pytest
 
-from loadtest.broker.admin.topology import Topology, queue_depths
+from loadtest.broker.admin.run_topology import Topology, queue_depths
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.monitor.management import ManagementApi
 from loadtest.errors import BrokerError

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from loadtest.calibration.measure import null_broker
-from loadtest.result.run.bound import BUSY_MACHINE
+from loadtest.result.run.bottleneck import BUSY_MACHINE
 from tests.e2e.processes import LOADTEST, Finished, Json, Processes, run_command
 
 pytestmark = [pytest.mark.e2e, pytest.mark.alone]

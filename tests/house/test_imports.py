@@ -144,7 +144,7 @@ def test_no_cycles() -> None:
 
 
 def module_name(path: Path) -> str:
-    """Return the dotted name of a file: ``loadtest.wire.frames.stamp``, and the package's own for an ``__init__``."""
+    """Return the dotted name of a file: ``loadtest.wire.frames.reader``, and the package's own for an ``__init__``."""
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 

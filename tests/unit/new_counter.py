@@ -35,7 +35,7 @@ def main() -> None:
     from loadtest.metrics.standing import Standing
     from loadtest.report.html_page.heat_map import HeatMaps
     from loadtest.report.run.markdown import summary_md
-    from loadtest.report.run.page import report_html
+    from loadtest.report.run.run_page import report_html
     from loadtest.report.run.terminal import render
     from loadtest.result.run.build import build_result
     from loadtest.scenario.grammar.metric import parse_metric

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from loadtest.broker.admin.topology import Topology
+from loadtest.broker.admin.run_topology import Topology
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.monitor.management import Json, ManagementApi
 from loadtest.scenario.plan import DeclaredTopology, QueueSpec

@@ -25,7 +25,7 @@ from loadtest.result.compare.regression import parse_regression
 from loadtest.result.interference import others_cores, others_text
 from loadtest.result.run.document import GroupPart, RunResult
 from loadtest.result.run.evidence import evidence_of
-from loadtest.result.run.figures import DocumentFigures, NoFigureError
+from loadtest.result.run.metric_figures import DocumentFigures, NoFigureError
 from loadtest.result.run.thresholds import figure_of
 from loadtest.scenario.grammar.threshold import parse_figure
 

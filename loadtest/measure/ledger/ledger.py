@@ -24,12 +24,12 @@ from numpy.typing import NDArray
 from pyroaring import BitMap64
 
 from loadtest.measure.ledger.bitmap import bitmap_of
-from loadtest.measure.ledger.dead_letters import DeadLetters
+from loadtest.measure.ledger.dead_letter_sets import DeadLetters
 from loadtest.measure.ledger.ledger_delta import PUBLISHER_BITS, PUBLISHER_MASK, PUBLISHER_TABLES, LedgerDelta
-from loadtest.measure.ledger.progressions import Progressions, of_values, united
+from loadtest.measure.ledger.routing_cycle import Turns
+from loadtest.measure.ledger.seq_ranges import Progressions, of_values, united
 from loadtest.measure.ledger.seq_sets import SeqSets
 from loadtest.measure.ledger.stream_view import joined
-from loadtest.measure.ledger.turns import Turns
 
 Int64s = NDArray[np.int64]
 Routes = tuple[tuple[str, ...], ...]

@@ -36,8 +36,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.measure.ledger.bitmap import bitmap_of, bitmap_of_text, numbers_of, text_of
-from loadtest.measure.ledger.dead_letters import Death
-from loadtest.measure.ledger.progressions import Progressions, of_ascending, united
+from loadtest.measure.ledger.dead_letter_sets import Death
+from loadtest.measure.ledger.seq_ranges import Progressions, of_ascending, united
 from loadtest.stamp import MAX_PUBLISHER_ID, PUBLISHER_ID_BITS
 
 PUBLISHER_BITS: Final = PUBLISHER_ID_BITS

@@ -21,8 +21,8 @@ from pyroaring import BitMap64
 
 from loadtest.measure.ledger.bitmap import range_bitmap
 from loadtest.measure.ledger.ledger import Ledger
+from loadtest.measure.ledger.routing_cycle import Turns
 from loadtest.measure.ledger.stream_view import StreamView
-from loadtest.measure.ledger.turns import Turns
 from loadtest.measure.ledger.unstamped import Unstamped
 
 EXAMPLES: Final = 100

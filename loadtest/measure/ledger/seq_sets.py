@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap64
 
 from loadtest.measure.ledger.bitmap import bitmap_of, range_bitmap
-from loadtest.measure.ledger.progressions import Progressions
+from loadtest.measure.ledger.seq_ranges import Progressions
 
 # Below so many rows, adding range by range is cheaper than building a bitmap of all numbers.
 _FEW_ROWS: Final = 32

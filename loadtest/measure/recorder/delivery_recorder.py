@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from loadtest.clock import NS_PER_US
-from loadtest.measure.ledger.dead_letters import Death, DyingMessages
+from loadtest.measure.ledger.dead_letter_sets import Death, DyingMessages
 from loadtest.measure.ledger.ledger_delta import PUBLISHER_BITS, PUBLISHER_MASK
-from loadtest.measure.ledger.progressions import Progressions, of_arrivals, of_values, united
+from loadtest.measure.ledger.seq_ranges import Progressions, of_arrivals, of_values, united
 from loadtest.measure.recorder.arrival_order import ArrivalOrder
 from loadtest.measure.recorder.group_recorder import GroupRecorder, WarmUp
 from loadtest.measure.recorder.pending import CAPACITY

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from loadtest.measure.ledger.progressions import Progressions, of_arrivals, of_values, united
+from loadtest.measure.ledger.seq_ranges import Progressions, of_arrivals, of_values, united
 from loadtest.measure.recorder.group_recorder import GroupRecorder, WarmUp
 from loadtest.measure.recorder.pending import Batch, PendingRuns
 

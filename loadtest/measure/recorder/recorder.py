@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.counters import GroupKind
-from loadtest.measure.ledger.dead_letters import DyingMessages
+from loadtest.measure.ledger.dead_letter_sets import DyingMessages
 from loadtest.measure.ledger.ledger_delta import PUBLISHER_BITS, PUBLISHER_MASK, PUBLISHER_TABLES, LedgerDelta
-from loadtest.measure.ledger.progressions import Progressions, united
+from loadtest.measure.ledger.seq_ranges import Progressions, united
 from loadtest.measure.recorder.delivery_recorder import DeliveryGroup, DeliveryRecorder
 from loadtest.measure.recorder.group_recorder import GroupRecorder
 from loadtest.measure.recorder.publisher_recorder import PublisherGroup, PublisherRecorder

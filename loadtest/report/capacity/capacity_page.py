@@ -23,7 +23,7 @@ from loadtest.report.capacity.capacity_text import (
     range_text,
     what_text,
 )
-from loadtest.report.run.page import render_page
+from loadtest.report.run.run_page import render_page
 from loadtest.report.run.terminal import moment
 from loadtest.result.capacity.capacity_result import CapacityResult, ProbePart, is_precise
 from loadtest.result.units import NOTHING, count_text, rate_text, share_text, span_text, time_text

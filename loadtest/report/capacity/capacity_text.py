@@ -10,7 +10,7 @@ from rich.text import Text
 from loadtest.errors import EXIT_PASSED
 from loadtest.report.run.terminal import print_page
 from loadtest.report.text.markdown_text import code, figure, sentence, table_head, table_row
-from loadtest.report.text.page import Cell, Column, Page, Row
+from loadtest.report.text.text_page import Cell, Column, Page, Row
 from loadtest.result.capacity.capacity_answer import answers
 from loadtest.result.capacity.capacity_result import CapacityResult, Limiting, ProbePart, apart, is_precise
 from loadtest.result.units import NOTHING, rate_text, share_text, time_text

@@ -17,7 +17,7 @@ from loadtest.report.compare import comparison_page
 from loadtest.report.compare.comparison_charts import counted_laps
 from loadtest.report.compare.comparison_junit import comparison_junit
 from loadtest.report.compare.comparison_text import comparison_markdown
-from loadtest.report.run import page
+from loadtest.report.run import run_page
 from loadtest.report.run.markdown import FILE_NAME
 from loadtest.report.run.read import read_result
 from loadtest.report.several_runs import file_of_run, pages_of_runs, read_document, write_files
@@ -50,7 +50,7 @@ def write_comparison(folder: Path, result: CompareResult) -> Path:
         ResultsError: If files could not be written; all that could be written is there then.
     """
     runs = {variant.name: _runs(folder, counted_laps(result, variant.name)) for variant in result.variants}
-    of_lap = capacity_page.FILE_NAME if result.slo else page.FILE_NAME
+    of_lap = capacity_page.FILE_NAME if result.slo else run_page.FILE_NAME
     pages = pages_of_runs(folder, (lap.folder for lap in result.laps), of_lap)
     write_files(
         folder,

@@ -19,8 +19,8 @@ from loadtest.report.compare.comparison_charts import (
     merged_latencies,
 )
 from loadtest.report.compare.comparison_text import WORDS, figure_text, outcome_word, remarks, what_text
-from loadtest.report.run.figures import FEW_MARK
-from loadtest.report.run.page import render_page
+from loadtest.report.run.figure_tables import FEW_MARK
+from loadtest.report.run.run_page import render_page
 from loadtest.report.run.terminal import moment
 from loadtest.result.compare.compare_result import (
     WARM_UP,

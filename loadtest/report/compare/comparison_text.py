@@ -13,7 +13,7 @@ from rich.text import Text
 
 from loadtest.errors import EXIT_FAILED, EXIT_PASSED
 from loadtest.report.run.terminal import print_page
-from loadtest.report.text.page import Cell, Column, Page, Row
+from loadtest.report.text.text_page import Cell, Column, Page, Row
 from loadtest.result.compare.compare_result import (
     WARM_UP,
     CompareResult,

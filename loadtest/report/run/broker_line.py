@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from statistics import fmean
 from typing import Final
 
-from loadtest.report.text.page import Cell, Page
+from loadtest.report.text.text_page import Cell, Page
 from loadtest.result.run.document import RunResult
 from loadtest.result.run.evidence import MEASURED
 from loadtest.result.units import count_text, number_text, size_text

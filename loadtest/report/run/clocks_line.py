@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from loadtest.clock import NS_PER_S
-from loadtest.report.text.page import Cell, Page
+from loadtest.report.text.text_page import Cell, Page
 from loadtest.result.run.document import RunResult
 from loadtest.result.units import span_text, time_text
 

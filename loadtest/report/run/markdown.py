@@ -17,7 +17,7 @@ from typing import Final
 
 from loadtest.report.run.broker_line import broker_items
 from loadtest.report.run.clocks_line import clock_items
-from loadtest.report.run.figures import (
+from loadtest.report.run.figure_tables import (
     FEW_MARK,
     LATENCY_COLUMNS,
     ON_WIDE_PAGES,

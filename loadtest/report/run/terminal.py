@@ -18,9 +18,9 @@ from rich.text import Text
 from loadtest import counters
 from loadtest.report.run.broker_line import put_broker
 from loadtest.report.run.clocks_line import put_clocks
-from loadtest.report.run.figures import put_latencies, put_rates
-from loadtest.report.text.page import Cell, Page
+from loadtest.report.run.figure_tables import put_latencies, put_rates
 from loadtest.report.text.plain import ascii_only
+from loadtest.report.text.text_page import Cell, Page
 from loadtest.result.run.document import CheckPart, LedgerPart, LostPart, Outcome, RunResult, SeriesPart, TotalsPart
 from loadtest.result.units import count_text, span_text
 

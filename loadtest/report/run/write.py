@@ -20,7 +20,7 @@ from loadtest.measure.records import Record, event_record
 from loadtest.report import json_file
 from loadtest.report.folder import write_all
 from loadtest.report.html_page.heat_map import HeatMaps
-from loadtest.report.run import junit, markdown, page, scenario_file, windows_csv
+from loadtest.report.run import junit, markdown, run_page, scenario_file, windows_csv
 from loadtest.report.run.hdr_files import IntervalLogs, percentile_files
 from loadtest.report.run.read import JOURNAL_NAME, read_collector
 from loadtest.result.run.build import build_result
@@ -97,4 +97,4 @@ def _files(result: RunResult, heat: HeatMaps) -> Iterator[tuple[str, str]]:
     yield junit.FILE_NAME, junit.junit_xml(result)
     yield markdown.FILE_NAME, markdown.summary_md(result)
     yield from percentile_files(result)
-    yield page.FILE_NAME, page.report_html(result, heat)
+    yield run_page.FILE_NAME, run_page.report_html(result, heat)

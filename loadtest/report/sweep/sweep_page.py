@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from loadtest.report.run.page import render_page
+from loadtest.report.run.run_page import render_page
 from loadtest.report.run.terminal import moment
 from loadtest.report.sweep.sweep_charts import sweep_data
 from loadtest.report.sweep.sweep_text import (

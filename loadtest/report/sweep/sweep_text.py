@@ -15,7 +15,7 @@ from rich.text import Text
 from loadtest.errors import EXIT_FAILED, EXIT_PASSED
 from loadtest.report.run.terminal import print_page
 from loadtest.report.text.markdown_text import code, figure, sentence, table_head, table_row
-from loadtest.report.text.page import GAP, Cell, Column, Page, Row
+from loadtest.report.text.text_page import GAP, Cell, Column, Page, Row
 from loadtest.result.run.thresholds import quantity_text
 from loadtest.result.sweep_result import (
     DOUBTS,

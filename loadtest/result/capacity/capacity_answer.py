@@ -9,7 +9,7 @@ from typing import Final
 from loadtest.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_INTERRUPTED, EXIT_PASSED
 from loadtest.result.capacity.capacity_result import CoresPart, KneePart, LimitPart, ProbePart, UncertaintyPart
 from loadtest.result.capacity.knee import knee_of
-from loadtest.result.run.bound import PROCESSOR_TEXTS
+from loadtest.result.run.bottleneck import PROCESSOR_TEXTS
 from loadtest.result.units import rate_text, share_text
 
 _IN_FLOW: Final = 0.1

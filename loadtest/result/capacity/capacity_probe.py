@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from loadtest.errors import EXIT_BROKER, EXIT_FAILED
 from loadtest.result.capacity.capacity_result import Bound, CoresPart, ProbePart
-from loadtest.result.run.bound import processor_limit
+from loadtest.result.run.bottleneck import processor_limit
 from loadtest.result.run.evidence import MEASURED, OPERATION_REFUSED
 from loadtest.result.units import rate_text, share_text
 

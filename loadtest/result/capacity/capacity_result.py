@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 
 from pydantic import Field, JsonValue
 
-from loadtest.result.run.bound import Processor
+from loadtest.result.run.bottleneck import Processor
 from loadtest.result.run.document import Part
 
 SCHEMA: Final = "loadtest.capacity/1"

@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 from loadtest.errors import ScenarioError, UsageError
 from loadtest.result.run.document import CheckPart, RunResult
 from loadtest.result.run.evidence import evidence_of
-from loadtest.result.run.figures import DocumentFigures, NoFigureError
+from loadtest.result.run.metric_figures import DocumentFigures, NoFigureError
 from loadtest.result.run.thresholds import figure_of, quantity_text
 from loadtest.result.units import share_text
 from loadtest.scenario import dump_scenario, load_scenario

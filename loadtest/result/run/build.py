@@ -17,7 +17,7 @@ from loadtest.clock import NS_PER_S, NS_PER_US
 from loadtest.errors import ResultsError, ScenarioError
 from loadtest.measure.collector import Collector
 from loadtest.redaction import redacted, redacted_json, redacted_value
-from loadtest.result.run.bound import calibrated_rates, find_bound
+from loadtest.result.run.bottleneck import calibrated_rates, find_bound
 from loadtest.result.run.document import (
     CheckPart,
     EventPart,
@@ -29,13 +29,13 @@ from loadtest.result.run.document import (
     ScenarioPart,
 )
 from loadtest.result.run.evidence import Evidence
-from loadtest.result.run.figures import DocumentFigures
 from loadtest.result.run.findings import find
-from loadtest.result.run.groups import build_groups
-from loadtest.result.run.ledger import build_ledger, build_totals, close_books
+from loadtest.result.run.group_parts import build_groups
+from loadtest.result.run.ledger_part import build_ledger, build_totals, close_books
+from loadtest.result.run.metric_figures import DocumentFigures
 from loadtest.result.run.thresholds import check_thresholds
 from loadtest.result.run.verdict import judge
-from loadtest.result.run.workers import build_workers
+from loadtest.result.run.worker_parts import build_workers
 from loadtest.scenario.grammar.threshold import Threshold, parse_threshold
 from loadtest.scenario.loading.loader import load_scenario
 from loadtest.scenario.loading.secrets_in_yaml import redacted_override, redacted_scenario

@@ -12,7 +12,7 @@ from typing import Any
 
 from loadtest.clock import NS_PER_S
 from loadtest.measure.ledger.ledger_delta import LedgerDelta
-from loadtest.measure.ledger.progressions import Progressions
+from loadtest.measure.ledger.seq_ranges import Progressions
 from loadtest.result.run.document import LostPart, RunResult
 
 Message = tuple[int, int]

@@ -17,7 +17,15 @@ import numpy as np
 
 from loadtest.measure.histogram.histogram import Histogram
 from loadtest.result.run.document import CheckPart
-from loadtest.result.run.figures import Figures, NoFigureError, gauge_of, latency_of, offered_rate, rate_of, total_of
+from loadtest.result.run.metric_figures import (
+    Figures,
+    NoFigureError,
+    gauge_of,
+    latency_of,
+    offered_rate,
+    rate_of,
+    total_of,
+)
 from loadtest.result.samples import is_few, needed_values
 from loadtest.result.units import (
     cores_text,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from loadtest.run.workers.local_worker import LocalWorker
     from loadtest.run.workers.reassignment import Reassignment
     from loadtest.run.workers.worker import Link
-    from loadtest.wire.pacing import Pacer
+    from loadtest.wire.pacer import Pacer
 
 # An order reaches the other processes in a millisecond or two, unless they are busy.
 ORDER_LEAD_NS: Final = 50 * NS_PER_MS

@@ -15,7 +15,7 @@ import gevent
 import pika.connection
 from pika import exceptions, frame, spec
 
-from loadtest.wire.closing import CLOSES, failed_method
+from loadtest.wire.close_reason import CLOSES, failed_method
 from loadtest.wire.frames.reader import DEFAULT_FRAME_MAX, FrameReader
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from loadtest.wire.connection.channel import Channel
-    from loadtest.wire.connection.receiving import ReceiveBuffer
+    from loadtest.wire.connection.receive_buffer import ReceiveBuffer
     from loadtest.wire.connection.stream import Stream
     from loadtest.wire.sink import DeliverySink
 

@@ -14,13 +14,13 @@ import numpy as np
 from pika import frame, spec
 
 from loadtest.stamp import Stamp
-from loadtest.wire.connection.declaring import Arguments, DeclaringChannel
-from loadtest.wire.connection.getting import Getting
-from loadtest.wire.connection.waiting import Call, tell
+from loadtest.wire.connection.basic_get import Getting
+from loadtest.wire.connection.blocking_call import Call, tell
+from loadtest.wire.connection.declaring_channel import Arguments, DeclaringChannel
 from loadtest.wire.frames.acks import ack_head
-from loadtest.wire.frames.framing import FRAME_END, U64
+from loadtest.wire.frames.frame_layout import FRAME_END, U64
 from loadtest.wire.frames.gets import GetOk
-from loadtest.wire.frames.stamp import read_stamp
+from loadtest.wire.frames.stamp_position import read_stamp
 from loadtest.wire.sink import DeliverySink
 
 if TYPE_CHECKING:

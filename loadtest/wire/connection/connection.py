@@ -16,9 +16,9 @@ from gevent.event import Event
 from pika import exceptions
 
 from loadtest.wire.connection.adapter import PikaAdapter
+from loadtest.wire.connection.blocking_call import Call, tell
 from loadtest.wire.connection.channel import Channel
-from loadtest.wire.connection.dialling import dial
-from loadtest.wire.connection.waiting import Call, tell
+from loadtest.wire.connection.dialer import dial
 
 if TYPE_CHECKING:
     import pika

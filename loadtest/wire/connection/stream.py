@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final, Protocol
 import gevent
 
 from loadtest.clock import monotonic_ns
-from loadtest.wire.connection.gathering import Gathering
-from loadtest.wire.connection.receiving import RECEIVE_BYTES, hub_buffer
+from loadtest.wire.connection.read_coalescing import Gathering
+from loadtest.wire.connection.receive_buffer import RECEIVE_BYTES, hub_buffer
 
 if TYPE_CHECKING:
-    from loadtest.wire.connection.receiving import ReceiveBuffer
-    from loadtest.wire.connection.tls import TlsLayer
+    from loadtest.wire.connection.receive_buffer import ReceiveBuffer
+    from loadtest.wire.connection.tls_layer import TlsLayer
 
 _READABLE: Final = 1
 _WRITABLE: Final = 2

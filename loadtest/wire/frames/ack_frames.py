@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from loadtest.wire.frames.acks import ACK_PAYLOAD_BYTES, ack_head
-from loadtest.wire.frames.framing import BASIC_NACK, BASIC_REJECT, FRAME_END, FRAME_METHOD, METHOD_HEAD, U64
+from loadtest.wire.frames.frame_layout import BASIC_NACK, BASIC_REJECT, FRAME_END, FRAME_METHOD, METHOD_HEAD, U64
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from loadtest.wire.frames.framing import BASIC_ACK, FRAME_END, FRAME_METHOD, METHOD_HEAD, U64
+from loadtest.wire.frames.frame_layout import BASIC_ACK, FRAME_END, FRAME_METHOD, METHOD_HEAD, U64
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

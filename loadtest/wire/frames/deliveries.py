@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from loadtest.stamp import STAMP_BYTES, STAMP_VOID
-from loadtest.wire.frames.framing import CONTENT_HEAD_BYTES, FRAME_HEAD_BYTES, FRAME_OVERHEAD_BYTES, HEAD, U64
-from loadtest.wire.frames.stamp import stamp_offset
+from loadtest.wire.frames.frame_layout import CONTENT_HEAD_BYTES, FRAME_HEAD_BYTES, FRAME_OVERHEAD_BYTES, HEAD, U64
+from loadtest.wire.frames.stamp_position import stamp_offset
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from loadtest.pika_codec import ContentProperties
 from loadtest.stamp import STAMP_BYTES, STAMP_STRUCT, Stamp
-from loadtest.wire.frames.framing import (
+from loadtest.wire.frames.frame_layout import (
     CONTENT_HEAD_BYTES,
     FRAME_END,
     FRAME_HEAD_BYTES,
@@ -21,7 +21,7 @@ from loadtest.wire.frames.framing import (
     HEAD,
     U32,
 )
-from loadtest.wire.frames.stamp import read_stamp, stamp_offset
+from loadtest.wire.frames.stamp_position import read_stamp, stamp_offset
 
 if TYPE_CHECKING:
     import pika

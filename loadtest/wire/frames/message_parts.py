@@ -16,7 +16,7 @@ import numpy as np
 from pika import frame, spec
 
 from loadtest.stamp import STAMP_BYTES, STAMP_HEADER
-from loadtest.wire.frames.framing import (
+from loadtest.wire.frames.frame_layout import (
     CONTENT_HEAD_BYTES,
     FRAME_BODY,
     FRAME_END,
@@ -24,7 +24,7 @@ from loadtest.wire.frames.framing import (
     FRAME_OVERHEAD_BYTES,
     HEAD,
 )
-from loadtest.wire.frames.stamp import StampPlace, stamp_offset
+from loadtest.wire.frames.stamp_position import StampPlace, stamp_offset
 
 if TYPE_CHECKING:
     import pika

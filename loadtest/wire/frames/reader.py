@@ -21,7 +21,7 @@ from loadtest.wire.frames.acks import (
     read_ack,
     read_acks,
 )
-from loadtest.wire.frames.framing import (
+from loadtest.wire.frames.frame_layout import (
     BASIC_ACK,
     BASIC_DELIVER,
     BASIC_GET_OK,

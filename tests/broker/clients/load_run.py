@@ -10,7 +10,7 @@ from typing import Any, Self
 
 import gevent
 
-from loadtest.broker.admin.topology import Topology, queue_depths
+from loadtest.broker.admin.run_topology import Topology, queue_depths
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.private.private_cluster import PrivateCluster
 from loadtest.clients.client import Client
@@ -29,7 +29,7 @@ from loadtest.run.workers.gauges import Gauges
 from loadtest.run.workers.local_worker import LocalWorker
 from loadtest.scenario import build_plan, load_scenario
 from loadtest.stamp import run_words
-from loadtest.wire.pacing import Pacer
+from loadtest.wire.pacer import Pacer
 
 RUN_TAG = 77
 

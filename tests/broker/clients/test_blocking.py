@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loadtest.broker.admin.topology import queue_depths
+from loadtest.broker.admin.run_topology import queue_depths
 from loadtest.broker.endpoint import Endpoint
 from tests.broker.clients.patched_run import perform_patched
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pika
 import pytest
 
-from loadtest.broker.admin.topology import queue_depths
+from loadtest.broker.admin.run_topology import queue_depths
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.private.private_cluster import PrivateCluster
 from loadtest.broker.private.private_node import PrivateNode

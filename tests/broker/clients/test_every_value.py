@@ -14,7 +14,7 @@ from typing import Any
 import pika
 import pytest
 
-from loadtest.broker.admin.topology import Topology
+from loadtest.broker.admin.run_topology import Topology
 from loadtest.broker.endpoint import Endpoint
 from loadtest.broker.monitor.management import ManagementApi
 from loadtest.errors import ScenarioError

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pika
 import pytest
 
-from loadtest.broker.admin.topology import queue_depths
+from loadtest.broker.admin.run_topology import queue_depths
 from loadtest.broker.endpoint import Endpoint
 from loadtest.result.run.document import RunResult
 from tests.broker.clients.load_run import LoadRun, lasted_s, perform

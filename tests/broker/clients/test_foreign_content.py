@@ -14,7 +14,7 @@ from typing import Any
 import pika
 import pytest
 
-from loadtest.broker.admin.topology import queue_depths
+from loadtest.broker.admin.run_topology import queue_depths
 from loadtest.broker.endpoint import Endpoint
 from loadtest.run.queue_reader import QueueReader
 from loadtest.wire.connection.connection import Connection

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from loadtest.clock import monotonic_ns
 from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT, run_publisher_word
 from loadtest.wire.connection.channel import Channel
-from loadtest.wire.frames.publishing import PublishCycle
-from loadtest.wire.frames.stamp import StampPlace, read_stamp
+from loadtest.wire.frames.publish_template import PublishCycle
+from loadtest.wire.frames.stamp_position import StampPlace, read_stamp
 
 WORD = run_publisher_word(5, 7)
 

@@ -6,7 +6,7 @@ import gevent
 import pytest
 
 from loadtest.broker.endpoint import Endpoint, resolve_endpoints
-from loadtest.broker.faults.faults import FaultDoer, steps_of
+from loadtest.broker.faults.fault_runner import FaultDoer, steps_of
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.errors import UsageError
 from loadtest.scenario.grammar.faults import BrokerFault

@@ -15,7 +15,7 @@ from loadtest.calibration.null_broker import NullBroker
 from loadtest.calibration.null_session import Counts, read_counts
 from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT, run_publisher_word
 from loadtest.wire.connection.connection import Connection
-from loadtest.wire.frames.publishing import PublishCycle
+from loadtest.wire.frames.publish_template import PublishCycle
 
 
 class Taken:

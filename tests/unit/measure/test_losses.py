@@ -6,7 +6,7 @@ import pytest
 from loadtest.measure.ledger.ledger import Ledger
 from loadtest.measure.ledger.ledger_delta import LedgerDelta
 from loadtest.measure.ledger.losses import Drops, Looks, Unknown, find_losses
-from loadtest.measure.ledger.progressions import of_values
+from loadtest.measure.ledger.seq_ranges import of_values
 from loadtest.measure.ledger.stream_view import StreamView
 from loadtest.measure.recorder.recorder import Recorder
 

@@ -14,9 +14,9 @@ import pytest
 from pydantic import ValidationError
 
 from loadtest.clock import NS_PER_MS, NS_PER_S
-from loadtest.measure.ledger.dead_letters import DyingMessages
+from loadtest.measure.ledger.dead_letter_sets import DyingMessages
 from loadtest.measure.ledger.ledger_delta import LedgerDelta
-from loadtest.measure.ledger.progressions import of_values
+from loadtest.measure.ledger.seq_ranges import of_values
 from loadtest.measure.record_models import FORMATS, RECORD, LedgerModel, windows_schema
 from loadtest.measure.records import (
     dead_letters_record,

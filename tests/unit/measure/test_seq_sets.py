@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.measure.ledger.progressions import Progressions
+from loadtest.measure.ledger.seq_ranges import Progressions
 from loadtest.measure.ledger.seq_sets import SeqSets
 
 derandomized = settings(derandomize=True, deadline=None, max_examples=50)

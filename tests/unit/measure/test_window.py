@@ -8,7 +8,7 @@ import pytest
 
 from loadtest.errors import ResultsError
 from loadtest.measure.ledger.ledger_delta import LedgerDelta
-from loadtest.measure.ledger.progressions import Progressions, of_values
+from loadtest.measure.ledger.seq_ranges import Progressions, of_values
 from loadtest.measure.window import GroupWindow, Window
 
 

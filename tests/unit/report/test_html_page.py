@@ -16,7 +16,7 @@ from loadtest.measure.histogram.histogram import Histogram
 from loadtest.report.html_page.charts import chart_data, fairness, percentile_curve
 from loadtest.report.html_page.heat_map import MAX_COLUMNS, HeatMaps
 from loadtest.report.html_page.series import MAX_POINTS, Columns, rounded
-from loadtest.report.run.page import report_html
+from loadtest.report.run.run_page import report_html
 from loadtest.result.run.build import build_result
 from loadtest.result.run.document import PointGroupPart, PointLatencyPart, PointPart, RunResult
 from tests.unit.result.staged_run import START_NS, StagedRun, broker_lost, cut_off, flood, never_begun, nothing, orders

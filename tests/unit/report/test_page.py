@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from loadtest.report.text.page import Cell, Column, Page, Span
+from loadtest.report.text.text_page import Cell, Column, Page, Span
 
 COLUMNS = (Column("Name"), Column("kind", is_left=True, spare=1), Column("count"), Column("mean", spare=2))
 

@@ -11,7 +11,7 @@ from rich.live import Live
 from loadtest.measure.histogram.histogram import Histogram
 from loadtest.measure.ledger.ledger_delta import LedgerDelta
 from loadtest.measure.window import GroupWindow, Window
-from loadtest.report.run.progress import Progress
+from loadtest.report.run.progress_line import Progress
 
 NS = 10**9
 

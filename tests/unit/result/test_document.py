@@ -11,11 +11,10 @@ from pydantic import ValidationError
 from loadtest.result.capacity.capacity_result import Limiting, Stage, capacity_schema
 from loadtest.result.compare.compare_result import Better, Word, compare_schema
 from loadtest.result.run.backlog import GROWTH_FLOOR_NS, GROWTH_LIMIT
-from loadtest.result.run.bound import BUSY_PROCESS, OFFERED_TOLERANCE, Processor
+from loadtest.result.run.bottleneck import BUSY_PROCESS, OFFERED_TOLERANCE, Processor
 from loadtest.result.run.build import build_result
 from loadtest.result.run.document import Outcome, RunResult, result_schema
-from loadtest.result.run.findings import CODES
-from loadtest.result.run.findings import figures as figure_findings
+from loadtest.result.run.findings import CODES, figure_findings
 from loadtest.result.sweep_result import FAILED, LOST, NOT_PASSED, AxisUnit, sweep_schema
 from loadtest.scenario.grammar.metric import LATENCIES, RATES, TOTALS
 from tests.unit.result.staged_run import broker_lost, cut_off, flood, orders

@@ -6,7 +6,7 @@ import pytest
 
 from loadtest.measure import Collector
 from loadtest.result.run.build import build_result
-from loadtest.result.run.live import Watch, checks_so_far
+from loadtest.result.run.live_checks import Watch, checks_so_far
 from loadtest.scenario import Threshold
 from loadtest.scenario.grammar.threshold import ThresholdEntry, parse_threshold
 from tests.unit.result.staged_run import START_NS, StagedRun, orders

@@ -19,7 +19,7 @@ from loadtest.run.run_controller import RunController
 from loadtest.run.workers.local_worker import LocalWorker
 from loadtest.scenario import build_plan, load_scenario
 from loadtest.stamp import run_words
-from loadtest.wire.pacing import Pacer
+from loadtest.wire.pacer import Pacer
 
 RUN_TAG = 9
 FLOW = """

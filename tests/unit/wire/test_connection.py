@@ -10,7 +10,7 @@ import pika
 import pytest
 from pika import exceptions, frame, spec
 
-from loadtest.wire.connection.receiving import ReceiveBuffer
+from loadtest.wire.connection.receive_buffer import ReceiveBuffer
 from tests.unit.wire.frames import ack, content, deliver, stamp_bytes
 from tests.unit.wire.peer import Peer, opened, wait_closed, with_channel
 

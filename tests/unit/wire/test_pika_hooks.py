@@ -283,7 +283,7 @@ def test_a_reason_cut_within_a_character_is_text() -> None:
     "module",
     [
         "broker.admin.conversation",
-        "broker.admin.topology",
+        "broker.admin.run_topology",
         "wire.frames.gets",
         "wire.connection.channel",
         "clients.blocking_client",

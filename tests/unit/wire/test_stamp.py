@@ -5,7 +5,7 @@ import pika
 import pytest
 
 from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT, Stamp, run_publisher_word
-from loadtest.wire.frames.stamp import read_stamp, stamp_offset
+from loadtest.wire.frames.stamp_position import read_stamp, stamp_offset
 
 RAW = bytes.fromhex("00500007 00000005 0000000000000009 ffffffffffffffff".replace(" ", ""))
 STAMP = Stamp(run_publisher=0x500007, lateness_us=5, seq=9, intended_ns=-1)

@@ -12,7 +12,7 @@ from typing import Final
 
 from loadtest.result.run.document import FindingPart
 from loadtest.result.run.evidence import Evidence
-from loadtest.result.run.findings import figures, generator, messages, processes, steadiness
+from loadtest.result.run.findings import figure_findings, generator, messages, processes, steadiness
 from loadtest.result.run.findings.finding import CODES
 
 __all__ = ["CODES", "find"]
@@ -21,7 +21,7 @@ __all__ = ["CODES", "find"]
 _FINDERS: Final[tuple[Callable[[Evidence], Iterator[FindingPart]], ...]] = (
     generator.disturbed,
     generator.generator_stalled,
-    figures.generator_bound,
+    figure_findings.generator_bound,
     processes.worker_lost,
     messages.connection_lost,
     messages.outage,
@@ -29,14 +29,14 @@ _FINDERS: Final[tuple[Callable[[Evidence], Iterator[FindingPart]], ...]] = (
     messages.messages_nacked,
     messages.messages_returned,
     messages.messages_discarded,
-    figures.broker_bound,
-    figures.consumers_bound,
+    figure_findings.broker_bound,
+    figure_findings.consumers_bound,
     messages.backlog_growing,
-    figures.lateness_high,
-    figures.offered_not_achieved,
+    figure_findings.lateness_high,
+    figure_findings.offered_not_achieved,
     steadiness.unstable_over_time,
-    figures.too_few_samples,
-    figures.beyond_histogram,
+    figure_findings.too_few_samples,
+    figure_findings.beyond_histogram,
     processes.clock_offset,
     processes.negative_latency,
     messages.messages_remaining,

@@ -8,7 +8,7 @@ from typing import Final
 from loadtest.result.run.document import FindingPart
 from loadtest.result.run.evidence import WORKER_LOST, WORKER_REPLACED, Evidence
 from loadtest.result.run.findings.finding import finding
-from loadtest.result.run.workers import ACROSS
+from loadtest.result.run.worker_parts import ACROSS
 from loadtest.result.units import count_text, share_text, span_text, time_text, values_text
 
 BOUND_LIMIT: Final = 0.1

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap64
 
 from loadtest.measure.ledger.bitmap import bitmap_of, numbers_of
-from loadtest.measure.ledger.progressions import Progressions, of_values
+from loadtest.measure.ledger.seq_ranges import Progressions, of_values
 
 Int64s = NDArray[np.int64]
 

@@ -15,7 +15,7 @@ import gevent.socket
 from pika import exceptions, tcp_socket_opts
 
 from loadtest.wire.connection.stream import Stream, StreamHandler
-from loadtest.wire.connection.tls import TlsLayer
+from loadtest.wire.connection.tls_layer import TlsLayer
 
 if TYPE_CHECKING:
     import pika

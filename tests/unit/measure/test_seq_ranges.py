@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.measure.ledger.progressions import Progressions, of_arrivals, united
+from loadtest.measure.ledger.seq_ranges import Progressions, of_arrivals, united
 
 derandomized = settings(derandomize=True, deadline=None, max_examples=50)
 members = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40)), max_size=60)

@@ -10,7 +10,7 @@ import gevent
 import pytest
 
 from loadtest.clock import NS_PER_MS
-from loadtest.wire.connection.gathering import (
+from loadtest.wire.connection.read_coalescing import (
     GATHER_NS,
     LEAST_BYTES,
     LEAST_WAITED_NS,

@@ -8,7 +8,7 @@ import pytest
 
 from loadtest.clock import NS_PER_MS, monotonic_ns
 from loadtest.timerfd import TimerFd
-from loadtest.wire.pacing import Pacer
+from loadtest.wire.pacer import Pacer
 
 
 def without_timerfd(*_: object) -> None:
@@ -20,7 +20,7 @@ def without_timerfd(*_: object) -> None:
 def pacer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pacer]:
     """A pacer, as it is and as it is on a platform without timerfd."""
     if request.param == "gevent.sleep":
-        monkeypatch.setattr("loadtest.wire.pacing.TimerFd", without_timerfd)
+        monkeypatch.setattr("loadtest.wire.pacer.TimerFd", without_timerfd)
     made = Pacer()
     with gevent.Timeout(5):
         yield made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from loadtest.report.text.page import Cell, Column, Page, Row, Span
+from loadtest.report.text.text_page import Cell, Column, Page, Row, Span
 from loadtest.result.run.document import GroupPart, LatencyPart, RunResult
 from loadtest.result.samples import ONCE_A_CONNECTION, PERCENTILES, Percentile, is_few
 from loadtest.result.units import NOTHING, count_text, rate_text, throughput_text, time_text

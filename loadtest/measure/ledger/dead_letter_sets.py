@@ -15,7 +15,7 @@ import numpy as np
 from pyroaring import BitMap64
 
 from loadtest.measure.ledger.bitmap import bitmap_of
-from loadtest.measure.ledger.progressions import Progressions, of_values
+from loadtest.measure.ledger.seq_ranges import Progressions, of_values
 from loadtest.stamp import MAX_PUBLISHER_ID, PUBLISHER_ID_BITS
 
 Death = tuple[str, str]

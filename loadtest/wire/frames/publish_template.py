@@ -14,7 +14,7 @@ import numpy as np
 
 from loadtest.stamp import MAX_LATENESS_US, STAMP_BYTES, STAMP_DTYPE, STAMP_STRUCT, STAMP_VOID
 from loadtest.wire.frames.message_parts import MessageParts
-from loadtest.wire.frames.stamp import StampPlace
+from loadtest.wire.frames.stamp_position import StampPlace
 
 if TYPE_CHECKING:
     import pika

@@ -7,7 +7,7 @@ from typing import Final
 
 from loadtest.result.interference import interference_texts, others_cores, others_text
 from loadtest.result.run.backlog import is_growing
-from loadtest.result.run.bound import BUSY_PROCESS, OFFERED_TOLERANCE, is_machine_full, more_processes
+from loadtest.result.run.bottleneck import BUSY_PROCESS, OFFERED_TOLERANCE, is_machine_full, more_processes
 from loadtest.result.run.document import FindingPart, GroupPart, LatencyPart
 from loadtest.result.run.evidence import Evidence, got_no_confirm, named
 from loadtest.result.run.findings.finding import finding

@@ -23,8 +23,8 @@ from loadtest.result.run.document import (
     StretchPart,
 )
 from loadtest.result.run.evidence import CONNECTION_LOST, RUN_FAILED
-from loadtest.result.run.ledger import PUBLISHER_TOTALS, Books, unseen_offers
-from loadtest.result.run.workers import bound_of, clock_bounds_ns
+from loadtest.result.run.ledger_part import PUBLISHER_TOTALS, Books, unseen_offers
+from loadtest.result.run.worker_parts import bound_of, clock_bounds_ns
 from loadtest.result.samples import PERCENTILES
 from loadtest.scenario.grammar.threshold import MEASURED, STAGE, WARM_UP
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from loadtest.wire.connection.waiting import Call
+from loadtest.wire.connection.blocking_call import Call
 
 if TYPE_CHECKING:
     import pika

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.measure.ledger.progressions import Progressions
-from loadtest.measure.ledger.turns import Turns
+from loadtest.measure.ledger.routing_cycle import Turns
+from loadtest.measure.ledger.seq_ranges import Progressions
 
 ROUTES = (("a", "b"), ("b",), ("c",), ("b", "a"), ())
 

@@ -23,7 +23,7 @@ from loadtest.report.html_page.heat_map import HeatMaps
 from loadtest.report.html_page.packing import LIBRARY, asset, packed_json, packed_library
 from loadtest.report.run.broker_line import broker_items
 from loadtest.report.run.clocks_line import clock_items
-from loadtest.report.run.figures import FEW_MARK, LATENCY_COLUMNS, RATE_COLUMNS, latency_row, rate_row, says_more
+from loadtest.report.run.figure_tables import FEW_MARK, LATENCY_COLUMNS, RATE_COLUMNS, latency_row, rate_row, says_more
 from loadtest.report.run.terminal import lost_text, moment, publish_items
 from loadtest.report.text.plain import plain_line
 from loadtest.result.run.document import Outcome, RunResult

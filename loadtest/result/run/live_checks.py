@@ -15,8 +15,8 @@ from loadtest.measure.collector import Collector
 from loadtest.measure.group_totals import GroupTotals, SpanTotals
 from loadtest.measure.histogram.histogram import Histogram
 from loadtest.result.run.document import CheckPart
-from loadtest.result.run.figures import GroupFigures
-from loadtest.result.run.groups import COUNTED_TOTALS, build_rates
+from loadtest.result.run.group_parts import COUNTED_TOTALS, build_rates
+from loadtest.result.run.metric_figures import GroupFigures
 from loadtest.result.run.thresholds import check_threshold
 from loadtest.scenario.grammar.threshold import MEASURED, STAGE, WARM_UP, WHOLE_RUN, Threshold
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pika import frame, spec
 
-from loadtest.wire.frames.publishing import MAX_BATCH, PublishCycle
-from loadtest.wire.frames.stamp import StampPlace
+from loadtest.wire.frames.publish_template import MAX_BATCH, PublishCycle
+from loadtest.wire.frames.stamp_position import StampPlace
 from tests.unit.wire.frames import stamp_bytes
 
 WORD = 0x500007
