@@ -24,7 +24,7 @@ from loadtest.measure import Histogram, Ledger, Recorder
 from loadtest.measure.window import Window
 from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT, STAMP_VOID, run_publisher_word, run_words
 from loadtest.wire.frames.acks import ack_head
-from loadtest.wire.frames.publish_template import PublishCycle
+from loadtest.wire.frames.publish_template import PublishTemplate
 from loadtest.wire.frames.reader import FrameReader
 
 RUN_TAG: Final = 7
@@ -65,7 +65,7 @@ def all_cases() -> list[Case]:
 
 def encode_case() -> Case:
     """Return the making of a block of stamped messages of 12 bytes."""
-    cycle = PublishCycle(
+    cycle = PublishTemplate(
         channel_number=1,
         frame_max=131072,
         exchange="",

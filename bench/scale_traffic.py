@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.measure.ledger.ledger_delta import PUBLISHER_BITS, LedgerDelta
-from loadtest.measure.ledger.seq_ranges import Progressions, of_ascending, united
+from loadtest.measure.ledger.seq_ranges import SeqRanges, of_ascending, united
 
 RECORDED: Final = Path(__file__).with_name("scale_windows.json")
 PUBLISHERS: Final = "pub"
@@ -192,7 +192,7 @@ class Traffic:
         end = self.answered_before(worker, turn + (not is_over), is_over=is_over)
         return begin, end
 
-    def _taken(self, worker: int, source: int, turn: int, *, is_over: bool) -> Progressions:
+    def _taken(self, worker: int, source: int, turn: int, *, is_over: bool) -> SeqRanges:
         publishers = range(source, self.workers, self._queues)
         if len(publishers) == 1:
             return _row(source, *self._answered(source, turn, is_over=is_over))
@@ -205,11 +205,11 @@ class Traffic:
         return united(pieces)
 
 
-def _row(publisher: int, begin: int, end: int) -> Progressions:
+def _row(publisher: int, begin: int, end: int) -> SeqRanges:
     if end <= begin:
-        return Progressions.empty()
+        return SeqRanges.empty()
     assert publisher < 1 << PUBLISHER_BITS  # noqa: S101 -- the key of a delivery is sink and publisher; the sink is 0
-    return Progressions(*(np.array([value], dtype=np.int64) for value in (publisher, begin, end - begin, 1)))
+    return SeqRanges(*(np.array([value], dtype=np.int64) for value in (publisher, begin, end - begin, 1)))
 
 
 def read_recorded(path: Path = RECORDED) -> dict[str, list[dict[str, Any]]]:

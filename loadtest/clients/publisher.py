@@ -21,7 +21,7 @@ from loadtest.clients.publish_operation import lives_on, publishing
 from loadtest.clock import NS_PER_MS, NS_PER_S, NS_PER_US, monotonic_ns
 from loadtest.stamp import run_publisher_word
 from loadtest.wire.connection.blocking_call import WakeUp
-from loadtest.wire.frames.publish_template import PublishCycle
+from loadtest.wire.frames.publish_template import PublishTemplate
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,7 +96,7 @@ class Publisher(BulkClient["PublisherSpec"]):
         self._first_sent_ns = 0  # on this channel
         self._returned_unstamped = 0
         self._body_bytes = BodyBytes([len(body) for body in spec.bodies])
-        self._cycle: PublishCycle | None = None
+        self._cycle: PublishTemplate | None = None
         self._channel: Channel | None = None
 
     def catch_up(self, now_ns: int) -> None:
@@ -154,7 +154,7 @@ class Publisher(BulkClient["PublisherSpec"]):
     def prepare(self, connection: Connection, channel: Channel) -> None:
         """Marshal the messages once, and ask for confirms where the scenario wants them."""
         spec = self._spec
-        self._cycle = PublishCycle(
+        self._cycle = PublishTemplate(
             channel_number=channel.channel_number,
             frame_max=connection.frame_max,
             exchange=spec.exchange,

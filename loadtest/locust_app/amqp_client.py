@@ -21,7 +21,7 @@ from pika.exceptions import AMQPError
 from loadtest.clients.failures.reasons import describe
 from loadtest.clock import NS_PER_MS, monotonic_ns
 from loadtest.wire.connection.connection import Connection
-from loadtest.wire.frames.publish_template import PublishCycle
+from loadtest.wire.frames.publish_template import PublishTemplate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -159,7 +159,7 @@ class AmqpClient:
         """
         with self._request("publish", name or f"{exchange}/{routing_key}") as request:
             channel, request.size = request.channel, len(body)
-            frames = PublishCycle(
+            frames = PublishTemplate(
                 channel.channel_number, channel.connection.frame_max, exchange, [routing_key], [body],
                 properties or pika.BasicProperties(), mandatory, "none", 0,
             )  # fmt: skip

@@ -270,11 +270,11 @@ class Collector:
     def _take_lost_worker(self, record: Record) -> None:
         confirming = {each["id"]: bool(each["confirms"]) for each in self.publishers}
         for publisher in record["publishers"]:
-            self.ledger.doubt(publisher, has_confirms=confirming[publisher])
+            self.ledger.mark_publisher_lost(publisher, has_confirms=confirming[publisher])
             if record.get("is_offered"):
                 self.offered_unseen.add(publisher)
         for sink in record["sinks"]:
-            self.ledger.doubt_sink(str(sink))
+            self.ledger.mark_sink_lost(str(sink))
         for entry in record["successors"]:
             routes = entry["routes"]
             if entry.get("stamp") == "none":
@@ -294,7 +294,7 @@ class Collector:
         self.ledger.take(LedgerDelta.from_record(record["ledger"]))
 
     def _take_standing(self, record: Record) -> None:
-        self.ledger.take_standing(record["sink"], LedgerDelta.from_record(record["ledger"]))
+        self.ledger.take_found(record["sink"], LedgerDelta.from_record(record["ledger"]))
 
     def _take_dropped(self, record: Record) -> None:
         self.dropped = {str(reason): int(count) for reason, count in record["counts"].items()}

@@ -15,7 +15,7 @@ import numpy as np
 from pyroaring import BitMap64
 
 from loadtest.measure.ledger.bitmap import bitmap_of
-from loadtest.measure.ledger.seq_ranges import Progressions, of_values
+from loadtest.measure.ledger.seq_ranges import SeqRanges, of_values
 from loadtest.stamp import MAX_PUBLISHER_ID, PUBLISHER_ID_BITS
 
 Death = tuple[str, str]
@@ -34,7 +34,7 @@ class DeadLetters:
     def __init__(self) -> None:
         self._seqs: dict[tuple[int, Death], BitMap64] = {}
 
-    def add(self, rows: Progressions, deaths: tuple[Death, ...]) -> None:
+    def add(self, rows: SeqRanges, deaths: tuple[Death, ...]) -> None:
         """Add *rows*, whose keys are `place in deaths << 20 | publisher`."""
         keys, seqs = rows.values()
         for key in np.unique(keys).tolist():
@@ -76,9 +76,9 @@ class DyingMessages:
             place = self._deaths.setdefault(death, len(self._deaths))
             self._found.append((place << PUBLISHER_ID_BITS | publisher_id, seq))
 
-    def take(self) -> tuple[tuple[Death, ...], Progressions]:
+    def take(self) -> tuple[tuple[Death, ...], SeqRanges]:
         """Return what was noted, and begin anew."""
         deaths = tuple(self._deaths)
         columns = np.array(self._found, dtype=np.int64).reshape(-1, 2)
         self._deaths, self._found = {}, []
-        return deaths, of_values(columns[:, 0], columns[:, 1]) if len(columns) else Progressions.empty()
+        return deaths, of_values(columns[:, 0], columns[:, 1]) if len(columns) else SeqRanges.empty()

@@ -26,8 +26,8 @@ from pyroaring import BitMap64
 from loadtest.measure.ledger.bitmap import bitmap_of
 from loadtest.measure.ledger.dead_letter_sets import DeadLetters
 from loadtest.measure.ledger.ledger_delta import PUBLISHER_BITS, PUBLISHER_MASK, PUBLISHER_TABLES, LedgerDelta
-from loadtest.measure.ledger.routing_cycle import Turns
-from loadtest.measure.ledger.seq_ranges import Progressions, of_values, united
+from loadtest.measure.ledger.routing_cycle import RoutingCycle
+from loadtest.measure.ledger.seq_ranges import SeqRanges, of_values, united
 from loadtest.measure.ledger.seq_sets import SeqSets
 from loadtest.measure.ledger.stream_view import joined
 
@@ -81,7 +81,7 @@ class Pair(NamedTuple):
 
     publisher: int
     sink: str
-    turns: Turns
+    routing: RoutingCycle
 
 
 class Ledger:
@@ -89,8 +89,8 @@ class Ledger:
     The merged ledger of a run.
 
     `routes` by publisher id: per routing key of its cycle the sinks that a message must reach; None where that cannot
-    be known. Publishers that are not in it are taken as unknown. `delivered` holds ordinals (see `turns`) by place in
-    `pairs`, `unexpected` seqs.
+    be known. Publishers that are not in it are taken as unknown. `delivered` holds ordinals (see `RoutingCycle`) by
+    place in `pairs`, `unexpected` seqs.
     """
 
     def __init__(self, routes: Mapping[int, Routes | None]) -> None:
@@ -101,7 +101,7 @@ class Ledger:
         self.corrupted = SeqSets()
         self.dead_letters = DeadLetters()
         # By sink, if its queue was read to its end after the drain: the seqs that stood there, by publisher.
-        self.standing: dict[str, dict[int, BitMap64]] = {}
+        self.found_in_queue: dict[str, dict[int, BitMap64]] = {}
         self.pairs: list[Pair] = []
         self.pairs_of: dict[int, list[int]] = {}
         self.foreign: Counter[str] = Counter()
@@ -111,7 +111,7 @@ class Ledger:
         self.offsets: dict[str, list[tuple[int, int]]] = {}
         # Publishers of processes that are gone, with whether they asked for confirms; and by sink that such a process
         # took from, how many messages of each publisher were known to be published by then.
-        self.gone: dict[int, bool] = {}
+        self.lost_publishers: dict[int, bool] = {}
         self.doubtful: dict[str, dict[int, int]] = {}
         # Messages that came of them, though no window says that they were published, by publisher.
         self.assumed: Counter[int] = Counter()
@@ -124,7 +124,7 @@ class Ledger:
         self._out_of_order: Counter[int] = Counter()
         # The cycle of each pair, and its place in it: 0 of 1 for every message, -1 if it has several places.
         self._cycle: Int64s = np.ones(0, dtype=np.int64)
-        self._turn: Int64s = np.zeros(0, dtype=np.int64)
+        self._position: Int64s = np.zeros(0, dtype=np.int64)
 
     def take(self, delta: LedgerDelta) -> None:
         """Merge what changed in one window."""
@@ -151,28 +151,30 @@ class Ledger:
         for sink, spans in delta.offsets.items():
             self.offsets[sink] = joined([*self.offsets.get(sink, ()), *spans])
 
-    def take_standing(self, sink: str, delta: LedgerDelta) -> None:
+    def take_found(self, sink: str, delta: LedgerDelta) -> None:
         """Take what stood in the queue of *sink* after the drain, all of it."""
         keys, seqs = delta.standing.values()
-        self.standing[sink] = {key & PUBLISHER_MASK: bitmap_of(seqs[keys == key]) for key in np.unique(keys).tolist()}
+        self.found_in_queue[sink] = {
+            key & PUBLISHER_MASK: bitmap_of(seqs[keys == key]) for key in np.unique(keys).tolist()
+        }
 
-    def standing_seqs(self, publisher: int, sink: str | None) -> BitMap64:
+    def seqs_found(self, publisher: int, sink: str | None) -> BitMap64:
         """Return what stood in the queue of *sink*; nothing where it was not read."""
-        return BitMap64() if sink is None else self.standing.get(sink, {}).get(publisher, BitMap64())
+        return BitMap64() if sink is None else self.found_in_queue.get(sink, {}).get(publisher, BitMap64())
 
-    def doubt(self, publisher: int, *, has_confirms: bool) -> None:
+    def mark_publisher_lost(self, publisher: int, *, has_confirms: bool) -> None:
         """Take *publisher* as gone with its process: what it did since its last window is not known."""
-        self.gone[publisher] = has_confirms
+        self.lost_publishers[publisher] = has_confirms
 
-    def doubt_sink(self, sink: str) -> None:
+    def mark_sink_lost(self, sink: str) -> None:
         """Take what is published by now, and does not come at *sink*, as perhaps taken by a process that is gone."""
         known = self.doubtful.setdefault(sink, {})
         for publisher in self.publishers():
             known[publisher] = self.tables["published"].end(publisher)
 
-    def settle_gone(self) -> None:
+    def settle_lost(self) -> None:
         """Close the books of publishers that are gone, as far as they can be by now."""
-        for publisher, has_confirms in self.gone.items():
+        for publisher, has_confirms in self.lost_publishers.items():
             published, confirmed, nacked, returned, _ = (table.numbers(publisher) for table in self.tables.values())
             came = BitMap64()
             for place in self.pairs_of.get(publisher, ()):
@@ -189,7 +191,7 @@ class Ledger:
 
     def totals(self) -> LedgerTotals:
         """Return the counts of the whole run."""
-        self.settle_gone()
+        self.settle_lost()
         publishers = self.publishers()
         parts = [self._publisher_part(publisher) for publisher in publishers if not self._is_ordinary(publisher)]
         ordinary = [publisher for publisher in publishers if self._is_ordinary(publisher)]
@@ -207,7 +209,7 @@ class Ledger:
 
     def publisher_totals(self, publisher: int) -> LedgerTotals:
         """Return the counts of one publisher; foreign and redelivered are not known by publisher and 0."""
-        self.settle_gone()
+        self.settle_lost()
         counts = self._publisher_part(publisher)
         counts.update(self._delivery_part(self.pairs_of.get(publisher, ())))
         counts["dead_lettered"] = self.dead_letters.total([publisher])
@@ -226,16 +228,16 @@ class Ledger:
 
     def unpublished(self, place: int) -> int:
         """Return how many seqs came at a pair that were never published."""
-        publisher, _, turns = self.pairs[place]
+        publisher, _, routing = self.pairs[place]
         published = self.tables["published"]
         end = published.prefix_of(publisher)
-        if self.delivered.end(place) <= turns.count_below(end) and self.unexpected.end(place) <= end:
+        if self.delivered.end(place) <= routing.count_below(end) and self.unexpected.end(place) <= end:
             return 0
         return len(self.delivered_seqs(place) - published.numbers(publisher))
 
     def delivered_seqs(self, place: int) -> BitMap64:
         """Return all seqs that came at a pair, expected there or not, as a bitmap."""
-        seqs = self.pairs[place].turns.seqs_bitmap(self.delivered.numbers(place))
+        seqs = self.pairs[place].routing.seqs_bitmap(self.delivered.numbers(place))
         return seqs | self.unexpected.numbers(place)
 
     def in_doubt(self, publisher: int) -> BitMap64:
@@ -244,12 +246,12 @@ class Ledger:
         answered = tables["confirmed"].numbers(publisher) | tables["nacked"].numbers(publisher)
         return tables["in_doubt"].numbers(publisher) - answered
 
-    def _take_unflagged(self, rows: Progressions) -> None:
+    def _take_unflagged(self, rows: SeqRanges) -> None:
         self._take_deliveries(rows)
         for place in self._only_flagged.keys() & set(rows.key.tolist()):
             self._only_flagged[place] -= bitmap_of(rows.select(rows.key == place).values()[1])
 
-    def _take_flagged(self, rows: Progressions) -> None:
+    def _take_flagged(self, rows: SeqRanges) -> None:
         for place in np.unique(rows.key).tolist():
             came = rows.select(rows.key == place)
             before = self._only_flagged.get(place, BitMap64())
@@ -258,27 +260,31 @@ class Ledger:
             self._flagged[place] += int(came.count.sum())
         self._take_deliveries(rows)
 
-    def _take_deliveries(self, rows: Progressions) -> None:
+    def _take_deliveries(self, rows: SeqRanges) -> None:
         for place, count in zip(rows.key.tolist(), rows.count.tolist(), strict=True):
             self._received[place] += count
         # Rows with the pair's own step, or of one number, become ordinals at once; the ordinary case, for all pairs
         # together.
-        cycle, turn = self._cycle[rows.key], self._turn[rows.key]
-        simple = (turn >= 0) & (rows.first % cycle == turn) & ((rows.step == cycle) | (rows.count == 1) | (cycle == 1))
+        cycle, position = self._cycle[rows.key], self._position[rows.key]
+        simple = (
+            (position >= 0)
+            & (rows.first % cycle == position)
+            & ((rows.step == cycle) | (rows.count == 1) | (cycle == 1))
+        )
         even = rows.select(simple)
         step = np.where(cycle[simple] == 1, even.step, 1)
-        pieces = [Progressions(even.key, even.first // cycle[simple], even.count, step)]
+        pieces = [SeqRanges(even.key, even.first // cycle[simple], even.count, step)]
         others = rows.select(~simple)
         for place in np.unique(others.key).tolist():
-            expected, unexpected = self.pairs[place].turns.split(others.select(others.key == place))
+            expected, unexpected = self.pairs[place].routing.split(others.select(others.key == place))
             pieces.append(expected)
             self.unexpected.add(unexpected)
         self.delivered.add(united(pieces))
 
-    def _by_pair(self, rows: Progressions, sinks: tuple[str, ...]) -> Progressions:
+    def _by_pair(self, rows: SeqRanges, sinks: tuple[str, ...]) -> SeqRanges:
         """Return *rows* with the places in `pairs` as keys."""
         places = [self._place_of_key(key, sinks) for key in rows.key.tolist()]
-        renamed = Progressions(np.array(places, dtype=np.int64), rows.first, rows.count, rows.step)
+        renamed = SeqRanges(np.array(places, dtype=np.int64), rows.first, rows.count, rows.step)
         return renamed.select(np.lexsort((renamed.first, renamed.key)))
 
     def _place_of_key(self, key: int, sinks: tuple[str, ...]) -> int:
@@ -289,13 +295,13 @@ class Ledger:
     def _open_pair(self, publisher: int, sink: str) -> int:
         place = self._places[publisher, sink] = len(self.pairs)
         routes = self.routes.get(publisher)
-        turns = Turns.every() if routes is None else Turns.at(sink, routes)
-        self.pairs.append(Pair(publisher, sink, turns))
+        routing = RoutingCycle.every() if routes is None else RoutingCycle.at(sink, routes)
+        self.pairs.append(Pair(publisher, sink, routing))
         self.pairs_of.setdefault(publisher, []).append(place)
         if place >= len(self._cycle):
-            self._cycle, self._turn = (np.resize(array, 2 * place + 16) for array in (self._cycle, self._turn))
-        self._cycle[place] = turns.cycle
-        self._turn[place] = turns.places[0] if len(turns.places) == 1 else -1
+            self._cycle, self._position = (np.resize(array, 2 * place + 16) for array in (self._cycle, self._position))
+        self._cycle[place] = routing.cycle
+        self._position[place] = routing.positions[0] if len(routing.positions) == 1 else -1
         return place
 
     def _is_ordinary(self, publisher: int) -> bool:

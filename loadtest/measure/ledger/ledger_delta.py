@@ -37,7 +37,7 @@ from numpy.typing import NDArray
 
 from loadtest.measure.ledger.bitmap import bitmap_of, bitmap_of_text, numbers_of, text_of
 from loadtest.measure.ledger.dead_letter_sets import Death
-from loadtest.measure.ledger.seq_ranges import Progressions, of_ascending, united
+from loadtest.measure.ledger.seq_ranges import SeqRanges, of_ascending, united
 from loadtest.stamp import MAX_PUBLISHER_ID, PUBLISHER_ID_BITS
 
 PUBLISHER_BITS: Final = PUBLISHER_ID_BITS
@@ -56,7 +56,7 @@ _MOST_SINKS: Final = 1 << 32
 _MAX_SEQ: Final = 1 << 53
 
 
-_NOTHING: Final = Progressions.empty()
+_NOTHING: Final = SeqRanges.empty()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +68,18 @@ class LedgerDelta:
     publisher`, with `sink` a place in `sinks`; `dead_letters` one in `deaths`.
     """
 
-    published: Progressions = field(default_factory=Progressions.empty)
-    confirmed: Progressions = field(default_factory=Progressions.empty)
-    nacked: Progressions = field(default_factory=Progressions.empty)
-    returned: Progressions = field(default_factory=Progressions.empty)
-    in_doubt: Progressions = field(default_factory=Progressions.empty)
+    published: SeqRanges = field(default_factory=SeqRanges.empty)
+    confirmed: SeqRanges = field(default_factory=SeqRanges.empty)
+    nacked: SeqRanges = field(default_factory=SeqRanges.empty)
+    returned: SeqRanges = field(default_factory=SeqRanges.empty)
+    in_doubt: SeqRanges = field(default_factory=SeqRanges.empty)
     sinks: tuple[str, ...] = ()
-    delivered: Progressions = field(default_factory=Progressions.empty)
-    flagged: Progressions = field(default_factory=Progressions.empty)
-    corrupted: Progressions = field(default_factory=Progressions.empty)
+    delivered: SeqRanges = field(default_factory=SeqRanges.empty)
+    flagged: SeqRanges = field(default_factory=SeqRanges.empty)
+    corrupted: SeqRanges = field(default_factory=SeqRanges.empty)
     deaths: tuple[Death, ...] = ()
-    dead_letters: Progressions = field(default_factory=Progressions.empty)
-    standing: Progressions = field(default_factory=Progressions.empty)
+    dead_letters: SeqRanges = field(default_factory=SeqRanges.empty)
+    standing: SeqRanges = field(default_factory=SeqRanges.empty)
     repeats: dict[int, int] = field(default_factory=dict)
     flagged_repeats: dict[int, int] = field(default_factory=dict)
     out_of_order: dict[int, int] = field(default_factory=dict)
@@ -138,7 +138,7 @@ def _unpacked(packed: bytes) -> bytes:
     return text
 
 
-def _table(rows: Progressions, *, with_sink: bool) -> dict[str, Any]:
+def _table(rows: SeqRanges, *, with_sink: bool) -> dict[str, Any]:
     if not len(rows):
         return {}
     keys, counts = np.unique(rows.key, return_counts=True)
@@ -155,7 +155,7 @@ def _table(rows: Progressions, *, with_sink: bool) -> dict[str, Any]:
     return table | {"bitmaps": bitmaps} if bitmaps else table
 
 
-def _of_table(table: dict[str, Any] | None) -> Progressions:
+def _of_table(table: dict[str, Any] | None) -> SeqRanges:
     if table is None:
         return _NOTHING
     if "bitmaps" not in table and len(table["publisher"]) == 1:
@@ -163,7 +163,7 @@ def _of_table(table: dict[str, Any] | None) -> Progressions:
     key = _bounded(table["publisher"], PUBLISHER_MASK)
     if "sink" in table:
         key |= _bounded(table["sink"], _MOST_SINKS) << PUBLISHER_BITS
-    pieces = [Progressions(key, *(_column(table[name]) for name in ("first", "count", "step")))]
+    pieces = [SeqRanges(key, *(_column(table[name]) for name in ("first", "count", "step")))]
     if len({len(column) for column in (key, pieces[0].first, pieces[0].count, pieces[0].step)}) != 1:
         raise ValueError("the columns of a table differ in length")
     _check_rows(pieces[0])
@@ -178,7 +178,7 @@ def _of_table(table: dict[str, Any] | None) -> Progressions:
     return united(pieces)
 
 
-def _of_row(table: dict[str, Any]) -> Progressions:
+def _of_row(table: dict[str, Any]) -> SeqRanges:
     """Return a table of one row, as most are: in a tenth of the time that arrays of one number take."""
     columns = (table["publisher"], table.get("sink", (0,)), *(table[name] for name in ("first", "count", "step")))
     if any(len(column) != 1 for column in columns):
@@ -188,10 +188,10 @@ def _of_row(table: dict[str, Any]) -> Progressions:
         raise ValueError("a number of a publisher or sink that is not within the possible")
     if first < 0 or not 1 <= count <= _MOST_MESSAGES or step < 1 or first + count * step > _MAX_SEQ:
         raise ValueError("rows that no window can have")
-    return Progressions(*(_column([number]) for number in (sink << PUBLISHER_BITS | publisher, first, count, step)))
+    return SeqRanges(*(_column([number]) for number in (sink << PUBLISHER_BITS | publisher, first, count, step)))
 
 
-def _check_rows(rows: Progressions) -> None:
+def _check_rows(rows: SeqRanges) -> None:
     """Refuse what would not fit: seqs beyond `_MAX_SEQ`, and more messages than a window has."""
     if not len(rows):
         return

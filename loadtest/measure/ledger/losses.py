@@ -21,7 +21,7 @@ from pyroaring import BitMap64
 
 from loadtest.measure.ledger.bitmap import range_bitmap
 from loadtest.measure.ledger.ledger import Ledger
-from loadtest.measure.ledger.routing_cycle import Turns
+from loadtest.measure.ledger.routing_cycle import RoutingCycle
 from loadtest.measure.ledger.stream_view import StreamView
 from loadtest.measure.ledger.unstamped import Unstamped
 
@@ -169,7 +169,7 @@ class _Search:
         self._dropped = Counter(drops.counts)
         # Of a queue that was read, what is still missing does not stand there.
         held = {queue: count for queue, count in looks.untaken.items() if count is not None}
-        self._left = {sink: count for sink, count in (held | dict(left)).items() if sink not in ledger.standing}
+        self._left = {sink: count for sink, count in (held | dict(left)).items() if sink not in ledger.found_in_queue}
         self._missing: dict[str | None, _Missing] = {}
         self._unstamped: dict[str, Unstamped] = {}
         self._counts: Counter[str] = Counter()
@@ -180,7 +180,7 @@ class _Search:
         self._examples: list[LostMessage] = []
 
     def losses(self) -> Losses:
-        self._ledger.settle_gone()
+        self._ledger.settle_lost()
         for publisher in self._ledger.publishers():
             for sink, absent in self._absent(publisher):
                 if absent:
@@ -223,13 +223,13 @@ class _Search:
             return
         for sink in dict.fromkeys(itertools.chain.from_iterable(routes)):
             if self._looks.untaken.get(sink, 0) is not None:
-                yield sink, _absent_at(ledger, publisher, sink, Turns.at(sink, routes))
+                yield sink, _absent_at(ledger, publisher, sink, RoutingCycle.at(sink, routes))
 
     def _note(self, publisher: int, sink: str | None, absent: BitMap64) -> None:
         ledger, counts = self._ledger, self._counts
         confirmed = absent & ledger.tables["confirmed"].numbers(publisher)
         confirmed -= ledger.tables["returned"].numbers(publisher)
-        standing = ledger.standing_seqs(publisher, sink)
+        standing = ledger.seqs_found(publisher, sink)
         in_doubt = (absent & ledger.in_doubt(publisher)) - standing
         # One that is gone may have taken them, and told nobody.
         uncertain = (confirmed & _may_be_taken(ledger, publisher, sink)) - standing
@@ -333,10 +333,10 @@ def _may_be_taken(ledger: Ledger, publisher: int, sink: str | None) -> BitMap64:
     return range_bitmap(0, max((known.get(publisher, 0) for known in doubtful), default=0))
 
 
-def _absent_at(ledger: Ledger, publisher: int, sink: str, turns: Turns) -> BitMap64:
+def _absent_at(ledger: Ledger, publisher: int, sink: str, routing: RoutingCycle) -> BitMap64:
     """Return the published seqs that are due at *sink* and did not come there; at once where nothing is missing."""
     published = ledger.tables["published"]
-    due = turns.count_below(published.end(publisher))
+    due = routing.count_below(published.end(publisher))
     place = ledger.place_of(publisher, sink)
     if place is None:
         holes = range_bitmap(0, due)
@@ -344,7 +344,7 @@ def _absent_at(ledger: Ledger, publisher: int, sink: str, turns: Turns) -> BitMa
         return BitMap64()
     else:
         holes = ledger.delivered.holes(place, due)
-    return (turns.seqs_bitmap(holes) & published.numbers(publisher)) - ledger.dead_letters.of(publisher, sink)
+    return (routing.seqs_bitmap(holes) & published.numbers(publisher)) - ledger.dead_letters.of(publisher, sink)
 
 
 def _answered(ledger: Ledger, publisher: int) -> BitMap64:

@@ -1,5 +1,5 @@
 """
-Turns: which of a publisher's messages go to a sink, and their places in that order.
+The routing cycle: which of a publisher's messages go to a sink, and the order in which they do.
 
 A publisher's routing keys take turns, so a sink gets every message, every n-th, or some of each round. Counted by
 their place among those that the sink should get (*ordinals*), what was delivered is contiguous again, and a hole is a
@@ -17,48 +17,49 @@ from numpy.typing import NDArray
 from pyroaring import BitMap64
 
 from loadtest.measure.ledger.bitmap import bitmap_of, numbers_of
-from loadtest.measure.ledger.seq_ranges import Progressions, of_values
+from loadtest.measure.ledger.seq_ranges import SeqRanges, of_values
 
 Int64s = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
-class Turns:
+class RoutingCycle:
     """
-    The seqs with `seq % cycle in places`, which ascend.
+    The seqs with `seq % cycle in positions`, which ascend.
 
-    With one place of one the sink gets every message, and ordinal and seq are the same. Equations: with k places, of
-    which that of seq is the j-th, ordinal = (seq // cycle) * k + j; seq = (ordinal // k) * cycle + places[ordinal % k].
+    With one position of one the sink gets every message, and ordinal and seq are the same. Equations: with k positions,
+    of which that of seq is the j-th, ordinal = (seq // cycle) * k + j; seq = (ordinal // k) * cycle +
+    positions[ordinal % k].
     """
 
     cycle: int
-    places: tuple[int, ...]
+    positions: tuple[int, ...]
 
     @classmethod
     def every(cls) -> Self:
-        """Return the turns of a sink that gets every message, or of which nothing is known."""
+        """Return the cycle of a sink that gets every message, or of which nothing is known."""
         return cls(1, (0,))
 
     @classmethod
-    def at(cls, sink: str, routes: Sequence[Sequence[str]]) -> Turns:
-        """Return the turns at *sink* of a publisher whose message *seq* goes to `routes[seq % len(routes)]`."""
-        places = tuple(place for place, sinks in enumerate(routes) if sink in sinks)
-        return Turns.every() if len(places) == len(routes) else cls(len(routes), places)
+    def at(cls, sink: str, routes: Sequence[Sequence[str]]) -> RoutingCycle:
+        """Return the cycle at *sink* of a publisher whose message *seq* goes to `routes[seq % len(routes)]`."""
+        positions = tuple(place for place, sinks in enumerate(routes) if sink in sinks)
+        return RoutingCycle.every() if len(positions) == len(routes) else cls(len(routes), positions)
 
     @property
     def is_every(self) -> bool:
         """Whether the sink gets every message."""
-        return self.places == (0,) and self.cycle == 1
+        return self.positions == (0,) and self.cycle == 1
 
     def count_below(self, end: int) -> int:
         """Return how many of the seqs 0 to *end* - 1 go to the sink."""
         rounds, rest = divmod(end, self.cycle)
-        return rounds * len(self.places) + sum(place < rest for place in self.places)
+        return rounds * len(self.positions) + sum(place < rest for place in self.positions)
 
     def seqs(self, ordinals: Int64s) -> Int64s:
         """Return the seqs at *ordinals*; needs at least one place."""
-        rounds, turn = np.divmod(ordinals, len(self.places))
-        return rounds * self.cycle + np.array(self.places, dtype=np.int64)[turn]
+        rounds, position = np.divmod(ordinals, len(self.positions))
+        return rounds * self.cycle + np.array(self.positions, dtype=np.int64)[position]
 
     def seqs_bitmap(self, ordinals: BitMap64) -> BitMap64:
         """Return the seqs at *ordinals* as a set; needs at least one place unless that is empty."""
@@ -66,14 +67,14 @@ class Turns:
             return ordinals
         return bitmap_of(self.seqs(numbers_of(ordinals)))
 
-    def split(self, rows: Progressions) -> tuple[Progressions, Progressions]:
+    def split(self, rows: SeqRanges) -> tuple[SeqRanges, SeqRanges]:
         """Return *rows* of seqs as rows of ordinals, and apart from them the seqs that are not the sink's."""
         if self.is_every:
-            return rows, Progressions.empty()
+            return rows, SeqRanges.empty()
         rank = np.full(self.cycle, -1, dtype=np.int64)
-        rank[list(self.places)] = np.arange(len(self.places))
+        rank[list(self.positions)] = np.arange(len(self.positions))
         keys, seqs = rows.values()
         rounds, place = np.divmod(seqs, self.cycle)
         expected = rank[place] >= 0
-        ordinals = rounds[expected] * len(self.places) + rank[place[expected]]
+        ordinals = rounds[expected] * len(self.positions) + rank[place[expected]]
         return of_values(keys[expected], ordinals), of_values(keys[~expected], seqs[~expected])

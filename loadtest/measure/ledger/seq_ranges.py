@@ -20,7 +20,7 @@ _COLUMNS: Final = ("key", "first", "count", "step")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Progressions:
+class SeqRanges:
     """
     Rows of (key, first, count, step), ascending by key and first; `first, first + step, …` is `count` numbers.
 
@@ -38,7 +38,7 @@ class Progressions:
         return cls(*(np.empty(0, dtype=np.int64) for _ in _COLUMNS))
 
     @classmethod
-    def of_rows(cls, rows: list[tuple[int, int, int, int]]) -> Progressions:
+    def of_rows(cls, rows: list[tuple[int, int, int, int]]) -> SeqRanges:
         """Return the union of *rows* in any order, overlapping or not."""
         columns = np.array(rows, dtype=np.int64).reshape(-1, 4)
         columns[columns[:, 2] == 1, 3] = 1
@@ -51,7 +51,7 @@ class Progressions:
         return zip(*(getattr(self, name).tolist() for name in _COLUMNS), strict=True)
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Progressions):
+        if not isinstance(other, SeqRanges):
             return NotImplemented
         return all(np.array_equal(getattr(self, name), getattr(other, name)) for name in _COLUMNS)
 
@@ -65,12 +65,12 @@ class Progressions:
         numbers = np.repeat(self.first, self.count) + place * np.repeat(self.step, self.count)
         return np.repeat(self.key, self.count), numbers
 
-    def select(self, chosen: NDArray[Any]) -> Progressions:
+    def select(self, chosen: NDArray[Any]) -> SeqRanges:
         """Return the rows that *chosen* (mask or indices) picks."""
-        return Progressions(self.key[chosen], self.first[chosen], self.count[chosen], self.step[chosen])
+        return SeqRanges(self.key[chosen], self.first[chosen], self.count[chosen], self.step[chosen])
 
 
-def of_ascending(keys: Int64s, numbers: Int64s) -> Progressions:
+def of_ascending(keys: Int64s, numbers: Int64s) -> SeqRanges:
     """
     Return the rows of numbers that ascend strictly within each key; equal keys stand together.
 
@@ -79,7 +79,7 @@ def of_ascending(keys: Int64s, numbers: Int64s) -> Progressions:
     """
     total = len(numbers)
     if not total:
-        return Progressions.empty()
+        return SeqRanges.empty()
     gaps = np.diff(numbers)
     same = keys[1:] == keys[:-1]
     if same.all():
@@ -96,10 +96,10 @@ def of_ascending(keys: Int64s, numbers: Int64s) -> Progressions:
     step = np.ones(len(starts), dtype=np.int64)
     longer = count > 1
     step[longer] = gaps[starts[longer]]
-    return Progressions(keys[starts], numbers[starts], count, step)
+    return SeqRanges(keys[starts], numbers[starts], count, step)
 
 
-def of_values(keys: Int64s, numbers: Int64s) -> Progressions:
+def of_values(keys: Int64s, numbers: Int64s) -> SeqRanges:
     """Return the rows of the sets that *numbers* form by key, in any order and with repeats."""
     order = np.lexsort((numbers, keys))
     keys, numbers = keys[order], numbers[order]
@@ -108,7 +108,7 @@ def of_values(keys: Int64s, numbers: Int64s) -> Progressions:
     return of_ascending(keys[fresh], numbers[fresh])
 
 
-def of_arrivals(keys: Int64s, numbers: Int64s) -> Progressions:
+def of_arrivals(keys: Int64s, numbers: Int64s) -> SeqRanges:
     """Return the rows of the sets that *numbers* form by key; in any order, but cheapest where they ascend."""
     if (keys[1:] < keys[:-1]).any():
         order = np.argsort(keys, kind="stable")
@@ -118,12 +118,12 @@ def of_arrivals(keys: Int64s, numbers: Int64s) -> Progressions:
     return of_ascending(keys, numbers)
 
 
-def united(pieces: list[Progressions]) -> Progressions:
+def united(pieces: list[SeqRanges]) -> SeqRanges:
     """Return the union of *pieces*, whose rows may overlap each other."""
     pieces = [piece for piece in pieces if len(piece)]
     if not pieces:
-        return Progressions.empty()
-    rows = Progressions(*(np.concatenate([getattr(piece, name) for piece in pieces]) for name in _COLUMNS))
+        return SeqRanges.empty()
+    rows = SeqRanges(*(np.concatenate([getattr(piece, name) for piece in pieces]) for name in _COLUMNS))
     rows = rows.select(np.lexsort((rows.first, rows.key)))
     last = rows.first + (rows.count - 1) * rows.step
     same = rows.key[1:] == rows.key[:-1]
@@ -132,12 +132,12 @@ def united(pieces: list[Progressions]) -> Progressions:
         tangled = np.isin(rows.key, rows.key[1:][overlaps])
         resolved = of_values(*rows.select(tangled).values())
         rows = _joined(rows.select(~tangled))
-        both = Progressions(*(np.concatenate((getattr(rows, name), getattr(resolved, name))) for name in _COLUMNS))
+        both = SeqRanges(*(np.concatenate((getattr(rows, name), getattr(resolved, name))) for name in _COLUMNS))
         return both.select(np.argsort(both.key, kind="stable"))
     return _joined(rows)
 
 
-def _joined(rows: Progressions) -> Progressions:
+def _joined(rows: SeqRanges) -> SeqRanges:
     """Return *rows* with those joined that go on where the row before ended."""
     if len(rows) < 2:  # noqa: PLR2004 -- two rows are what can be joined
         return rows
@@ -150,4 +150,4 @@ def _joined(rows: Progressions) -> Progressions:
     goes_on[1:] &= ~adopted[:-1]
     goes_on |= adopted
     heads = np.concatenate(([0], np.flatnonzero(~goes_on) + 1))
-    return Progressions(rows.key[heads], rows.first[heads], np.add.reduceat(rows.count, heads), rows.step[heads])
+    return SeqRanges(rows.key[heads], rows.first[heads], np.add.reduceat(rows.count, heads), rows.step[heads])

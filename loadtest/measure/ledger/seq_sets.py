@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pyroaring import BitMap64
 
 from loadtest.measure.ledger.bitmap import bitmap_of, range_bitmap
-from loadtest.measure.ledger.seq_ranges import Progressions
+from loadtest.measure.ledger.seq_ranges import SeqRanges
 
 # Below so many rows, adding range by range is cheaper than building a bitmap of all numbers.
 _FEW_ROWS: Final = 32
@@ -36,7 +36,7 @@ class SeqSets:
         self.prefix: NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self.rest: dict[int, BitMap64] = {}
 
-    def add(self, rows: Progressions) -> None:
+    def add(self, rows: SeqRanges) -> None:
         """Add the numbers of *rows* to the sets that their keys name."""
         if not len(rows):
             return
@@ -93,7 +93,7 @@ class SeqSets:
             grown[: len(self.prefix)] = self.prefix
             self.prefix = grown
 
-    def _add_to(self, key: int, rows: Progressions) -> None:
+    def _add_to(self, key: int, rows: SeqRanges) -> None:
         rest = self.rest.pop(key, None)
         if rest is None:
             rest = BitMap64()

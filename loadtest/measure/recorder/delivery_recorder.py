@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from loadtest.clock import NS_PER_US
 from loadtest.measure.ledger.dead_letter_sets import Death, DyingMessages
 from loadtest.measure.ledger.ledger_delta import PUBLISHER_BITS, PUBLISHER_MASK
-from loadtest.measure.ledger.seq_ranges import Progressions, of_arrivals, of_values, united
+from loadtest.measure.ledger.seq_ranges import SeqRanges, of_arrivals, of_values, united
 from loadtest.measure.recorder.arrival_order import ArrivalOrder
 from loadtest.measure.recorder.group_recorder import GroupRecorder, WarmUp
 from loadtest.measure.recorder.pending import CAPACITY
@@ -94,7 +94,7 @@ class DeliveryGroup(GroupRecorder):
             self.record(("end_to_end", "end_to_end_uncorrected"), arrived.intended_ns, latency)
         self._settle_seqs(arrived)
 
-    def take_delivered(self) -> tuple[Progressions, Progressions]:
+    def take_delivered(self) -> tuple[SeqRanges, SeqRanges]:
         """
         Return the seqs that came since the last cut without the redelivered flag, and with it, and begin anew.
 
@@ -105,10 +105,10 @@ class DeliveryGroup(GroupRecorder):
         flagged, self.flagged_repeats = self._flagged.take()
         return unflagged, flagged
 
-    def take_corrupted(self) -> Progressions:
+    def take_corrupted(self) -> SeqRanges:
         """Return the seqs that came corrupted since the last cut, and begin anew."""
         if not self.corrupted:
-            return Progressions.empty()
+            return SeqRanges.empty()
         keys = np.concatenate([np.full(len(seqs), key, dtype=np.int64) for key, seqs in self.corrupted])
         rows = of_values(keys, np.concatenate([seqs for _, seqs in self.corrupted]))
         self.corrupted.clear()
@@ -184,7 +184,7 @@ class _Came:
     """The seqs that came since the last cut, by sink and publisher, and how often in all."""
 
     def __init__(self) -> None:
-        self._pieces: list[Progressions] = []
+        self._pieces: list[SeqRanges] = []
         self._received: Counter[int] = Counter()
 
     def add(self, keys: Int64s, seqs: Int64s) -> None:
@@ -196,7 +196,7 @@ class _Came:
             self._received[key] += count
         self._pieces.append(of_arrivals(keys, seqs))
 
-    def take(self) -> tuple[Progressions, Counter[int]]:
+    def take(self) -> tuple[SeqRanges, Counter[int]]:
         """Return the seqs, and by key how often they came beyond once; begin anew."""
         rows = united(self._pieces)
         self._pieces.clear()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from loadtest.measure.ledger.seq_ranges import Progressions, of_arrivals, of_values, united
+from loadtest.measure.ledger.seq_ranges import SeqRanges, of_arrivals, of_values, united
 from loadtest.measure.recorder.group_recorder import GroupRecorder, WarmUp
 from loadtest.measure.recorder.pending import Batch, PendingRuns
 
@@ -34,7 +34,7 @@ class PublisherGroup(GroupRecorder):
         self.published_rows: list[tuple[int, int, int, int]] = []
         self.sending: list[PublisherRecorder] = []
         self.exceptions: dict[str, list[tuple[int, Int64s]]] = {"returned": [], "in_doubt": []}
-        self._answers: dict[str, list[Progressions]] = {"confirmed": [], "nacked": []}
+        self._answers: dict[str, list[SeqRanges]] = {"confirmed": [], "nacked": []}
         self._unanswered = 0
         self._has_confirms = False
 
@@ -81,18 +81,18 @@ class PublisherGroup(GroupRecorder):
             self.record(("confirm", "confirm_uncorrected"), batch.intended, latency)
         self._answers[table].append(of_arrivals(batch.publisher, batch.seqs))
 
-    def take_ledger(self) -> dict[str, Progressions]:
+    def take_ledger(self) -> dict[str, SeqRanges]:
         """Return the changes since the last cut by table of the ledger, and begin anew; settles first."""
         self.settle()
         for publisher in self.sending:
             publisher.close_row()
         self.sending.clear()
         tables = {name: united(pieces) for name, pieces in self._answers.items()}
-        tables["published"] = Progressions.of_rows(self.published_rows)
+        tables["published"] = SeqRanges.of_rows(self.published_rows)
         for name, runs in self.exceptions.items():
             keys = [np.full(len(seqs), publisher, dtype=np.int64) for publisher, seqs in runs]
             numbers = [seqs for _, seqs in runs]
-            tables[name] = of_values(np.concatenate(keys), np.concatenate(numbers)) if runs else Progressions.empty()
+            tables[name] = of_values(np.concatenate(keys), np.concatenate(numbers)) if runs else SeqRanges.empty()
             runs.clear()
         self._unanswered += self.counters["published"] + self.counters["republished"] - self.counters["in_doubt"]
         self.published_rows.clear()

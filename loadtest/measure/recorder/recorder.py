@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from loadtest.counters import GroupKind
 from loadtest.measure.ledger.dead_letter_sets import DyingMessages
 from loadtest.measure.ledger.ledger_delta import PUBLISHER_BITS, PUBLISHER_MASK, PUBLISHER_TABLES, LedgerDelta
-from loadtest.measure.ledger.seq_ranges import Progressions, united
+from loadtest.measure.ledger.seq_ranges import SeqRanges, united
 from loadtest.measure.recorder.delivery_recorder import DeliveryGroup, DeliveryRecorder
 from loadtest.measure.recorder.group_recorder import GroupRecorder
 from loadtest.measure.recorder.publisher_recorder import PublisherGroup, PublisherRecorder
@@ -182,7 +182,7 @@ class Recorder:
             offsets=offsets,
         )
 
-    def _take_delivered(self) -> tuple[Progressions, Progressions, Counter[int], Counter[int]]:
+    def _take_delivered(self) -> tuple[SeqRanges, SeqRanges, Counter[int], Counter[int]]:
         """
         Return what came to all groups without the redelivered flag and with it, and the repeats of both.
 
@@ -197,7 +197,7 @@ class Recorder:
         return delivered, flagged, repeats, flagged_repeats
 
 
-def _together(pieces: list[Progressions]) -> tuple[Progressions, Counter[int]]:
+def _together(pieces: list[SeqRanges]) -> tuple[SeqRanges, Counter[int]]:
     """Return the union of what came to several groups, and by key how often a seq came to more than one."""
     union = united(pieces)
     repeats: Counter[int] = Counter()
@@ -208,17 +208,17 @@ def _together(pieces: list[Progressions]) -> tuple[Progressions, Counter[int]]:
     return union, repeats
 
 
-def _counts_by_key(rows: Progressions) -> Counter[int]:
+def _counts_by_key(rows: SeqRanges) -> Counter[int]:
     counts: Counter[int] = Counter()
     for key, count in zip(rows.key.tolist(), rows.count.tolist(), strict=True):
         counts[key] += count
     return counts
 
 
-def _renamed(rows: Progressions, used: Int64s) -> Progressions:
+def _renamed(rows: SeqRanges, used: Int64s) -> SeqRanges:
     """Return *rows* with sinks as places in *used*; their order stays."""
     key = np.searchsorted(used, rows.key >> PUBLISHER_BITS) << PUBLISHER_BITS | rows.key & PUBLISHER_MASK
-    return Progressions(key, rows.first, rows.count, rows.step)
+    return SeqRanges(key, rows.first, rows.count, rows.step)
 
 
 def _renamed_counts(counts: Counter[int], used: Int64s) -> dict[int, int]:

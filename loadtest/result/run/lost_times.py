@@ -12,7 +12,7 @@ from typing import Any
 
 from loadtest.clock import NS_PER_S
 from loadtest.measure.ledger.ledger_delta import LedgerDelta
-from loadtest.measure.ledger.seq_ranges import Progressions
+from loadtest.measure.ledger.seq_ranges import SeqRanges
 from loadtest.result.run.document import LostPart, RunResult
 
 Message = tuple[int, int]
@@ -50,7 +50,7 @@ class LostTimes:
         examples = tuple(self._dated(lost) for lost in ledger.lost_examples)
         return self._result.model_copy(update={"ledger": ledger.model_copy(update={"lost_examples": examples})})
 
-    def _look(self, rows: Progressions, window_s: Span, found: dict[Message, Span]) -> None:
+    def _look(self, rows: SeqRanges, window_s: Span, found: dict[Message, Span]) -> None:
         for publisher, first, count, step in rows:
             for seq in self._sought.get(publisher, ()):
                 if first <= seq < first + count * step and (seq - first) % step == 0:

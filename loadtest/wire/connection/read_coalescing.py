@@ -43,7 +43,7 @@ class Gathered(Protocol):
         """Read what there is."""
 
 
-class Gathering:
+class ReadCoalescing:
     """How long the reads of *stream*, whose socket is *sock*, wait for more; at first not at all."""
 
     __slots__ = ("_low_water", "_measured_bytes", "_measured_ns", "_seen_bytes", "_sock", "_stream", "_timer")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 import gevent
 
 from loadtest.clock import monotonic_ns
-from loadtest.wire.connection.read_coalescing import Gathering
+from loadtest.wire.connection.read_coalescing import ReadCoalescing
 from loadtest.wire.connection.receive_buffer import RECEIVE_BYTES, hub_buffer
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class Stream:
         self.is_closed = False
         loop = gevent.get_hub().loop
         self._loop = loop
-        self._gathering = Gathering(sock, self)
+        self._gathering = ReadCoalescing(sock, self)
         self._readable = loop.io(sock.fileno(), _READABLE)
         self._writable = loop.io(sock.fileno(), _WRITABLE)
 

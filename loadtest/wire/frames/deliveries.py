@@ -50,9 +50,9 @@ class DeliveryTemplate:
     """
 
     __slots__ = (
-        "_laid_out", "_most", "_raw", "_stamps", "_strides", "_suffix_at", "_tags", "_tile", "_tile_stamps",
-        "_tile_tags", "body_bytes", "key", "last_run", "middle", "prefix", "redelivered", "sink", "stamp_at", "stride",
-        "successor", "suffix", "tag_at", "used",
+        "_laid_out", "_most", "_pattern", "_pattern_stamps", "_pattern_tags", "_raw", "_stamps", "_strides",
+        "_suffix_at", "_tags", "body_bytes", "key", "last_run", "middle", "prefix", "redelivered", "sink", "stamp_at",
+        "stride", "successor", "suffix", "tag_at", "used",
     )  # fmt: skip
 
     def __init__(self, raw: bytes, sink: DeliverySink) -> None:
@@ -89,9 +89,9 @@ class DeliveryTemplate:
         self._strides = (self.stride,)
         # Nothing is laid out before a run comes.
         self._laid_out = 0
-        self._tile = memoryview(b"")
-        self._tags = self._tile_tags = _NO_TAGS
-        self._stamps = self._tile_stamps = _NO_STAMPS
+        self._pattern = memoryview(b"")
+        self._tags = self._pattern_tags = _NO_TAGS
+        self._stamps = self._pattern_stamps = _NO_STAMPS
 
     @property
     def constants(self) -> tuple[bytes, bytes, bytes]:
@@ -120,7 +120,7 @@ class DeliveryTemplate:
         """
         Return how many of the *count* messages from *at* on match before the first that does not.
 
-        The tile holds the template again and again. The free places are copied from what was received into the tile,
+        The pattern holds the template again and again. The free places are copied from what was received into it,
         then everything is compared in one step by `memcmp` (0.2 µs for 24 messages; comparing as arrays takes 2). Only
         where something differs do arrays say where.
         """
@@ -130,13 +130,13 @@ class DeliveryTemplate:
             self._lay_out(1 << (count - 1).bit_length())
         size = count * self.stride
         tags = self._tags = np.ndarray((count,), _TAG_DTYPE, received, at + self.tag_at, self._strides)
-        self._tile_tags[:count] = tags
+        self._pattern_tags[:count] = tags
         if self.stamp_at is not None:
             stamps = self._stamps = np.ndarray((count,), STAMP_VOID, received, at + self.stamp_at, self._strides)
-            self._tile_stamps[:count] = stamps
-        if buffer.startswith(self._tile[:size], at):
+            self._pattern_stamps[:count] = stamps
+        if buffer.startswith(self._pattern[:size], at):
             return count
-        same = received[at : at + size] == np.frombuffer(self._tile, np.uint8, size)
+        same = received[at : at + size] == np.frombuffer(self._pattern, np.uint8, size)
         return int(same.argmin()) // self.stride
 
     def take_run(self, count: int) -> None:
@@ -149,11 +149,11 @@ class DeliveryTemplate:
 
     def _lay_out(self, copies: int) -> None:
         self._laid_out = copies
-        tile = bytearray(self._raw * copies)
-        self._tile = memoryview(tile)
-        self._tile_tags = np.ndarray((copies,), _TAG_DTYPE, tile, self.tag_at, self._strides)
+        pattern = bytearray(self._raw * copies)
+        self._pattern = memoryview(pattern)
+        self._pattern_tags = np.ndarray((copies,), _TAG_DTYPE, pattern, self.tag_at, self._strides)
         if self.stamp_at is not None:
-            self._tile_stamps = np.ndarray((copies,), STAMP_VOID, tile, self.stamp_at, self._strides)
+            self._pattern_stamps = np.ndarray((copies,), STAMP_VOID, pattern, self.stamp_at, self._strides)
 
 
 def template_key(buffer: bytes | bytearray, at: int, end: int) -> bytes | None:

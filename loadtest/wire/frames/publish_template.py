@@ -37,7 +37,7 @@ _NOT_LATE: Final = np.int64(0)
 _LATEST: Final = np.int64(MAX_LATENESS_US)
 
 
-class PublishCycle:
+class PublishTemplate:
     """
     The messages of one publisher: message *seq* has routing key ``seq % len(keys)`` and body ``seq % len(bodies)``.
 

@@ -37,7 +37,7 @@ from loadtest.wire.frames.frame_layout import (
     U32,
     message_end,
 )
-from loadtest.wire.frames.templates import TemplateBook
+from loadtest.wire.frames.templates import TemplateCache
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,7 +82,7 @@ class FrameReader:
         self._handler = handler
         self.frame_max = frame_max
         self.is_stopped = False
-        self._book = TemplateBook()
+        self._book = TemplateCache()
         # Channels between a content's method frame and its last body frame: body bytes missing, None before the header.
         self._contents: dict[int, int | None] = {}
         self._last_ack_run = 0

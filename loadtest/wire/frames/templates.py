@@ -27,7 +27,7 @@ _USELESS_BEFORE_PAUSE: Final = 64
 _MAX_PAUSE: Final = 1024
 
 
-class TemplateBook:
+class TemplateCache:
     """Templates by key, the least recently used going first. Not to be shared between connections."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from loadtest.clock import monotonic_ns
 from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT, run_publisher_word
 from loadtest.wire.connection.channel import Channel
-from loadtest.wire.frames.publish_template import PublishCycle
+from loadtest.wire.frames.publish_template import PublishTemplate
 from loadtest.wire.frames.stamp_position import StampPlace, read_stamp
 
 WORD = run_publisher_word(5, 7)
@@ -93,9 +93,9 @@ def cycle_for(
     exchange: str = "",
     mandatory: bool = False,
     stamp: StampPlace = "headers",
-) -> PublishCycle:
+) -> PublishTemplate:
     """Return a cycle of messages for *channel*."""
-    return PublishCycle(
+    return PublishTemplate(
         channel_number=channel.channel_number,
         frame_max=channel.connection.frame_max,
         exchange=exchange,
@@ -108,7 +108,7 @@ def cycle_for(
     )
 
 
-def publish(channel: Channel, cycle: PublishCycle, count: int, first_seq: int = 0) -> None:
+def publish(channel: Channel, cycle: PublishTemplate, count: int, first_seq: int = 0) -> None:
     """Publish messages *first_seq* … respecting back-pressure."""
     seq, end = first_seq, first_seq + count
     while seq < end:

@@ -15,7 +15,7 @@ from loadtest.calibration.null_broker import NullBroker
 from loadtest.calibration.null_session import Counts, read_counts
 from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT, run_publisher_word
 from loadtest.wire.connection.connection import Connection
-from loadtest.wire.frames.publish_template import PublishCycle
+from loadtest.wire.frames.publish_template import PublishTemplate
 
 
 class Taken:
@@ -65,9 +65,9 @@ def connection(counts_file: Path) -> Iterator[Connection]:
         broker.close()
 
 
-def cycle_for(connection: Connection, channel: Any) -> PublishCycle:
+def cycle_for(connection: Connection, channel: Any) -> PublishTemplate:
     """Return the messages of a publisher on *channel*."""
-    return PublishCycle(
+    return PublishTemplate(
         channel_number=channel.channel_number,
         frame_max=connection.frame_max,
         exchange="",

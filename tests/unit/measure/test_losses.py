@@ -45,7 +45,7 @@ def test_a_queue_that_was_read_says_which_are_lost() -> None:
     """What stands in it are others that came before: the missing are lost, however many are left."""
     ledger = _ordinary_ledger(1000, [5, 6, 7])
     delta = LedgerDelta(sinks=("q",), standing=of_values(np.array([7, 7, 7]), np.array([6, 900, 901])))
-    ledger.take_standing("q", delta)
+    ledger.take_found("q", delta)
     losses = find_losses(ledger, {"q": 3})
 
     assert (losses.lost, losses.remaining) == (2, 1)

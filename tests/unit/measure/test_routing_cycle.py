@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.measure.ledger.routing_cycle import Turns
-from loadtest.measure.ledger.seq_ranges import Progressions
+from loadtest.measure.ledger.routing_cycle import RoutingCycle
+from loadtest.measure.ledger.seq_ranges import SeqRanges
 
 ROUTES = (("a", "b"), ("b",), ("c",), ("b", "a"), ())
 
@@ -14,7 +14,7 @@ ROUTES = (("a", "b"), ("b",), ("c",), ("b", "a"), ())
 @pytest.mark.parametrize("sink", ["a", "b", "c"])
 def test_ordinals_count_the_seqs_of_a_sink(sink: str) -> None:
     """Ordinals are the places of a sink's seqs among those due there, and back."""
-    turns = Turns.at(sink, ROUTES)
+    turns = RoutingCycle.at(sink, ROUTES)
     due = [seq for seq in range(103) if sink in ROUTES[seq % 5]]
 
     assert turns.seqs(np.arange(len(due), dtype=np.int64)).tolist() == due
@@ -28,8 +28,8 @@ def test_ordinals_count_the_seqs_of_a_sink(sink: str) -> None:
 )
 def test_split_leaves_nothing_out(rows: list[tuple[int, int, int, int]], sink: str) -> None:
     """Rows of seqs are split into the ordinals of those due at the sink and the seqs of all others."""
-    turns = Turns.at(sink, ROUTES)
-    given_rows = Progressions.of_rows(rows)
+    turns = RoutingCycle.at(sink, ROUTES)
+    given_rows = SeqRanges.of_rows(rows)
     ordinals, unexpected = turns.split(given_rows)
     keys, numbers = ordinals.values()
     seqs = turns.seqs(numbers).tolist() if len(numbers) else []
@@ -43,8 +43,8 @@ def test_split_leaves_nothing_out(rows: list[tuple[int, int, int, int]], sink: s
 
 def test_a_sink_of_every_key_counts_by_seq() -> None:
     """Where every key leads to the sink, ordinal and seq are the same."""
-    turns = Turns.at("q", (("q", "r"), ("q",)))
-    rows = Progressions.of_rows([(0, 3, 5, 1)])
+    turns = RoutingCycle.at("q", (("q", "r"), ("q",)))
+    rows = SeqRanges.of_rows([(0, 3, 5, 1)])
 
-    assert turns == Turns.every()
-    assert turns.split(rows) == (rows, Progressions.empty())
+    assert turns == RoutingCycle.every()
+    assert turns.split(rows) == (rows, SeqRanges.empty())

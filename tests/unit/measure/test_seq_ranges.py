@@ -5,24 +5,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.measure.ledger.seq_ranges import Progressions, of_arrivals, united
+from loadtest.measure.ledger.seq_ranges import SeqRanges, of_arrivals, united
 
 derandomized = settings(derandomize=True, deadline=None, max_examples=50)
 members = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 40)), max_size=60)
 row = st.tuples(st.integers(0, 2), st.integers(0, 30), st.integers(1, 8), st.integers(1, 4))
 
 
-def _of(pairs: list[tuple[int, int]]) -> Progressions:
+def _of(pairs: list[tuple[int, int]]) -> SeqRanges:
     keys, numbers = (np.array([pair[place] for pair in pairs], dtype=np.int64) for place in range(2))
     return of_arrivals(keys, numbers)
 
 
-def _pairs_of(rows: Progressions) -> list[tuple[int, int]]:
+def _pairs_of(rows: SeqRanges) -> list[tuple[int, int]]:
     keys, numbers = rows.values()
     return list(zip(keys.tolist(), numbers.tolist(), strict=True))
 
 
-def _check_invariants(rows: Progressions) -> None:
+def _check_invariants(rows: SeqRanges) -> None:
     pairs = _pairs_of(rows)
     assert len(set(pairs)) == len(pairs)
     assert list(rows) == sorted(rows)
@@ -53,7 +53,7 @@ def test_union_of_pieces(pieces: list[list[tuple[int, int]]]) -> None:
 @given(st.lists(row, max_size=8))
 def test_union_of_rows(rows: list[tuple[int, int, int, int]]) -> None:
     """Rows of any steps, overlapping or not, keep their numbers when united."""
-    found = Progressions.of_rows(rows)
+    found = SeqRanges.of_rows(rows)
 
     _check_invariants(found)
     assert set(_pairs_of(found)) == {

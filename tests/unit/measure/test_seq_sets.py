@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.measure.ledger.seq_ranges import Progressions
+from loadtest.measure.ledger.seq_ranges import SeqRanges
 from loadtest.measure.ledger.seq_sets import SeqSets
 
 derandomized = settings(derandomize=True, deadline=None, max_examples=50)
@@ -17,7 +17,7 @@ def test_sets_equal_plain_sets(batches: list[list[tuple[int, int, int, int]]]) -
     sets = SeqSets()
     model: dict[int, set[int]] = {key: set() for key in range(5)}
     for batch in batches:
-        sets.add(Progressions.of_rows(batch))
+        sets.add(SeqRanges.of_rows(batch))
         for key, first, count, step in batch:
             model[key].update(first + place * step for place in range(count))
 
@@ -36,8 +36,8 @@ def test_nothing_missing_costs_nothing() -> None:
     sets = SeqSets()
     for second in range(1800):
         first = second * 20_000
-        sets.add(Progressions.of_rows([(0, first + 10_000, 10_000, 1)]))
-        sets.add(Progressions.of_rows([(0, first, 10_000, 1)]))
+        sets.add(SeqRanges.of_rows([(0, first + 10_000, 10_000, 1)]))
+        sets.add(SeqRanges.of_rows([(0, first, 10_000, 1)]))
 
     assert sets.prefix_of(0) == 36_000_000
     assert not sets.rest
@@ -47,7 +47,7 @@ def test_a_hole_costs_little() -> None:
     """One number missing at the beginning of 36 million leaves some kilobytes."""
     sets = SeqSets()
     for second in range(1800):
-        sets.add(Progressions.of_rows([(0, second * 20_000 + 1, 20_000, 1)]))
+        sets.add(SeqRanges.of_rows([(0, second * 20_000 + 1, 20_000, 1)]))
 
     assert sets.count(0) == 36_000_000
     assert list(sets.holes(0, 36_000_001)) == [0]
@@ -58,6 +58,6 @@ def test_a_set_of_many_scattered_numbers() -> None:
     """Rows in large number are added as one bitmap, to the same effect."""
     sets = SeqSets()
     rows = [(1, first, 1, 1) for first in range(3, 900, 7)]
-    sets.add(Progressions.of_rows(rows))
+    sets.add(SeqRanges.of_rows(rows))
 
     assert sorted(sets.numbers(1)) == list(range(3, 900, 7))

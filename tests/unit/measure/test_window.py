@@ -8,7 +8,7 @@ import pytest
 
 from loadtest.errors import ResultsError
 from loadtest.measure.ledger.ledger_delta import LedgerDelta
-from loadtest.measure.ledger.seq_ranges import Progressions, of_values
+from loadtest.measure.ledger.seq_ranges import SeqRanges, of_values
 from loadtest.measure.window import GroupWindow, Window
 
 
@@ -26,12 +26,12 @@ def _window_of(ledger: LedgerDelta) -> Window:
 
 
 def _delta_of(publishers: int) -> LedgerDelta:
-    rows = Progressions.of_rows([(publisher, 5, 3, 1) for publisher in range(publishers)])
+    rows = SeqRanges.of_rows([(publisher, 5, 3, 1) for publisher in range(publishers)])
     return LedgerDelta(
         published=rows,
         confirmed=rows,
         sinks=("a", "b"),
-        delivered=Progressions.of_rows([(1 << 20 | publisher, 5, 3, 1) for publisher in range(publishers)]),
+        delivered=SeqRanges.of_rows([(1 << 20 | publisher, 5, 3, 1) for publisher in range(publishers)]),
         repeats={1 << 20 | 1: 7},
         out_of_order={1: 2},
         foreign={"c": 3},
@@ -63,12 +63,12 @@ def test_irregular_seqs_travel_as_a_bitmap() -> None:
 
 def test_a_thousand_publishers_are_some_kilobytes() -> None:
     """A second of a thousand publishers and sinks with a message each takes less than 12 KB."""
-    rows = Progressions.of_rows([(publisher, 5, 1, 1) for publisher in range(1000)])
+    rows = SeqRanges.of_rows([(publisher, 5, 1, 1) for publisher in range(1000)])
     delta = LedgerDelta(
         published=rows,
         confirmed=rows,
         sinks=tuple(f"queue-{number}" for number in range(1000)),
-        delivered=Progressions.of_rows([(number << 20 | number, 5, 1, 1) for number in range(1000)]),
+        delivered=SeqRanges.of_rows([(number << 20 | number, 5, 1, 1) for number in range(1000)]),
     )
 
     assert len(json.dumps(delta.to_record())) < 12_000

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pika import frame, spec
 
-from loadtest.wire.frames.publish_template import MAX_BATCH, PublishCycle
+from loadtest.wire.frames.publish_template import MAX_BATCH, PublishTemplate
 from loadtest.wire.frames.stamp_position import StampPlace
 from tests.unit.wire.frames import stamp_bytes
 
@@ -19,9 +19,9 @@ SENT_NS = 10**12
 
 def cycle(
     keys: list[str], bodies: list[bytes], stamp: StampPlace = "headers", block: int = 1 << 16, frame_max: int = 4096
-) -> PublishCycle:
+) -> PublishTemplate:
     """Return a cycle with the odds and ends that the tests do not vary."""
-    return PublishCycle(
+    return PublishTemplate(
         channel_number=3,
         frame_max=frame_max,
         exchange="ex",
@@ -61,7 +61,7 @@ def marshalled_by_pika(
 
 def test_the_bytes_on_the_wire() -> None:
     """One message is exactly these bytes: Basic.Publish, a header frame with the stamp, a body frame."""
-    one = PublishCycle(1, 131072, "", ["hello"], [b"Hi"], pika.BasicProperties(), False, "headers", WORD)
+    one = PublishTemplate(1, 131072, "", ["hello"], [b"Hi"], pika.BasicProperties(), False, "headers", WORD)
 
     assert (
         "01 0001 0000000e 003c0028 0000 00 05 68656c6c6f 00 ce "

@@ -17,7 +17,7 @@ from loadtest.wire.connection.read_coalescing import (
     LOOK_S,
     MEASURE_NS,
     MOST_BYTES,
-    Gathering,
+    ReadCoalescing,
 )
 
 LONG_NS = 10 * LEAST_WAITED_NS
@@ -47,7 +47,7 @@ class Staged:
     def __init__(self, sock: _socket.socket) -> None:
         self.sock = sock
         self.stream = StagedStream()
-        self.gathering = Gathering(sock, self.stream)
+        self.gathering = ReadCoalescing(sock, self.stream)
 
     @property
     def low_water(self) -> int:
