@@ -119,7 +119,7 @@ class Session:
         self._sampler = self._make_sampler()
         self._run_tag = secrets.randbits(RUN_TAG_BITS)
         self._unreceived = UnreceivedMessages(
-            self.plan, self.private, self.endpoints, self._run_tag, self._topology, self._sampler.most_consumers
+            self.plan, self.private, self.endpoints, self._run_tag, self._topology, self._sampler, self._management
         )
         self._unreceived.begin(self._declared)
         defer_interrupts()  # from here on a signal ends the run with its results
@@ -263,7 +263,7 @@ class Session:
         vhost = self.plan.topology.vhost
         self.endpoints = [each.with_vhost(vhost) if vhost is not None else each for each in endpoints]
         infos = [probe(endpoint) for endpoint in self.endpoints]
-        management = find_management(self.endpoints[0], self.private, request.environ)
+        management = self._management = find_management(self.endpoints[0], self.private, request.environ)
         self._faults = FaultDoer(self.private, management, self.endpoints, self._take_event)
         self._faults.check(self.plan.scenario.faults, self._planned_ns)
         self.user_endpoints = self._links_for_users()

@@ -18,6 +18,7 @@ import pika.exceptions
 
 from loadtest.broker.admin.stream_end import stream_end
 from loadtest.broker.monitor.drop_counters import DropCounters
+from loadtest.broker.monitor.take_counters import TakeCounters
 from loadtest.clock import monotonic_ns
 from loadtest.errors import BrokerError
 from loadtest.measure.ledger.dead_letter_sets import DyingMessages
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
     from loadtest.broker.admin.run_topology import Declared, QueueLook, Topology
     from loadtest.broker.endpoint import Endpoint
+    from loadtest.broker.monitor.management import ManagementApi
+    from loadtest.broker.monitor.sampler import Sampler
     from loadtest.broker.private.private_cluster import PrivateCluster
     from loadtest.measure.collector import Collector
     from loadtest.measure.records import Record
@@ -60,7 +63,8 @@ class UnreceivedMessages:
         private: The broker's nodes, if they are this tool's own.
         endpoints: Its nodes; the first that answers is read.
         topology: What was declared for the run: it can be asked for queues that are exclusive, too.
-        most_consumers: By queue, the most consumers that it was seen to have during the run, where that is looked at.
+        sampler: Who looks during the run at how many consumers each queue has; None where nobody does.
+        management: Who knows the policies of the broker and its queues' counters; None where nobody does.
 
     Attributes:
         opening: What the run record has of the queues as they were before the run.
@@ -73,19 +77,22 @@ class UnreceivedMessages:
         endpoints: Sequence[Endpoint],
         run_tag: int,
         topology: Topology,
-        most_consumers: Mapping[str, int] | None = None,
+        sampler: Sampler | None = None,
+        management: ManagementApi | None = None,
     ) -> None:
         self._plan = plan
         self._endpoints = endpoints
         self._run_tag = run_tag
         self._topology = topology
-        self._most_consumers = {} if most_consumers is None else most_consumers
+        self._most_consumers = {} if sampler is None else sampler.most_consumers
         self._publishers = {spec.publisher_id for spec in plan.publishers}
         self._counters = DropCounters(private, endpoints) if _reasons(plan) - {RETENTION} else None
         self._fault: str | None = None
         self._streams = {queue.name for queue in plan.topology.queues if queue.is_stream}
         self._specs = {queue.name: queue for queue in plan.topology.queues}
         self._own = Counter(queue for spec in plan.consumers for queue in spec.queues)
+        self._got = {queue for spec in plan.getters for queue in spec.queues}
+        self._takes = None if management is None else TakeCounters(management, endpoints[0].vhost, self._own)
         self.opening: dict[str, Any] = {}
 
     def begin(self, declared: Declared) -> None:
@@ -96,6 +103,8 @@ class UnreceivedMessages:
             if isinstance(end, int):
                 before[queue] = end
         self.opening = {"before": before, "others": self._others_before(declared)}
+        if self._takes is not None:
+            self._takes.begin(sorted(self._specs.keys() - self._streams - self._got - set(declared.created_queues)))
         if self._counters is None:
             return
         try:
@@ -106,6 +115,7 @@ class UnreceivedMessages:
     def records(self, collector: Collector) -> Iterator[Record]:
         """Yield what is found out now, with an event where something cannot be; *collector* takes them meanwhile."""
         yield from self._look(collector)
+        yield from self._look_for_takers(collector)
         for queue in self._plan.dead_letter_queues:
             yield from self._read(queue, as_dead=True)
         yield from self._ask_counters(collector)
@@ -160,6 +170,24 @@ class UnreceivedMessages:
                 yield self._depth(queue, look, collector)
             short = self._short(collector)
             names = [queue for queue in names if queue in short or looks[queue].consumers]
+
+    def _look_for_takers(self, collector: Collector) -> Iterator[Record]:
+        """Yield of queues at which messages are missing that others took some; of Basic.Get only counters tell."""
+        depths = collector.depths
+        known = {queue for queue, depth in depths.items() if depth["why"] is None}
+        short = sorted((self._short(collector) & known) - self._got)
+        if short and self._takes is not None:
+            for queue, taken in self._takes.since(short).items():
+                count = "a message was" if taken == 1 else f"{taken:,} messages were"
+                why = f"others take from it, too: {count} taken by clients that are not of this run"
+                yield depth_record(queue, depths[queue]["messages"], why)
+        elif short:
+            shown = ", ".join(short[:SHOWN]) + (f" and {len(short) - SHOWN} more queues" if len(short) > SHOWN else "")
+            text = (
+                f"messages are missing at {shown}, and no management API tells whether a policy of the broker dropped "
+                "them, or another program took them by Basic.Get"
+            )
+            yield event_record(monotonic_ns(), UNKNOWN, text)
 
     def _short(self, collector: Collector) -> set[str]:
         """Return the queues at which messages are missing, as far as is known now."""

@@ -12,6 +12,7 @@ import gevent
 
 from loadtest.broker.admin.run_topology import Topology, queue_depths
 from loadtest.broker.endpoint import Endpoint
+from loadtest.broker.monitor.management import ManagementApi
 from loadtest.broker.private.private_cluster import PrivateCluster
 from loadtest.clients.client import Client
 from loadtest.clients.roles import client_for
@@ -47,6 +48,7 @@ class LoadRun:
     nodes: Sequence[Endpoint] = ()
     run_tag: int = RUN_TAG
     private: PrivateCluster | None = None
+    management: ManagementApi | None = None
     records: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -72,7 +74,9 @@ class LoadRun:
         self.members: list[Client[Any]] = []
 
     def __enter__(self) -> Self:
-        self.aftermath = UnreceivedMessages(self.plan, self.private, [self.endpoint], self.run_tag, self.topology)
+        self.aftermath = UnreceivedMessages(
+            self.plan, self.private, [self.endpoint], self.run_tag, self.topology, management=self.management
+        )
         self.aftermath.begin(self.topology.declare())
         return self
 

@@ -10,6 +10,7 @@ import pytest
 
 from loadtest.broker.admin.run_topology import queue_depths
 from loadtest.broker.endpoint import Endpoint
+from loadtest.broker.monitor.management import ManagementApi
 from loadtest.result.run.document import RunResult
 from tests.broker.clients.load_run import LoadRun, perform
 
@@ -140,6 +141,118 @@ def test_others_that_take_from_a_queue_make_it_unknown(vhost_endpoint: Endpoint,
     assert result.verdict.exit_code == (4 if takes else 1)
     if not takes:
         assert "not known for q" in (result.verdict.checks[0].note or "")
+
+
+@pytest.mark.parametrize("takes", [False, True], ids=["nobody of the run takes", "the run takes, too"])
+@pytest.mark.parametrize("way", ["get", "get-no-ack", "purged", "deleted"])
+def test_others_that_get_are_told_from_a_loss(
+    vhost_endpoint: Endpoint, management: ManagementApi, way: str, *, takes: bool
+) -> None:
+    """Basic.Get has no consumer: the queue's counters tell that 30 are not known; what is purged or gone is lost."""
+    text = PLAIN.replace("SETTINGS", "durable: true") + "run: {drain: 3s}\n"
+    if takes:
+        late = "consumers: {out: {queue: q, ack: every 1, after: in, start_at: 2s}}"
+        text = text.replace("thresholds: [lost == 0]", late)
+    fill(vhost_endpoint, 0)
+
+    def harm(load_run: LoadRun) -> None:
+        load_run.wait_until(lambda: load_run.crew.is_done("in"))
+        with_channel(vhost_endpoint, do)
+
+    def do(it: pika.adapters.blocking_connection.BlockingChannel) -> None:
+        if way == "purged":
+            it.queue_purge("q")
+        elif way == "deleted":
+            it.queue_delete("q")
+            it.queue_declare("q", durable=True)
+        else:
+            for _ in range(30):
+                method, _, _ = it.basic_get("q", auto_ack=way == "get-no-ack")
+                if way == "get":
+                    it.basic_ack(method.delivery_tag)
+
+    with LoadRun(vhost_endpoint, text, management=management) as load_run:
+        result = load_run.perform(harm)
+
+    if way in {"purged", "deleted"}:
+        assert (result.totals.lost, result.totals.unknown, result.verdict.exit_code) == (100, 0, 1)
+    else:
+        assert (result.totals.lost, result.totals.unknown) == (0, 30)
+        assert result.ledger.unknown[0].reason.startswith("others take from it, too: 30 messages were taken")
+        assert result.verdict.exit_code == (4 if takes else 1)
+
+
+def test_where_nobody_knows_policies_and_takers_that_is_said(vhost_endpoint: Endpoint) -> None:
+    """A loss that is seen by AMQP alone names what else may have become of the messages."""
+
+    def harm(load_run: LoadRun) -> None:
+        load_run.wait_until(lambda: load_run.crew.is_done("in"))
+        with_channel(vhost_endpoint, lambda it: it.queue_purge("q"))
+
+    with LoadRun(vhost_endpoint, PLAIN.replace("SETTINGS", "durable: true") + "run: {drain: 1s}\n") as load_run:
+        load_run.perform(harm)
+
+    assert "no management API tells whether a policy" in load_run.events()["fate-unknown"]
+
+
+MANY = """
+topology:
+  exchanges: {all: {type: fanout}}
+  queues: {held: {count: 1000}}
+  bindings: [{exchange: all, queue: held}]
+publishers: {in: {exchange: all, messages: 20, confirm_window: 10, body: {text: hi}}}
+thresholds: [lost == 0]
+run: {drain: 3s}
+"""
+
+
+def test_losses_of_some_of_many_untaken_queues_are_told_by_name(
+    vhost_endpoint: Endpoint, management: ManagementApi
+) -> None:
+    """Of 1,000 copies three queues lose theirs, purged or deleted: 997 are right, and these are named."""
+    names: list[str] = []
+
+    def harm(load_run: LoadRun) -> None:
+        load_run.wait_until(lambda: load_run.crew.is_done("in"))
+        names.extend(load_run.plan.untaken[place] for place in (3, 500, 998))
+        with_channel(
+            vhost_endpoint, lambda it: [it.queue_purge(names[0]), it.queue_delete(names[1]), it.queue_purge(names[2])]
+        )
+
+    with LoadRun(vhost_endpoint, MANY, management=management) as load_run:
+        result = load_run.perform(harm, timeout_s=120)
+
+    held = result.ledger.held
+    assert (len(held), sorted(name for name, count in held.items() if count != 20)) == (1000, sorted(names))
+    assert (result.totals.confirmed, result.totals.lost, result.totals.unknown) == (20, 60, 0)
+    assert {example.sink for example in result.ledger.lost_examples} == set(names)
+    assert result.verdict.exit_code == 1
+
+
+TRUNCATED = """
+topology:
+  queues:
+    log:
+      type: stream
+      arguments: {x-max-length-bytes: 200000, x-stream-max-segment-size-bytes: 50000}
+publishers: {in: {routing_key: log, messages: 1000, confirm_window: 50, body: 1000 B}}
+consumers: {out: {queue: log, ack: every 1, prefetch: 10, after: in, arguments: {x-stream-offset: first}}}
+run: {drain: 3s}
+"""
+
+
+@pytest.mark.parametrize("takes", [True, False], ids=["a late consumer", "nobody takes"])
+def test_a_stream_that_was_truncated_has_lost_nothing(vhost_endpoint: Endpoint, *, takes: bool) -> None:
+    """What its retention dropped before the consumer began is not known to be lost, and the run ends in order."""
+    text = TRUNCATED if takes else "".join(line for line in TRUNCATED.splitlines(True) if "consumers:" not in line)
+    result, _ = perform(vhost_endpoint, text)
+    totals = result.totals
+
+    assert (totals.confirmed, totals.lost) == (1000, 0)
+    assert result.ledger.imbalances == ()
+    if takes:
+        assert totals.delivered < 1000
+        assert totals.delivered + totals.unread + totals.remaining + totals.unknown == 1000
 
 
 def test_messages_without_a_stamp_are_compared_by_number(vhost_endpoint: Endpoint) -> None:
