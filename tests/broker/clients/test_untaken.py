@@ -198,8 +198,8 @@ def test_where_nobody_knows_policies_and_takers_that_is_said(vhost_endpoint: End
 MANY = """
 topology:
   exchanges: {all: {type: fanout}}
-  queues: {held: {count: 1000}}
-  bindings: [{exchange: all, queue: held}]
+  queues: {held-%d: {count: 1000}}
+  bindings: [{exchange: all, queue: held-%d}]
 publishers: {in: {exchange: all, messages: 20, confirm_window: 10, body: {text: hi}}}
 thresholds: [lost == 0]
 run: {drain: 3s}
@@ -235,7 +235,7 @@ topology:
     log:
       type: stream
       arguments: {x-max-length-bytes: 200000, x-stream-max-segment-size-bytes: 50000}
-publishers: {in: {routing_key: log, messages: 1000, confirm_window: 50, body: 1000 B}}
+publishers: {in: {routing_key: log, messages: 1000, confirm_window: 50, body: {size: 1000B}}}
 consumers: {out: {queue: log, ack: every 1, prefetch: 10, after: in, arguments: {x-stream-offset: first}}}
 run: {drain: 3s}
 """
