@@ -15,7 +15,7 @@ MAX_FAULT_STEPS: Final = 200_000
 """Of faults that are repeated: twice a second for a day."""
 
 _USER_KB: Final = 50
-"""Measured: 103, 108 and 148 MB with 1, 100 and 1,000 idle consumers, so 44 KB a user (docs/decisions.md)."""
+"""Measured: 103, 151 and 354 MB with 1, 1,000 and 5,000 idle consumers (docs/decisions.md)."""
 
 _USERS_A_CORE: Final = 5_000
 """An estimate, for users that do little: 1,000 idle consumers took 0.03 cores, and what users do costs most."""
