@@ -9,6 +9,7 @@ Source: HdrHistogram `AbstractHistogram.java`, `countsArrayIndex`; hdrhistogram 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -61,6 +62,28 @@ def upper_bound_of(index: int) -> int:
     """Return the highest value that is counted at *index*; for one index much cheaper than `bounds_of`."""
     bucket = max((index >> _HALF_BITS) - 1, 0)
     return ((index - (bucket << _HALF_BITS) + 1) << bucket) - 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BucketCounts:
+    """
+    Values in ns, as the counts that are not zero and the buckets that they belong to.
+
+    Attributes:
+        indices: Places of the buckets, ascending, each once.
+        counts: How many values are there, above 0.
+        count: All values, those below 0 (`negative`) and beyond the range (`saturated`) included.
+        total, smallest, largest: Exact, over all values.
+    """
+
+    indices: NDArray[np.int64]
+    counts: NDArray[np.int64]
+    count: int
+    negative: int
+    saturated: int
+    total: int
+    smallest: int
+    largest: int
 
 
 class Tally(NamedTuple):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import math
 import zlib
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import numpy as np
 from hdrh.codec import HdrCookieException, HdrHistogramEncoder, HdrLengthException
@@ -28,15 +28,13 @@ from loadtest.measure.histogram.buckets import (
     LARGEST_NS,
     LOWEST_NS,
     SIGNIFICANT_DIGITS,
+    BucketCounts,
     Tally,
     bounds_of,
     index_of,
     tally,
     upper_bound_of,
 )
-
-if TYPE_CHECKING:
-    from loadtest.measure.histogram.recorded import Recorded
 
 
 class Histogram:
@@ -105,7 +103,7 @@ class Histogram:
             self.counts[touched] += other.counts[touched]
             self._touch(other._low, other._high)
 
-    def add_recorded(self, recorded: Recorded) -> None:
+    def add_recorded(self, recorded: BucketCounts) -> None:
         """Add the values of a window's record; costs as much as there are counts in it."""
         if not recorded.count:
             return

@@ -13,14 +13,13 @@ from __future__ import annotations
 import binascii
 import struct
 import zlib
-from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from loadtest.errors import ResultsError
-from loadtest.measure.histogram.buckets import COUNTS, HIGHEST_NS, LOWEST_NS, SIGNIFICANT_DIGITS
+from loadtest.measure.histogram.buckets import COUNTS, HIGHEST_NS, LOWEST_NS, SIGNIFICANT_DIGITS, BucketCounts
 from loadtest.measure.histogram.histogram import Histogram
 
 Int64s = NDArray[np.int64]
@@ -33,26 +32,10 @@ _INNER_COOKIE: Final = 0x1C849313
 _LONGEST: Final = 8
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Recorded:
-    """
-    Values in ns.
+class Recorded(BucketCounts):
+    """The values of a latency in one window, decoded."""
 
-    Attributes:
-        indices: Places of `buckets`, ascending, each once.
-        counts: How many values are there, above 0.
-        count: All values, those below 0 (`negative`) and beyond the range (`saturated`) included.
-        total, smallest, largest: Exact, over all values.
-    """
-
-    indices: Int64s
-    counts: Int64s
-    count: int
-    negative: int
-    saturated: int
-    total: int
-    smallest: int
-    largest: int
+    __slots__ = ()
 
     @classmethod
     def from_record(cls, record: dict[str, Any]) -> Self:

@@ -9,7 +9,7 @@ has a test in `tests/unit/wire/test_pika_hooks.py` that says which behaviour is 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import gevent
 import pika.connection
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from loadtest.wire.connection.channel import Channel
     from loadtest.wire.connection.receive_buffer import ReceiveBuffer
     from loadtest.wire.connection.stream import Stream
     from loadtest.wire.sink import DeliverySink
@@ -48,6 +47,22 @@ class HubTimer:
         call()
 
 
+class ChannelEvents(Protocol):
+    """A channel of ours, as far as frames that do not pass through pika concern it."""
+
+    def close(self) -> None:
+        """Close it."""
+
+    def take_get_ok(self, message: bytes) -> bool:
+        """Answer the oldest get; False if there is none, or the message is not well formed."""
+
+    def take_ack(self, tag: int, multiple: bool) -> None:  # noqa: FBT001 (a column)
+        """Take an ack that came alone."""
+
+    def take_acks(self, tags: NDArray[np.uint64], multiple: NDArray[np.bool_]) -> None:
+        """Take a run of acks."""
+
+
 class PikaAdapter(pika.connection.Connection):
     """
     A pika connection whose bytes come from and go to a `Stream`; it is also that stream's and its reader's handler.
@@ -69,7 +84,7 @@ class PikaAdapter(pika.connection.Connection):
         """Prepare; `attach` a stream to begin the AMQP handshake."""
         self._stream: Stream | None = None
         self.drained: Callable[[], None] = lambda: None
-        self.channels: dict[int, Channel] = {}
+        self.channels: dict[int, ChannelEvents] = {}
         self.failed_method: str | None = None
         self.verified_sink: DeliverySink | None = None
         self.reader = FrameReader(self, frame_max=DEFAULT_FRAME_MAX)
@@ -150,7 +165,7 @@ class PikaAdapter(pika.connection.Connection):
         """Hand a run of confirms to its channel."""
         self._confirming(channel_number).take_acks(tags, multiple)
 
-    def _confirming(self, channel_number: int) -> Channel:
+    def _confirming(self, channel_number: int) -> ChannelEvents:
         channel = self.channels.get(channel_number)
         if channel is None:
             raise exceptions.UnexpectedFrameError(f"Basic.Ack for channel {channel_number}, which is not open")

@@ -8,7 +8,7 @@ the channel or the connection closes before the answer.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from pika import frame, spec
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from loadtest.wire.connection.adapter import PikaAdapter
-    from loadtest.wire.connection.connection import Connection
 
 __all__ = ["Arguments", "Channel", "DeliverySink", "GetOk", "Returned"]
 
@@ -48,6 +47,17 @@ class Returned(NamedTuple):
     body: bytes
 
 
+class ChannelOwner(Protocol):
+    """The connection of a channel, as far as users of the channel concern it."""
+
+    @property
+    def frame_max(self) -> int:
+        """The negotiated frame_max in bytes; 0 means no limit."""
+
+    def wait_writable(self, timeout_s: float | None = None, *, unsent_bytes: int | None = None) -> bool:
+        """Block the greenlet while more than *unsent_bytes* are unsent; see `Connection`."""
+
+
 class Channel(DeclaringChannel):
     """
     An open channel.
@@ -65,7 +75,7 @@ class Channel(DeclaringChannel):
         on_confirm: If set, called with tag and `multiple` of an ack that came alone, which spares two arrays (1 µs).
     """
 
-    def __init__(self, connection: Connection, adapter: PikaAdapter, opened: Call[None]) -> None:
+    def __init__(self, connection: ChannelOwner, adapter: PikaAdapter, opened: Call[None]) -> None:
         """Ask for a channel; use `Connection.open_channel` instead."""
         super().__init__()
         self._calls.add(opened)
@@ -91,12 +101,14 @@ class Channel(DeclaringChannel):
         """
         Hand whole frames of this channel to the socket at once; *borrowed* as in `Connection.write`.
 
+        A connection that closes has closed its channels before, so one look is enough.
+
         Raises:
             Exception: `closed_by`, if the channel is closed: frames on it would end the connection.
         """
         if self.closed_by is not None:
             raise self.closed_by
-        self.connection.write(buffer, borrowed=borrowed)
+        self._adapter.send(buffer, borrowed=borrowed)
 
     def basic_qos(self, prefetch_count: int, *, global_qos: bool = False) -> None:
         """Limit the unacknowledged deliveries of each consumer started from now on (*global_qos*: of the channel)."""

@@ -60,7 +60,7 @@ def test_prefetch_and_acks_every_fifty(channel: Channel, queue: str) -> None:
     assert channel.queue_declare(queue, passive=True).message_count == 0
 
 
-def test_acks_in_a_run(channel: Channel, queue: str) -> None:
+def test_acks_in_a_run(connection: Connection, channel: Channel, queue: str) -> None:
     """Acks written in one go acknowledge each delivery; what was not acknowledged comes again, marked redelivered."""
     publish(channel, cycle_for(channel, [queue]), 100)
     sink = RecordingSink()
@@ -70,7 +70,7 @@ def test_acks_in_a_run(channel: Channel, queue: str) -> None:
     channel.close()
 
     again = RecordingSink()
-    channel.connection.open_channel().basic_consume(queue, again, auto_ack=True)
+    connection.open_channel().basic_consume(queue, again, auto_ack=True)
     wait_until(lambda: len(again.tags) == 50)
 
     assert list(range(1, 100, 2)) == again.seqs
