@@ -26,8 +26,11 @@ from locust.rpc.zmqrpc import BaseSocket
 from locust.stats import RequestStats
 
 from bench.scale_traffic import CONSUMERS, PROFILES, PUBLISHERS, Traffic, read_recorded, recording_of
+from loadtest.clock import monotonic_ns
 from loadtest.locust_app.worker_messages import WorkerMessages
 from loadtest.measure.records import users_record
+from loadtest.run.workers.worker import Answer
+from loadtest.run.workers.worker_status import WorkerStatus
 
 __all__ = ["locust", "main"]
 
@@ -47,7 +50,7 @@ class WorkerSocket(BaseSocket):
 
 
 class SimulatedRun:
-    """What `WorkerMessages` and the fleet's answers know of a `Run`."""
+    """What `WorkerMessages` and the answers know of a `WorkerRun`."""
 
     def __init__(self) -> None:
         self.users_up = 0
@@ -56,23 +59,20 @@ class SimulatedRun:
         self.last_ended_ns: dict[str, int] = {}
         self.last_taken_ns: dict[str, int] = {}
         self.failure: str | None = None
-        self.on_change: Callable[[], None] = lambda: None
-        self.spec_for: Callable[[str], int | None] = lambda _: None
+        self.assign: Callable[[str], int | None] = lambda _: None
         self.recorder = SimpleNamespace(clock_offset_ns=0)  # all clocks here are one
+
+    def assign_by(self, assign: Callable[[str], int | None]) -> None:
+        """Have *assign* return the numbers of specs."""
+        self.assign = assign
 
     def spec(self, _: str, number: int) -> int:
         """Return a seat by its number within its group."""
         return number
 
-    def mark_done(self, group: str, done_ns: int) -> None:
-        """Take a group as done."""
-
 
 class SimulatedWorker:
-    """A crew whose users do nothing, and whose windows are those of *traffic*."""
-
-    users_away = 0
-    is_lost = False
+    """A worker whose users do nothing, and whose windows are those of *traffic*."""
 
     def __init__(self, name: str, traffic: Traffic) -> None:
         self.run = SimulatedRun()
@@ -82,14 +82,43 @@ class SimulatedWorker:
         self._index = self._turn = 0
         self._cut_ns = 0
         self._is_at_work = self._is_over = False
+        self._report: Callable[[WorkerStatus], None] = lambda _: None
 
     def sit_down(self) -> None:
         """Take a seat for the publisher and one for the consumer, as users do when they come up."""
-        taken = [gevent.spawn(self.run.spec_for, group) for group in (PUBLISHERS, CONSUMERS)]
+        taken = [gevent.spawn(self.run.assign, group) for group in (PUBLISHERS, CONSUMERS)]
         gevent.joinall(taken)
         self._worker = taken[0].value
         self.run.users_up = len(taken)
-        self.run.on_change()
+        self._report(self.status())
+
+    def report_to(self, listener: Callable[[WorkerStatus], None]) -> None:
+        """Have *listener* called when the users are up."""
+        self._report = listener
+
+    def execute(self, command: str, arguments: dict[str, Any], clock_offset_ns: int | None) -> Answer:
+        """Call the method of that name."""
+        del clock_offset_ns  # all clocks here are one
+        return Answer(list(getattr(self, command)(**arguments) or ()), self.status())
+
+    def status(self) -> WorkerStatus:
+        """Return how the users are."""
+        run = self.run
+        return WorkerStatus(
+            told_ns=monotonic_ns(),
+            users_up=run.users_up,
+            started=sorted(run.started),
+            ended=dict(run.ended),
+            last_taken_ns=dict(run.last_taken_ns),
+            in_flight=self.in_flight(),
+            is_lost=False,
+        )
+
+    def report(self) -> None:
+        """Do nothing: the status comes with the answer."""
+
+    def mark_done(self, group: str, done_ns: int) -> None:
+        """Do nothing."""
 
     def in_flight(self) -> int:
         """Return the messages not confirmed yet."""
@@ -197,9 +226,9 @@ class SimulatedRunner:
         share = job["parsed_options"]["loadtest_share"]
         if share["run"] != self._run:
             self._run = share["run"]
-            crew = SimulatedWorker(self.client_id, self._traffic)
-            self._end.work(cast("Any", crew), self._run)
-            gevent.spawn(crew.sit_down)
+            worker = SimulatedWorker(self.client_id, self._traffic)
+            self._end.work(cast("Any", worker), self._run)
+            gevent.spawn(worker.sit_down)
         self._state = "running"
         self.send_message("spawning")
         self.send_message("spawning_complete", {"user_classes_count": self._classes, "user_count": self._count})

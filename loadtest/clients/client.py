@@ -252,8 +252,8 @@ class Client(ABC, Generic[SpecT]):
             self._pauses = pauses_s(self._run.plan.scenario.run.seed, f"{self.name} {self._connections}")
         self.is_lost = True
         refusal = self._refusal(error)
-        if refusal is not None and self._run.operations.refuse(refusal):
-            self._run.record("refused", refusal.text)
+        if refusal is not None:
+            self._run.refused(refusal)
         self._loss = describe(error) if refusal is None else refusal.text.removeprefix(f"{self.role} {self.group}: ")
         self._unblocked()
         self.give_up()

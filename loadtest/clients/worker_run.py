@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from loadtest.clients.delivery_verifier import DeliveryVerifier
     from loadtest.clients.failures.group_progress import Trouble
+    from loadtest.clients.failures.refusal import Refusal
     from loadtest.measure.recorder.recorder import Recorder
     from loadtest.scenario import ConsumerSpec, GetterSpec, Plan, PublisherSpec
     from loadtest.wire.pacer import Pacer
@@ -60,7 +61,7 @@ def _unstamped_bodies(plan: Plan) -> frozenset[bytes]:
 
 
 class RunningClient(Protocol):
-    """What the conductor needs of a publisher, consumer or getter at work; only `finish` and `close` may block."""
+    """What the worker needs of a publisher, consumer or getter at work; only `finish` and `close` may block."""
 
     @property
     def is_lost(self) -> bool:
@@ -125,7 +126,7 @@ class WorkerRun:
         stop_ns: The instant from which no arrival counts any more; known before it comes if the run has a duration.
         over: Drained: nothing more is taken either.
         tasks: Every user that has sat down, connected or not.
-        events: Instant (ns), code and text; taken by the conductor.
+        events: Instant (ns), code and text; taken by `LocalWorker.cut`.
         last_taken_ns: By group of consumers or getters.
         intakes: Of every consumer and getter, one for each sink that it has taken from.
         unstamped_bodies: What this run publishes without a stamp.
@@ -136,7 +137,6 @@ class WorkerRun:
         operations: What the broker has accepted and refused.
         restorer: Declares what a broker forgot.
         on_change: Called when a user is up, has begun or ended, or the run has failed.
-        spec_for: Hands out the seats of this process; set it before users come, where they are not all of the plan's.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class WorkerRun:
         self.ended: Counter[str] = Counter()
         self.last_ended_ns: dict[str, int] = {}
         self.on_change: Callable[[], None] = lambda: None
-        self.spec_for: Callable[[str], ClientSpec | None] = self._next_spec
+        self._assign: Callable[[str], ClientSpec | None] = self._next_spec
         self.publishers = {publisher.publisher_id: publisher for publisher in plan.publishers}
         self.unstamped_bodies = _unstamped_bodies(plan)
         self._specs = specs_by_group(plan)
@@ -209,7 +209,11 @@ class WorkerRun:
 
     def assign(self, group: str) -> ClientSpec | None:
         """Return the plan of the next user of *group*; each is given out once, and then there is none."""
-        return self.spec_for(group)
+        return self._assign(group)
+
+    def assign_by(self, assign: Callable[[str], ClientSpec | None]) -> None:
+        """Have *assign* return the specs of this worker's users, where they are not all of the plan's."""
+        self._assign = assign
 
     def _next_spec(self, group: str) -> ClientSpec | None:
         taken, specs = self._taken[group], self._specs[group]
@@ -338,11 +342,17 @@ class WorkerRun:
         """Put an event on the timeline."""
         self.events.append((monotonic_ns(), code, text))
 
+    def refused(self, refusal: Refusal) -> None:
+        """Take note that the broker refused an operation; its first refusal is put on the timeline."""
+        if self.operations.refuse(refusal):
+            self.record("refused", refusal.text)
+            self.on_change()
+
     def fail(self, text: str, *, code: str = "run-failed") -> None:
         """
         End the run because it cannot go on; the first reason is kept and put on the timeline.
 
-        Those who still can take what is on its way to them until the conductor says that it is over.
+        Those who still can take what is on its way to them until the drain ends.
         """
         if self.failure is None:
             self.failure = text
@@ -351,7 +361,7 @@ class WorkerRun:
         self.on_change()
 
     def stop(self) -> None:
-        """End publishing now; what is in flight is still waited for by the conductor."""
+        """End publishing now; what is in flight is still waited for."""
         if self.stop_ns is None or self.stop_ns > monotonic_ns():
             self.stop_ns = monotonic_ns()
         self.stopping.set()

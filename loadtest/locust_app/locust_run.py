@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from locust.web import WebUI
 
     from loadtest.dashboard.web import Dashboard
-    from loadtest.locust_app.worker_messages import LocustWorker
+    from loadtest.locust_app.worker_messages import RemoteWorker
     from loadtest.run.session import Session
 
 # An interrupted run closes its ledger and writes its results within this; past it something is stuck.
@@ -159,14 +159,14 @@ class LocustRun:
             return  # a signal has ended it already
         self._is_stopping = False
         if self._master is not None:
-            self._lead(self._master.links())
+            self._lead(self._master.workers())
         self._conducting = gevent.spawn(self._conduct, environment)
 
-    def _lead(self, links: Sequence[LocustWorker]) -> None:
-        """Have the users of the session work at the other end of *links*."""
+    def _lead(self, workers: Sequence[RemoteWorker]) -> None:
+        """Have the users of the session work in *workers*."""
         assert self._master is not None
         assert self._session is not None, "armed before started"
-        self._master.lead(self._session.work_there(links), self._session.share["run"])
+        self._master.lead(self._session.work_there(workers), self._session.share["run"])
 
     def on_test_stopping(self, environment: Environment, **_: Any) -> None:
         """Take the page's stop button, before Locust ends the users: the run drains, and its results are written."""
@@ -248,9 +248,9 @@ class LocustRun:
         assert self._master is not None
         expected: int = getattr(environment.parsed_options, "processes", None) or 0
         with gevent.Timeout(WORKERS_TIMEOUT_S, exception=False):
-            while len(self._master.links()) < expected:
+            while len(self._master.workers()) < expected:
                 gevent.sleep(WORKERS_POLL_S)
-        return bool(self._master.links())
+        return bool(self._master.workers())
 
     def _await_workers(self, options: Any) -> None:
         """
@@ -263,7 +263,7 @@ class LocustRun:
             return
         longest_s: float = options.expect_workers_max_wait or (OWN_WORKERS_TIMEOUT_S if options.processes else 0)
         deadline = time.monotonic() + longest_s
-        while (there := len(self._master.links())) < options.expect_workers:
+        while (there := len(self._master.workers())) < options.expect_workers:
             if longest_s and time.monotonic() > deadline:
                 raise UsageError(f"only {there} of {options.expect_workers} workers are there after {longest_s} s")
             gevent.sleep(WORKERS_POLL_S)
@@ -274,14 +274,14 @@ class LocustRun:
         options: Any = environment.parsed_options
         runner: Any = environment.runner
         try:
-            crew = worker_for_job(options.loadtest_share, runner.client_id, self._brokers, self._shift)
+            taking_part = worker_for_job(options.loadtest_share, runner.client_id, self._brokers, self._shift)
         except LoadTestError as error:
             # Locust spawns them all the same; they go at once.
             environment.user_classes = user_classes(dict.fromkeys(options.loadtest_share.get("groups", ()), 1), None)
             worker.refuse(str(error), options.loadtest_share["run"])
             return
-        environment.user_classes = user_classes(crew.users, crew.run)
-        worker.work(crew, options.loadtest_share["run"])
+        environment.user_classes = user_classes(taking_part.run.users, taking_part.run)
+        worker.work(taking_part, options.loadtest_share["run"])
 
     def _interrupt(self, environment: Environment) -> None:
         """End the session that is prepared or under way, if there is one, and wait until its results are written."""

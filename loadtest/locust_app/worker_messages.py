@@ -1,9 +1,9 @@
 """
-Orders and answers between the processes of a run, as messages of Locust's master and workers.
+Commands and answers between the processes of a run, as messages of Locust's master and workers.
 
-One order is one message and has one answer; what happens to users in between is told unasked. Knows how messages
-travel; what orders mean is the workers' business. Locust gives no message back that was sent to a worker that is gone,
-so an answer is waited for with a look at whether the worker is still there.
+One command is one message and has one answer; what happens to users in between is reported unasked. Locust gives no
+message back that was sent to a worker that is gone, so an answer is waited for with a look at whether the worker is
+still there.
 """
 
 from __future__ import annotations
@@ -25,9 +25,10 @@ from locust.exception import RPCError
 from locust.runners import STATE_MISSING
 
 from loadtest.broker.monitor.fingerprint import process_facts
-from loadtest.clock import monotonic_ns
-from loadtest.run.workers.worker import LostWorkerError, Reading
-from loadtest.run.workers.workers import ANSWER_TIMEOUT_S, Status, execute
+from loadtest.clock import NS_PER_MS, monotonic_ns
+from loadtest.run.workers.remote_command import execute
+from loadtest.run.workers.worker import Answer, ClockReading, LostWorkerError
+from loadtest.run.workers.worker_status import WorkerStatus
 
 if TYPE_CHECKING:
     from locust.runners import MasterRunner, WorkerRunner
@@ -36,15 +37,19 @@ if TYPE_CHECKING:
     from loadtest.run.workers.local_worker import LocalWorker
     from loadtest.run.workers.workers import Workers
 
-ORDER: Final = "loadtest-order"
+COMMAND: Final = "loadtest-command"
 ANSWER: Final = "loadtest-answer"
 STATUS: Final = "loadtest-status"
-SEATS: Final = "loadtest-seats"
+ASSIGNMENT: Final = "loadtest-assignment"
 CLOCK: Final = "loadtest-clock"
 # How often it is looked whether a worker that is to answer is still there.
 LOOK_S: Final = 0.2
-# What changes within this is told in one message: a thousand users come up in a second.
-TOLD_S: Final = 0.005
+# A command reaches the other processes in a millisecond or two, unless they are busy.
+COMMAND_LEAD_NS: Final = 50 * NS_PER_MS
+# A process that does not answer for so long is gone, or as good as gone. Ending all users may take 15 s.
+ANSWER_TIMEOUT_S: Final = 30.0
+# Users that come within this get their specs by one message: a thousand come up in a second.
+GATHER_S: Final = 0.005
 # From prctl(2).
 _PR_SET_PDEATHSIG: Final = 1
 _SIGKILL: Final = 9
@@ -52,7 +57,7 @@ _SIGKILL: Final = 9
 
 class MasterMessages:
     """
-    The master's end: sends orders, takes answers, hands out seats.
+    The master's end: sends commands, takes answers and reports, assigns specs.
 
     One for a process; the runs that it leads come one after the other.
     """
@@ -61,13 +66,13 @@ class MasterMessages:
         self._runner = runner
         self._numbers = itertools.count()
         self._waiting: dict[int, AsyncResult] = {}
-        self._fleet: Workers | None = None
+        self._workers: Workers | None = None
         self._run = ""
         for name, listener in (
             (ANSWER, self._answered),
             (CLOCK, self._clock_told),
             (STATUS, self._told),
-            (SEATS, self._seated),
+            (ASSIGNMENT, self._assign),
         ):
             runner.register_message(name, listener)
         runner.environment.events.spawning_complete.add_listener(self._keep_users)  # type: ignore[no-untyped-call]
@@ -81,13 +86,13 @@ class MasterMessages:
         """
         self._runner._users_dispatcher = None  # noqa: SLF001  # it has no other way to say so
 
-    def links(self) -> list[LocustWorker]:
-        """Return the way to each worker that is ready."""
-        return [LocustWorker(self, client.id) for client in self._runner.clients.ready]
+    def workers(self) -> list[RemoteWorker]:
+        """Return each worker that is ready."""
+        return [RemoteWorker(self, client.id) for client in self._runner.clients.ready]
 
-    def lead(self, fleet: Workers, run: str) -> None:
-        """Take what workers say from now on for *fleet*, which is that of *run*, and hand out its seats."""
-        self._fleet = fleet
+    def lead(self, workers: Workers, run: str) -> None:
+        """Take what workers say from now on for *workers*, which are those of *run*, and assign their specs."""
+        self._workers = workers
         self._run = run
 
     def is_gone(self, worker: str) -> bool:
@@ -95,16 +100,17 @@ class MasterMessages:
         client = self._runner.clients.get(worker)
         return client is None or client.state == STATE_MISSING
 
-    def ask(self, worker: str, order: str, arguments: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        """Send an order and wait for its answer; see `Link.ask`."""
-        message = {"run": self._run, "order": order, "arguments": arguments}
-        return self._exchange(worker, ORDER, message, order, timeout_s)
+    def command(self, worker: str, command: str, arguments: dict[str, Any], clock_offset_ns: int | None) -> Answer:
+        """Send a command and wait for its answer; see `Worker.execute`."""
+        message = {"run": self._run, "command": command, "arguments": arguments, "clock_offset_ns": clock_offset_ns}
+        answer = self._exchange(worker, COMMAND, message, command, ANSWER_TIMEOUT_S)
+        return Answer(answer["records"], WorkerStatus(**answer["status"]))
 
-    def read_clock(self, worker: str, timeout_s: float) -> Reading:
-        """Have a worker say what its clock says; see `Link.read_clock`."""
+    def read_clock(self, worker: str, timeout_s: float) -> ClockReading:
+        """Have a worker say what its clock says; see `Worker.read_clock`."""
         asked_ns = monotonic_ns()
         told = self._exchange(worker, CLOCK, {}, "what its clock says (is it of this version?)", timeout_s)
-        return Reading(asked_ns, told["there_ns"], told["answered_ns"], told["facts"])
+        return ClockReading(asked_ns, told["there_ns"], told["answered_ns"], told["facts"])
 
     def _exchange(self, worker: str, name: str, message: dict[str, Any], what: str, timeout_s: float) -> dict[str, Any]:
         number, answer = next(self._numbers), AsyncResult()
@@ -143,16 +149,18 @@ class MasterMessages:
         self._answered(environment, msg)
 
     def _told(self, environment: object, msg: Any, **_: object) -> None:  # noqa: ARG002
-        if self._fleet is not None:
-            self._fleet.take_status(msg.node_id, msg.data)
+        if self._workers is not None:
+            self._workers.take_status(msg.node_id, WorkerStatus(**msg.data))
 
-    def _seated(self, environment: object, msg: Any, **_: object) -> None:  # noqa: ARG002
-        if self._fleet is not None:
-            self._runner.send_message(SEATS, self._fleet.assign_specs(msg.node_id, msg.data), msg.node_id)
+    def _assign(self, environment: object, msg: Any, **_: object) -> None:  # noqa: ARG002
+        if self._workers is not None:
+            self._runner.send_message(ASSIGNMENT, self._workers.assign_specs(msg.node_id, msg.data), msg.node_id)
 
 
-class LocustWorker:
-    """The way to one worker."""
+class RemoteWorker:
+    """A worker in another process: a `Worker` whose calls are messages."""
+
+    lead_ns = COMMAND_LEAD_NS
 
     def __init__(self, master: MasterMessages, name: str) -> None:
         self.name = name
@@ -163,104 +171,97 @@ class LocustWorker:
         """Whether the worker is known to be gone."""
         return self._master.is_gone(self.name)
 
-    def ask(self, order: str, arguments: dict[str, Any], timeout_s: float) -> dict[str, Any]:
-        """Have the worker carry *order* out; see `Link.ask`."""
-        return self._master.ask(self.name, order, arguments, timeout_s)
+    def execute(self, command: str, arguments: dict[str, Any], clock_offset_ns: int | None) -> Answer:
+        """Have the worker execute *command*."""
+        return self._master.command(self.name, command, arguments, clock_offset_ns)
 
-    def read_clock(self, timeout_s: float) -> Reading:
-        """Have the worker say what its clock says; see `Link.read_clock`."""
+    def read_clock(self, timeout_s: float) -> ClockReading:
+        """Have the worker say what its clock says."""
         return self._master.read_clock(self.name, timeout_s)
 
     def give_up(self) -> None:
-        """Have Locust forget the worker; see `Link.give_up`."""
+        """Have Locust forget the worker."""
         self._master.forget(self.name)
 
 
 class WorkerMessages:
     """
-    A worker's end: carries orders out, tells what changes, and asks for seats.
+    A worker's end: executes commands, reports what changes, and asks for specs.
 
-    Locust decides how many users of a group each worker gets; who sits on which seat the master says, so that each is
-    taken once.
+    Locust decides how many users of a group each worker gets; which spec each gets the master decides, so that each is
+    assigned once.
     """
 
     def __init__(self, runner: WorkerRunner) -> None:
         self._runner = runner
-        self._workers: LocalWorker | None = None
+        self._worker: LocalWorker | None = None
         self._run = ""
         self._joined = Event()
-        self._has_news = Event()
         self._refusal: dict[str, Any] = {}
         self._facts = process_facts()
         self._wanted: Counter[str] = Counter()
         self._waiting: dict[str, deque[AsyncResult]] = {}
-        runner.register_message(ORDER, self._execute, concurrent=True)
-        runner.register_message(SEATS, self._seated)
+        runner.register_message(COMMAND, self._execute, concurrent=True)
+        runner.register_message(ASSIGNMENT, self._assigned)
         runner.register_message(CLOCK, self._tell_clock)
-        gevent.spawn(self._tell)
 
-    def work(self, crew: LocalWorker, run: str) -> None:
-        """Work with *crew* from now on: the users of this process in *run*, which begins."""
-        self._workers = crew
+    def work(self, worker: LocalWorker, run: str) -> None:
+        """Execute commands with *worker* from now on: the clients of this process in *run*, which begins."""
+        self._worker = worker
         self._run = run
         self._wanted.clear()
         self._waiting.clear()
-        crew.run.spec_for = self._seat_of
-        crew.run.on_change = self._has_news.set
+        worker.run.assign_by(self._assign)
+        worker.report_to(lambda status: self._report(worker, status))
         self._joined.set()
 
     def refuse(self, reason: str, run: str) -> None:
-        """Tell the master that this process cannot take part in *run*, now and whenever it orders something."""
-        self._workers = None
+        """Tell the master that this process cannot take part in *run*, now and whenever it commands something."""
+        self._worker = None
         self._run = run
         failure = f"worker {self._runner.client_id}: {reason}"
-        self._refusal = asdict(Status(told_ns=monotonic_ns(), failure=failure))
+        self._refusal = asdict(WorkerStatus(told_ns=monotonic_ns(), failure=failure))
         self._send(STATUS, self._refusal)
         self._joined.set()
 
     def _execute(self, environment: object, msg: Any, **_: object) -> None:  # noqa: ARG002  # Locust calls by name
-        order = msg.data
+        asked = msg.data
         with gevent.Timeout(ANSWER_TIMEOUT_S, False):  # noqa: FBT003  # gevent's way to say: do not raise
-            # The first order may come before the message by which Locust has this process begin.
-            while self._run != order["run"]:
+            # The first command may come before the message by which Locust has this process begin.
+            while self._run != asked["run"]:
                 self._joined.clear()
                 self._joined.wait()
-        if self._run != order["run"]:
+        if self._run != asked["run"]:
             return
         answer: dict[str, Any] = {"records": [], "status": self._refusal}
-        if self._workers is not None:
-            answer = execute(self._workers, order["order"], order["arguments"])
-        self._send(ANSWER, {"number": order["number"], **answer})
+        if self._worker is not None:
+            answer = execute(self._worker, asked["command"], asked["arguments"], asked["clock_offset_ns"])
+        self._send(ANSWER, {"number": asked["number"], **answer})
 
     def _tell_clock(self, environment: object, msg: Any, **_: object) -> None:  # noqa: ARG002
         there_ns = monotonic_ns()
         self._send(CLOCK, {"number": msg.data["number"], "there_ns": there_ns, "facts": self._facts})
 
-    def _tell(self) -> None:
-        while True:
-            self._has_news.wait()
-            gevent.sleep(TOLD_S)
-            self._has_news.clear()
-            if self._workers is not None:
-                self._send(STATUS, asdict(Status.of(self._workers)))
+    def _report(self, worker: LocalWorker, status: WorkerStatus) -> None:
+        self._send(STATUS, asdict(status.to_run_time(worker.run.recorder.clock_offset_ns)))
 
-    def _seat_of(self, group: str) -> ClientSpec | None:
-        """Return a seat of *group*, asked for together with those of all users that come at the same time."""
-        crew, spec = self._workers, AsyncResult()
-        if crew is None:
+    def _assign(self, group: str) -> ClientSpec | None:
+        """Return a spec of *group*, asked for together with those of all users that come at the same time."""
+        worker, spec = self._worker, AsyncResult()
+        if worker is None:
             return None
         if not self._wanted:
-            gevent.spawn_later(TOLD_S, self._ask_for_seats)
+            gevent.spawn_later(GATHER_S, self._ask_for_specs)
         self._wanted[group] += 1
         self._waiting.setdefault(group, deque()).append(spec)
         number = spec.get()
-        return None if number is None else crew.run.spec(group, number)
+        return None if number is None else worker.run.spec(group, number)
 
-    def _ask_for_seats(self) -> None:
+    def _ask_for_specs(self) -> None:
         wanted, self._wanted = self._wanted, Counter()
-        self._send(SEATS, dict(wanted))
+        self._send(ASSIGNMENT, dict(wanted))
 
-    def _seated(self, environment: object, msg: Any, **_: object) -> None:  # noqa: ARG002  # Locust calls by name
+    def _assigned(self, environment: object, msg: Any, **_: object) -> None:  # noqa: ARG002  # Locust calls by name
         for group, numbers in msg.data.items():
             for number in numbers:
                 self._waiting[group].popleft().set(number)

@@ -1,7 +1,7 @@
 """
 Waiting until everything that was published is confirmed and taken, or until it is clear that no more will come.
 
-Knows the crew, its ledger and the queues' depths; not when a run drains (conductor), nor how windows are cut (cutter).
+Knows the workers, the ledger and the queues' depths; not when a run drains, nor how windows are cut.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from loadtest.measure.collector import Collector
     from loadtest.run.window_cutter import WindowCutter
-    from loadtest.run.workers.local_worker import Workforce
+    from loadtest.run.workers.workers import Workers
     from loadtest.scenario import Plan
 
     QueueDepths = Callable[[Sequence[str]], Mapping[str, int]]
@@ -42,10 +42,10 @@ class Drain:
     """
 
     def __init__(
-        self, plan: Plan, crew: Workforce, collector: Collector, cutter: WindowCutter, queue_depths: QueueDepths
+        self, plan: Plan, workers: Workers, collector: Collector, cutter: WindowCutter, queue_depths: QueueDepths
     ) -> None:
         self._plan = plan
-        self._workers = crew
+        self._workers = workers
         self._collector = collector
         self._cutter = cutter
         self._queue_depths = queue_depths
@@ -60,16 +60,16 @@ class Drain:
         Args:
             deadline_ns: Returns the instant at which to give up, which may come nearer meanwhile.
         """
-        crew, look_ns = self._workers, FIRST_LOOK_NS
+        workers, look_ns = self._workers, FIRST_LOOK_NS
         taken_ns, changed_ns = -1, monotonic_ns()
         while (now_ns := monotonic_ns()) < deadline_ns() and not self._is_hopeless():
-            crew.refresh()
-            outstanding = crew.in_flight()
-            newest_ns = max(crew.last_taken_ns.values(), default=0)
+            workers.refresh()
+            outstanding = workers.in_flight()
+            newest_ns = max(workers.last_taken_ns.values(), default=0)
             is_flowing = outstanding > 0 or newest_ns != taken_ns
             if is_flowing:
                 taken_ns, changed_ns = newest_ns, now_ns
-            if crew.users_away:  # nothing can come to them yet: quiet counts from their return
+            if workers.users_away:  # nothing can come to them yet: quiet counts from their return
                 changed_ns = now_ns
             # While messages flow a window a second will do; a pause may be the end.
             if not is_flowing or self._cutter.is_due(now_ns):
@@ -111,16 +111,16 @@ class Drain:
         on a message, and nothing has come for a while though the queues are empty; or for the whole drain time, where
         nobody says what they hold, or who takes has no schedule by which it will take that.
         """
-        crew = self._workers
+        workers = self._workers
         publishers = {spec.group for spec in self._plan.publishers}
-        if not publishers or not all(crew.is_done(group) for group in publishers):
+        if not publishers or not all(workers.is_done(group) for group in publishers):
             return None
-        if not all(crew.is_started(group) or crew.is_done(group) for group in self._takers):
+        if not all(workers.is_started(group) or workers.is_done(group) for group in self._takers):
             return None
-        crew.refresh()
-        since_ns = max(*(crew.done_ns(group) for group in publishers), *crew.last_taken_ns.values(), 0)
+        workers.refresh()
+        since_ns = max(*(workers.done_ns(group) for group in publishers), *workers.last_taken_ns.values(), 0)
         quiet_ns = monotonic_ns() - since_ns
-        if crew.in_flight() or crew.users_away or quiet_ns <= STILL_NS or not self._may_ask():
+        if workers.in_flight() or workers.users_away or quiet_ns <= STILL_NS or not self._may_ask():
             return None
         depths = self.depths()
         if depths is not None and not any(depths.values()):

@@ -1,5 +1,5 @@
 """
-A process's share of a run: what it has to know, and the crew that it makes of that.
+A process's share of a run: what it has to know, and the worker that it makes of that.
 
 The process that leads a run is one of those that may work in it. Another, on this host or any, gets the scenario's text
 and body files and makes the same plan of them; that it has become the same scenario, of the same version of this tool,
@@ -109,7 +109,7 @@ def local_worker(
     plan: Plan, nodes: Sequence[pika.ConnectionParameters], run_tag: int, worker: str, opened: ExitStack
 ) -> LocalWorker:
     """
-    Return the crew of this process.
+    Return the worker of this process.
 
     Args:
         plan: All users of the run, of which this process has all or, as one of several, some.
@@ -127,7 +127,9 @@ def local_worker(
     run = WorkerRun(plan, nodes, recorder, pacer, run_tag=run_tag)
     gauges = Gauges(run)
     opened.callback(gauges.stop)
-    return LocalWorker(run, gauges)
+    made = LocalWorker(run, gauges)
+    opened.callback(made.stop_reports)
+    return made
 
 
 def job_for(
@@ -176,7 +178,7 @@ def job_for(
 
 def worker_for_job(share: Mapping[str, Any], worker: str, brokers: Sequence[str], opened: ExitStack) -> LocalWorker:
     """
-    Return the crew of a process that is not the leading one.
+    Return the worker of a process that is not the leading one.
 
     Args:
         share: From `job_for`, elsewhere.

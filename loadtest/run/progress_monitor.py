@@ -14,7 +14,7 @@ from loadtest.clients.failures.refusal import REFUSED
 from loadtest.clock import NS_PER_S, monotonic_ns
 
 if TYPE_CHECKING:
-    from loadtest.run.workers.local_worker import Workforce
+    from loadtest.run.workers.workers import Workers
     from loadtest.scenario import Plan
 
 NO_PROGRESS = "no-progress"
@@ -24,11 +24,11 @@ NO_PROGRESS = "no-progress"
 class ProgressMonitor:
     """Looks at the groups of a run again and again; see `look`."""
 
-    def __init__(self, plan: Plan, crew: Workforce) -> None:
+    def __init__(self, plan: Plan, workers: Workers) -> None:
         settings = plan.scenario.run
         self._longest_ns = settings.reconnect_for_ns
         self._roles = plan.scenario.kinds
-        self._workers = crew
+        self._workers = workers
         faults = [fault.at_ns if fault.at_ns is not None else fault.every_ns for fault in plan.scenario.faults]
         self._first_fault_ns = min((at_ns for at_ns in faults if at_ns is not None), default=None)
 
@@ -39,18 +39,18 @@ class ProgressMonitor:
         That is if the broker refused an operation that it has never done for the group, unless a fault of the scenario
         was due before: its effects may pass. Or if nothing was done for a group in `run.reconnect_for`.
         """
-        crew = self._workers
-        if crew.failure is not None:
+        workers = self._workers
+        if workers.failure is not None:
             return
-        for refusal in crew.refusals():
+        for refusal in workers.refusals():
             if self._first_fault_ns is None or refusal.at_ns < begin_ns + self._first_fault_ns:
-                crew.fail(refusal.text, code=REFUSED)
+                workers.fail(refusal.text, code=REFUSED)
                 return
         now_ns = monotonic_ns()
-        for group, trouble in crew.troubles().items():
+        for group, trouble in workers.troubles().items():
             lasted_ns = now_ns - trouble.since_ns
             if trouble.is_waiting and lasted_ns > self._longest_ns:
                 long = f"nothing done for {span_text(lasted_ns / NS_PER_S)}"
                 limit = f"reconnect_for is {span_text(self._longest_ns / NS_PER_S)}"
-                crew.fail(f"{self._roles[group]} {group}: {long} ({limit}): {trouble.reason}", code=NO_PROGRESS)
+                workers.fail(f"{self._roles[group]} {group}: {long} ({limit}): {trouble.reason}", code=NO_PROGRESS)
                 return

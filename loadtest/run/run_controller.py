@@ -1,5 +1,5 @@
 """
-The conductor moves a run from phase to phase.
+The controller moves a run from phase to phase.
 
     connecting → (warm_up) → measured → drain → done
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from loadtest.measure.collector import Collector
     from loadtest.run.drain import QueueDepths
     from loadtest.run.window_cutter import Emit
-    from loadtest.run.workers.local_worker import Workforce
+    from loadtest.run.workers.workers import Workers
     from loadtest.scenario import Plan
 
 # A connection may take as long as its own time-outs allow; past that plus the pace something is stuck.
@@ -58,25 +58,25 @@ class RunController:
         aborted: Why somebody has ended it before its time; None if nobody has.
 
     Args:
-        crew: Its users.
+        workers: Its users.
         emit: Takes every record, in order.
         queue_depths: See `Drain`.
     """
 
     def __init__(
-        self, plan: Plan, crew: Workforce, collector: Collector, emit: Emit, queue_depths: QueueDepths
+        self, plan: Plan, workers: Workers, collector: Collector, emit: Emit, queue_depths: QueueDepths
     ) -> None:
         self._plan = plan
-        self._workers = crew
-        self._cutter = WindowCutter(crew, emit)
-        self._drain = Drain(plan, crew, collector, self._cutter, queue_depths)
+        self._workers = workers
+        self._cutter = WindowCutter(workers, emit)
+        self._drain = Drain(plan, workers, collector, self._cutter, queue_depths)
         self._begin_ns = 0
         self._is_over = False
         self._interrupted_ns: int | None = None
         self._is_hurried = False
         self.aborted: str | None = None
         self._is_drained = False
-        self._progress_monitor = ProgressMonitor(plan, crew)
+        self._progress_monitor = ProgressMonitor(plan, workers)
         specs = specs_of(plan)
         consumers = {consumer.group for consumer in plan.consumers}
         self._bounded = sorted({spec.group for spec in specs if is_bounded(spec)})
@@ -94,7 +94,7 @@ class RunController:
         """The phase that the run is in."""
         return self._cutter.phase
 
-    def conduct(self, run_record: dict[str, Any]) -> None:
+    def run(self, run_record: dict[str, Any]) -> None:
         """
         Lead the run from connecting to done; returns when the last window is cut and the connections are closed.
 
@@ -152,12 +152,12 @@ class RunController:
         self._workers.close()
 
     def _wait_all_up(self) -> bool:
-        crew = self._workers
-        users = sum(crew.users.values())
-        crew.all_up.wait(users / self._plan.scenario.run.connect_rate_per_s + CONNECT_GRACE_S)
-        if crew.users_up < users and not crew.stopping.is_set():
-            crew.fail(f"only {crew.users_up} of {users} users could connect in time")
-        return not crew.stopping.is_set()
+        workers = self._workers
+        users = sum(workers.users.values())
+        workers.all_up.wait(users / self._plan.scenario.run.connect_rate_per_s + CONNECT_GRACE_S)
+        if workers.users_up < users and not workers.stopping.is_set():
+            workers.fail(f"only {workers.users_up} of {users} users could connect in time")
+        return not workers.stopping.is_set()
 
     def _begin(self) -> None:
         settings = self._plan.scenario.run
@@ -170,9 +170,9 @@ class RunController:
 
     def _measure(self) -> None:
         """Cut a window each second, until the duration is over or there is nothing left to do."""
-        crew, cutter = self._workers, self._cutter
+        workers, cutter = self._workers, self._cutter
         measured_ns = self._begin_ns + self._plan.scenario.run.warm_up_ns
-        while not crew.stopping.is_set():
+        while not workers.stopping.is_set():
             edge_ns = self._edge(measured_ns)
             self._wait_bounded(edge_ns)
             self._progress_monitor.look(self._begin_ns)
@@ -181,7 +181,7 @@ class RunController:
                 break
             if monotonic_ns() < edge_ns:
                 continue
-            if edge_ns == crew.stop_ns:
+            if edge_ns == workers.stop_ns:
                 self._end_publishing(edge_ns)
                 cutter.cut_paused(monotonic_ns(), edge_ns)
                 return
@@ -230,18 +230,18 @@ class RunController:
 
     def _is_all_done(self) -> bool:
         """Return whether every group that ends by itself has ended, and all others only take what those send."""
-        crew = self._workers
-        if not self._bounded or self._has_endless or not all(crew.is_done(group) for group in self._bounded):
+        workers = self._workers
+        if not self._bounded or self._has_endless or not all(workers.is_done(group) for group in self._bounded):
             return False
-        return all(crew.is_started(group) or crew.is_done(group) for group in crew.users)
+        return all(workers.is_started(group) or workers.is_done(group) for group in workers.users)
 
     def _is_starved(self) -> bool:
         """Return whether what is still at work waits for messages that will not come, and say so."""
-        crew = self._workers
-        if crew.stop_ns is not None or (why := self._drain.starved()) is None:
+        workers = self._workers
+        if workers.stop_ns is not None or (why := self._drain.starved()) is None:
             return False
-        waiting = ", ".join(group for group in self._bounded if not crew.is_done(group))
-        crew.record("starved", f"{waiting or 'users'} would take more messages, but {why}")
+        waiting = ", ".join(group for group in self._bounded if not workers.is_done(group))
+        workers.record("starved", f"{waiting or 'users'} would take more messages, but {why}")
         return True
 
     def _wait_bounded(self, until_ns: int) -> None:
@@ -257,7 +257,7 @@ class RunController:
 
     def _wait_drained(self, until_ns: int | None = None) -> None:
         """Block until the run has drained, or its time for that is over; if *until_ns* is given, that is its time."""
-        crew, began_ns = self._workers, monotonic_ns()
+        workers, began_ns = self._workers, monotonic_ns()
         drain_ns = self._plan.scenario.run.drain_ns
 
         def deadline_ns() -> int:
@@ -268,7 +268,7 @@ class RunController:
                 instants.append(began_ns)
             if self._interrupted_ns is not None:
                 instants.append(self._interrupted_ns + SHORT_DRAIN_NS)
-            if crew.failure is not None:
+            if workers.failure is not None:
                 instants.append(began_ns + SHORT_DRAIN_NS)
             return min(instants)
 

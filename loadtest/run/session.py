@@ -63,8 +63,7 @@ if TYPE_CHECKING:
     from loadtest.clients.worker_run import WorkerRun
     from loadtest.result.run.document import RunResult
     from loadtest.run.run_options import RunOptions
-    from loadtest.run.workers.local_worker import Workforce
-    from loadtest.run.workers.worker import Link
+    from loadtest.run.workers.worker import Worker
 
     Say = Callable[[str], None]
 
@@ -89,7 +88,7 @@ class Session:
         self.result: RunResult | None = None
         self.private: PrivateCluster | None = None
         self._controller: RunController | None = None
-        self._workers: Workforce | None = None
+        self._workers: Workers | None = None
         self._is_interrupted = self._is_hurried = False
 
     @classmethod
@@ -141,33 +140,31 @@ class Session:
     def work_here(self) -> WorkerRun:
         """Have the users work in this process; returns the run that they take part in."""
         nodes = [endpoint.pika_parameters() for endpoint in self.user_endpoints]
-        crew = local_worker(self.plan, nodes, self._run_tag, f"{socket.gethostname()}-{os.getpid()}", self._opened)
-        self._lead(crew)
-        return crew.run
+        name = f"{socket.gethostname()}-{os.getpid()}"
+        worker = local_worker(self.plan, nodes, self._run_tag, name, self._opened)
+        workers = self.work_there([worker])
+        worker.report_to(lambda status: workers.take_status(name, status))
+        return worker.run
 
-    def work_there(self, links: Sequence[Link]) -> Workers:
-        """Have the users work in the processes at the other end of *links*."""
+    def work_there(self, workers: Sequence[Worker]) -> Workers:
+        """Have the users work in *workers*."""
         pacer = Pacer()
         self._opened.callback(pacer.close)
-        fleet = Workers(
+        led = self._workers = Workers(
             self.plan.users,
-            links,
+            workers,
             pacer,
             ClockSync(process_facts()["clock"]),
             Reassignment(self.plan, self.collector),
             goes_on=self.request.on_worker_lost == "continue",
         )
-        for watch in (fleet.watch, fleet.keep_time):
+        for watch in (led.watch, led.keep_time):
             self._opened.callback(gevent.spawn(watch).kill)
-        self._lead(fleet)
-        return fleet
-
-    def _lead(self, crew: Workforce) -> None:
-        self._workers = crew
         self._watch = Watch(self.plan.scenario.thresholds, self.collector)
-        self._controller = RunController(self.plan, crew, self.collector, self._take, self._depths)
+        self._controller = RunController(self.plan, led, self.collector, self._take, self._depths)
         if self._is_interrupted:
             self._controller.interrupt()
+        return led
 
     def conduct(self) -> None:
         """Lead the run from its first connection to its last window; somebody else spawns the users meanwhile."""
@@ -175,7 +172,7 @@ class Session:
             self.work_here()  # a signal came before anybody did: the run ends at its begin
         assert self._controller is not None
         self._sampler.start()
-        self._controller.conduct(self._run_record())
+        self._controller.run(self._run_record())
 
     def interrupt(self) -> None:
         """End the run early, or, before it began, at its begin; `conduct` then returns within seconds."""

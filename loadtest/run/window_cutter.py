@@ -1,7 +1,7 @@
 """
 Cuts the run into windows and hands them on, with the events in between, in the order in which things happened.
 
-Knows the crew; not when to cut.
+Knows the workers; not when to cut.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from loadtest.measure.records import Phase
-    from loadtest.run.workers.local_worker import Workforce
+    from loadtest.run.workers.workers import Workers
 
     Emit = Callable[[dict[str, Any]], None]
 
@@ -31,8 +31,8 @@ class WindowCutter:
         cut_ns: When the last window ended.
     """
 
-    def __init__(self, crew: Workforce, emit: Emit) -> None:
-        self._workers = crew
+    def __init__(self, workers: Workers, emit: Emit) -> None:
+        self._workers = workers
         self.emit = emit
         self.phase: Phase = "connecting"
         self.cut_ns = monotonic_ns()
@@ -53,7 +53,7 @@ class WindowCutter:
         return now_ns - self.cut_ns >= WINDOW_NS
 
     def cut(self, now_ns: int, pause: int | None = None) -> None:
-        """Hand on what happened since the last cut; *now_ns* and *pause* as `Workforce.cut` takes them."""
+        """Hand on what happened since the last cut; *now_ns* and *pause* as `Workers.cut` takes them."""
         self.cut_ns = max(self.cut_ns, now_ns)
         for record in self._workers.cut(now_ns, self.phase, pause):
             self.emit(record)

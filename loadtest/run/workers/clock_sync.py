@@ -1,10 +1,10 @@
 """
-Whose clock is how far ahead: the clocks of a fleet's processes, measured against this one's before and during a run.
+How far whose clock is ahead: the clocks of a run's workers, measured against this one's before and during a run.
 
 Instants of a run are those of the leading process's clock. Processes that share it (same boot of the same host, same
 time namespace) need nothing; the others are told by how much theirs is ahead (`time_base` does the conversion). All
 processes of one host get the same number, so that between them nothing is added to a latency. Knows no Locust: how a
-clock is read is the link's business.
+clock is read is the worker's business.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from loadtest.measure.records import Record
-    from loadtest.run.workers.worker import Link, Reading
+    from loadtest.run.workers.worker import ClockReading, Worker
 
 # Before a run: of so many round trips a few meet nobody else's work on their way, and the shortest says most.
 FIRST_READINGS: Final = 16
@@ -55,52 +55,56 @@ class ClockSync:
         self._offsets: dict[str, ClockOffset] = {}
         self._told_ns: int | None = None
 
-    def meet(self, link: Link) -> None:
+    def meet(self, worker: Worker) -> None:
         """
         Read the clock of a process for the first time, and find out whether it is another than ours.
 
         Raises:
             LostWorkerError: If it does not answer.
         """
-        reading = link.read_clock(MEET_TIMEOUT_S)
-        self._facts[link.name] = reading.facts
+        reading = worker.read_clock(MEET_TIMEOUT_S)
+        if reading is None:
+            return
+        self._facts[worker.name] = reading.facts
         offset = ClockOffset.of(reading.asked_ns, reading.there_ns, reading.answered_ns)
         # A copy of a virtual machine has its boot in common with the first one, but not its clock.
         can_be_ours = offset.low_ns <= 0 <= offset.high_ns
         clock = reading.facts.get("clock")
         if clock is not None and clock == self._own and can_be_ours:
             return
-        self._clock_of[link.name] = clock = clock if clock is not None and clock != self._own else link.name
+        self._clock_of[worker.name] = clock = clock if clock is not None and clock != self._own else worker.name
         if clock not in self._offsets:
             self._offsets[clock] = offset
         else:
             self._take(clock, reading)
 
-    def measure(self, links: Mapping[str, Link], readings: int) -> None:
+    def measure(self, workers: Mapping[str, Worker], readings: int) -> None:
         """
         Read every clock that is not ours so many times, each through one of its processes.
 
         Args:
-            links: The processes that are there.
+            workers: The processes that are there.
             readings: How often; of one that does not answer what is known stays, and grows old.
         """
-        through = {clock: name for name, clock in self._clock_of.items() if name in links}
+        through = {clock: name for name, clock in self._clock_of.items() if name in workers}
 
         def read(clock: str, name: str) -> None:
             with contextlib.suppress(LostWorkerError):
                 for _ in range(readings):
-                    self._take(clock, links[name].read_clock(READ_TIMEOUT_S))
+                    reading = workers[name].read_clock(READ_TIMEOUT_S)
+                    if reading is not None:
+                        self._take(clock, reading)
 
         pool = Pool(_AT_ONCE)
         for clock, name in through.items():
             pool.spawn(read, clock, name)
         pool.join()
 
-    def keep(self, links: Callable[[], Mapping[str, Link]]) -> None:
+    def keep(self, workers: Callable[[], Mapping[str, Worker]]) -> None:
         """Measure again and again; for a greenlet of its own."""
         while True:
             gevent.sleep(READ_EACH_S)
-            self.measure(links(), READINGS)
+            self.measure(workers(), READINGS)
 
     def clock_offset_ns(self, name: str) -> int:
         """Return by how much the clock of a process is ahead of ours."""
@@ -139,5 +143,5 @@ class ClockSync:
                 jumps=0 if offset is None else offset.jumps,
             )
 
-    def _take(self, clock: str, reading: Reading) -> None:
+    def _take(self, clock: str, reading: ClockReading) -> None:
         self._offsets[clock].take(reading.asked_ns, reading.there_ns, reading.answered_ns)

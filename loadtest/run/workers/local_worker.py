@@ -1,220 +1,130 @@
 """
-The crew: all users of a run, as the conductor sees them, whether they work in this process or in several.
+The worker of this process: its clients, reached by a call.
 
-`Workforce` is what it asks and orders; `LocalWorker` is the users of this process. The users of several processes are a
-crew too (`Workers`), of which each process has a `LocalWorker` that gets its orders as messages. Knows nothing of
-Locust, nor of when to order what.
+Where the process does not lead the run itself, the same calls come as messages (remote_command.py).
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 import gevent
+from gevent.event import Event
 
-from loadtest.clients.failures.group_progress import progress_of
-from loadtest.clock import NS_PER_MS, NS_PER_US, monotonic_ns
+from loadtest.clock import monotonic_ns
 from loadtest.measure.records import event_record, users_record
+from loadtest.run.workers.reassignment import expect_publishers, take_over
+from loadtest.run.workers.worker import Answer
+from loadtest.run.workers.worker_status import WorkerStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from gevent.event import Event
-
-    from loadtest.clients.failures.group_progress import GroupProgress, Trouble
-    from loadtest.clients.failures.refusal import Refusal
     from loadtest.clients.worker_run import RunningClient, WorkerRun
     from loadtest.measure.records import Phase, Record
     from loadtest.run.workers.gauges import Gauges
+    from loadtest.run.workers.reassignment import Takeover
 
-# From the moment that all are up to the first message: every greenlet gets to its start line, in about 15 µs each.
-LEAD_NS: Final = 5 * NS_PER_MS
-USER_LEAD_NS: Final = 20 * NS_PER_US
+COMMANDS: Final = frozenset(
+    {
+        "begin",
+        "close",
+        "cut",
+        "end_publishing",
+        "expect",
+        "finish",
+        "mark_done",
+        "open",
+        "report",
+        "rest",
+        "stop",
+        "take_over",
+    }
+)
+"""The methods of `LocalWorker` that are called by `LocalWorker.execute`."""
+
 # Each user bounds its own end; past this one is stuck all the same, and is left behind.
 END_ALL_TIMEOUT_S: Final = 15.0
 # Users asked in a row before others get to run: with a thousand of them it takes milliseconds.
 _TASKS_A_TURN: Final = 250
-
-
-class Workforce(Protocol):
-    """
-    The users of a run.
-
-    Attributes:
-        all_up: Set when every user is connected and waits for the begin, or the run stops.
-        stopping: Set when nothing new is published.
-    """
-
-    all_up: Event
-    stopping: Event
-
-    @property
-    def stop_ns(self) -> int | None:
-        """The instant from which no arrival counts any more; known before it comes if the run has a duration."""
-
-    @property
-    def failure(self) -> str | None:
-        """Why the run cannot go on; None as long as it can."""
-
-    @property
-    def users(self) -> Mapping[str, int]:
-        """The number of users of each group."""
-
-    @property
-    def users_up(self) -> int:
-        """How many users are connected."""
-
-    @property
-    def users_away(self) -> int:
-        """How many users have lost their connection and try to come back, as of `refresh`."""
-
-    @property
-    def lead_ns(self) -> int:
-        """How long before the begin the order to begin has to be given."""
-
-    @property
-    def last_taken_ns(self) -> Mapping[str, int]:
-        """When each group of consumers or getters took its last message, as of `refresh`."""
-
-    @property
-    def is_lost(self) -> bool:
-        """Whether no user has a connection any more, as of `refresh`."""
-
-    def in_flight(self) -> int:
-        """Return the messages not confirmed yet, or taken and still in work, as of `refresh`."""
-
-    def refusals(self) -> Sequence[Refusal]:
-        """Return the operations that the broker refused and has never accepted from the group, as of `refresh`."""
-
-    def troubles(self) -> Mapping[str, Trouble]:
-        """Return the groups for all of whose users nothing is done, as of `refresh`."""
-
-    def is_started(self, group: str) -> bool:
-        """Return whether a user of *group* has begun its work."""
-
-    def is_done(self, group: str) -> bool:
-        """Return whether all users of *group* have nothing more to do."""
-
-    def done_ns(self, group: str) -> int:
-        """Return since when *group*, which is done, has nothing more to do."""
-
-    def wait_done(self, groups: Sequence[str], timeout_s: float | None) -> None:
-        """Block until all *groups* are done, the run stops, or *timeout_s* is over."""
-
-    def sleep_until_ns(self, instant_ns: int) -> None:
-        """Block until an instant, exactly."""
-
-    def refresh(self) -> None:
-        """Ask the users how they are, where that is not known anyway."""
-
-    def open(self, start_ns: int) -> None:
-        """Begin the first window at *start_ns*."""
-
-    def begin(self, begin_ns: int, measured_ns: int, stop_ns: int | None) -> None:
-        """Have all users begin at *begin_ns*; messages intended from *measured_ns* on are measured."""
-
-    def cut(self, now_ns: int, phase: Phase, pause: int | None = None) -> Iterator[Record]:
-        """
-        Return what happened since the last cut, a window a process, and the events since.
-
-        Args:
-            now_ns: Where the windows end; at 0, when all is over, none is cut, and the last events come with what each
-                user took.
-            phase: What they belong to.
-            pause: If given, consumers count as active until their last message, or until this instant if that is later.
-        """
-
-    def end_publishing(self, stop_ns: int) -> None:
-        """Take publishers that are at work as active until *stop_ns*, and no longer."""
-
-    def rest(self) -> None:
-        """Take consumers as active until their last message, and no longer."""
-
-    def record(self, code: str, text: str) -> None:
-        """Put an event on the timeline."""
-
-    def fail(self, text: str, *, code: str = "run-failed") -> None:
-        """End the run because it cannot go on."""
-
-    def stop(self) -> None:
-        """End publishing now."""
-
-    def finish(self) -> None:
-        """End what is open after the drain: nothing more is taken."""
-
-    def close(self) -> None:
-        """End all users wherever they are, and close their connections."""
+# What changes within this is reported at once: a thousand users come up in a second.
+REPORT_S: Final = 0.005
 
 
 class LocalWorker:
-    """The users of this process: a `WorkerRun`, its recorder, and the gauges of the process."""
+    """
+    The clients of this process: a `WorkerRun`, its recorder, and the gauges of the process.
+
+    A `Worker` whose clock is that of the run: what it is told and answers is by this process's clock.
+    """
+
+    is_gone = False
+    lead_ns = 0
 
     def __init__(self, run: WorkerRun, gauges: Gauges) -> None:
         self.run = run
-        self.all_up = run.all_up
-        self.stopping = run.stopping
-        self.users = run.users
-        self.is_started = run.is_started
-        self.is_done = run.completion.is_done
-        self.done_ns = run.completion.done_ns
-        self.wait_done = run.completion.wait_done
-        self.sleep_until_ns = run.pacer.sleep_until_ns
-        self.record = run.record
-        self.fail = run.fail
-        self.stop = run.stop
-        self.last_taken_ns = run.last_taken_ns
+        self.name = run.recorder.worker
         self._gauges = gauges
         self._cut_ns = monotonic_ns()
+        self._has_news = Event()
+        self._reporter: gevent.Greenlet | None = None
+        run.on_change = self._has_news.set
 
-    @property
-    def users_up(self) -> int:
-        """How many users are connected."""
-        return self.run.users_up
+    def execute(self, command: str, arguments: dict[str, Any], clock_offset_ns: int | None) -> Answer:
+        """Call the method of that name."""
+        assert command in COMMANDS, f"no command: {command}"
+        assert not clock_offset_ns, "its clock is that of the run"
+        records: list[Record] = list(getattr(self, command)(**arguments) or ())
+        return Answer(records, self.status())
 
-    @property
-    def stop_ns(self) -> int | None:
-        """The instant from which no arrival counts any more."""
-        return self.run.stop_ns
+    def read_clock(self, timeout_s: float) -> None:
+        """Return nothing: its clock is that of the run."""
 
-    @property
-    def failure(self) -> str | None:
-        """Why the run cannot go on."""
-        return self.run.failure
+    def give_up(self) -> None:
+        """Do nothing: without this process there is no run."""
 
-    @property
-    def users_away(self) -> int:
-        """How many users have lost their connection and try to come back."""
-        return self.run.outages.count
+    def status(self) -> WorkerStatus:
+        """Return how the clients are, by this process's clock."""
+        return WorkerStatus.of(self.run)
 
-    @property
-    def lead_ns(self) -> int:
-        """How long before the begin the order to begin has to be given."""
-        return LEAD_NS + USER_LEAD_NS * self.run.users_up
+    def report_to(self, listener: Callable[[WorkerStatus], None]) -> None:
+        """Call *listener* with the status whenever it changes, until `stop_reports`."""
 
-    @property
-    def is_lost(self) -> bool:
-        """Whether no user has a connection any more."""
-        return all(task.is_lost for task in self.run.tasks)
+        def report() -> None:
+            while True:
+                self._has_news.wait()
+                gevent.sleep(REPORT_S)
+                self._has_news.clear()
+                listener(self.status())
 
-    def in_flight(self) -> int:
-        """Return the messages not confirmed yet, or taken and still in work."""
-        return sum(task.outstanding() + task.unprocessed() for task in self.run.tasks)
+        self._reporter = gevent.spawn(report)
 
-    def refusals(self) -> Sequence[Refusal]:
-        """Return the operations that the broker refused and has never accepted from the group."""
-        return self.run.operations.refused
+    def stop_reports(self) -> None:
+        """End the calls of `report_to`."""
+        if self._reporter is not None:
+            self._reporter.kill()
 
-    def standing(self) -> GroupProgress:
-        """Return how the groups do whose users are here."""
-        return progress_of(self.run.tasks, monotonic_ns())
+    # --- commands ------------------------------------------------------------------------------------------------
 
-    def troubles(self) -> Mapping[str, Trouble]:
-        """Return the groups for all of whose users nothing is done."""
-        return self.standing().troubles
+    def report(self) -> None:
+        """Nothing but answer: the status comes with it."""
 
-    def refresh(self) -> None:
-        """Nothing: all is known here."""
+    def mark_done(self, group: str, done_ns: int) -> None:
+        """Take *group* as done since *done_ns*: all its users are, in all processes together."""
+        self.run.mark_done(group, done_ns)
+
+    def expect(self, takeovers: Sequence[Takeover]) -> None:
+        """Take the messages of publishers that are to come as those of this run."""
+        expect_publishers(self.run, takeovers)
+
+    def take_over(self, takeovers: Sequence[Takeover], from_ns: int) -> None:
+        """Have clients take over the work that is for this process; their schedules go on at *from_ns*."""
+        take_over(self.run, takeovers, from_ns)
+
+    def stop(self) -> None:
+        """End publishing now."""
+        self.run.stop()
 
     def open(self, start_ns: int) -> None:
         """Begin the first window at *start_ns*."""
@@ -244,7 +154,7 @@ class LocalWorker:
             window = self.run.recorder.cut(self._cut_ns, now_ns, phase, gauges)
             self._cut_ns = now_ns
             for group, taken_ns in taken.items():
-                if not self.is_done(group):  # it may have come to its end while others ran
+                if not self.run.completion.is_done(group):  # it may have come to its end while others ran
                     self.run.recorder.active(group, taken_ns)
             gevent.sleep(0)
             record = window.to_record()
@@ -259,7 +169,7 @@ class LocalWorker:
     def end_publishing(self, stop_ns: int) -> None:
         """Take publishers that are at work as active until *stop_ns*, and no longer."""
         for group in {publisher.group for publisher in self.run.plan.publishers}:
-            if not self.is_done(group):
+            if not self.run.completion.is_done(group):
                 self.run.recorder.inactive(group, stop_ns)
 
     def rest(self) -> None:
@@ -285,8 +195,8 @@ class LocalWorker:
 
     def _last_taken(self) -> dict[str, int]:
         """Return when each group that is still at work took its last message."""
-        run = self.run
-        return {group: taken_ns for group, taken_ns in run.last_taken_ns.items() if not self.is_done(group)}
+        is_done = self.run.completion.is_done
+        return {group: taken_ns for group, taken_ns in self.run.last_taken_ns.items() if not is_done(group)}
 
     def _taken_by_user(self) -> dict[str, Counter[int]]:
         taken: dict[str, Counter[int]] = {}

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from loadtest.clients.worker_run import ClientSpec, WorkerRun
     from loadtest.measure.collector import Collector
     from loadtest.measure.records import Record
-    from loadtest.run.workers.local_worker import LocalWorker
     from loadtest.scenario import Plan
 
     Takeover = dict[str, Any]
@@ -41,13 +40,13 @@ class Loss:
 
     Attributes:
         record: For the journal.
-        adoptions: Who takes which seat: `worker`, `group`, `number` of the spec in it, `publisher_id` (None of others)
+        takeovers: Who takes which seat: `worker`, `group`, `number` of the spec in it, `publisher_id` (None of others)
             and `messages`, those that it has left to do (None: without a limit).
         held, moved: The number of seats that it had, and of those that are taken, by group.
     """
 
     record: Record
-    adoptions: list[Takeover]
+    takeovers: list[Takeover]
     held: Counter[str]
     moved: Counter[str]
 
@@ -97,20 +96,20 @@ class Reassignment:
         publishers = [self._ids[spec] for spec in held if spec in self._ids]
         sinks = {sink for group, number in held for sink in getattr(self._specs[group][number], "sinks", ())}
         open_seats = self._open(worker, held, Counter(ended)) if successors else []
-        adoptions: list[Takeover] = []
+        takeovers: list[Takeover] = []
         entries: list[Record] = []
         for place, spec in enumerate(open_seats):
             successor = successors[place % len(successors)]
-            adoption: Takeover = {"worker": successor, "group": spec[0], "number": spec[1], "publisher_id": None}
+            takeover: Takeover = {"worker": successor, "group": spec[0], "number": spec[1], "publisher_id": None}
             if spec in self._ids:
                 before, self._ids[spec] = self._ids[spec], self._next_id
                 entries.append(self._entry(spec, before))
-                adoption["publisher_id"] = self._next_id
+                takeover["publisher_id"] = self._next_id
                 self._next_id += 1
-            adoptions.append(adoption | {"messages": self._left[spec]})
+            takeovers.append(takeover | {"messages": self._left[spec]})
             self._held[successor].append(spec)
         record = lost_worker_record(at_ns, worker, publishers=publishers, sinks=sorted(sinks), successors=entries)
-        return Loss(record, adoptions, Counter(group for group, _ in held), Counter(group for group, _ in open_seats))
+        return Loss(record, takeovers, Counter(group for group, _ in held), Counter(group for group, _ in open_seats))
 
     def _entry(self, spec: tuple[str, int], before: int) -> Record:
         plan = self._specs[spec[0]][spec[1]]
@@ -148,30 +147,28 @@ class Reassignment:
         return self._collector.ledger.tables["published"].end(self._ids[spec])
 
 
-def expect(crew: LocalWorker, adoptions: Sequence[Takeover]) -> None:
+def expect_publishers(run: WorkerRun, takeovers: Sequence[Takeover]) -> None:
     """Take the messages of publishers that are to come as those of this run."""
-    run = crew.run
-    for each in adoptions:
+    for each in takeovers:
         if each["publisher_id"] is not None:
             run.expect(_successor(run, each, None))
 
 
-def take_over(crew: LocalWorker, adoptions: Sequence[Takeover], from_ns: int) -> None:
+def take_over(run: WorkerRun, takeovers: Sequence[Takeover], from_ns: int) -> None:
     """Have users sit down on the seats that are for this process; their schedules go on at *from_ns*."""
-    run = crew.run
-    for each in adoptions:
+    for each in takeovers:
         if each["worker"] == run.recorder.worker:
             gevent.spawn(client_for(run, _successor(run, each, from_ns)).live)
 
 
-def _successor(run: WorkerRun, adoption: Takeover, from_ns: int | None) -> ClientSpec:
+def _successor(run: WorkerRun, takeover: Takeover, from_ns: int | None) -> ClientSpec:
     """Return a seat as it is for who takes it: what fell due before *from_ns* was its predecessor's."""
-    spec = run.spec(adoption["group"], adoption["number"])
-    changes: dict[str, Any] = {"messages": adoption["messages"]}
+    spec = run.spec(takeover["group"], takeover["number"])
+    changes: dict[str, Any] = {"messages": takeover["messages"]}
     arrivals = getattr(spec, "arrivals", None)
     start_ns = run.start_ns(spec)
     if arrivals is not None and from_ns is not None and start_ns is not None:
         changes["arrivals"] = LaterArrivals(arrivals, arrivals.count_due(max(0, from_ns - start_ns)))
-    if adoption["publisher_id"] is not None:
-        changes["publisher_id"] = adoption["publisher_id"]
+    if takeover["publisher_id"] is not None:
+        changes["publisher_id"] = takeover["publisher_id"]
     return replace(spec, **changes)

@@ -1,4 +1,9 @@
-"""The way from the leading process of a run to another: what can be asked of it. Knows no Locust, nor what is asked."""
+"""
+A worker, as the process that leads a run sees it: what can be asked of it, wherever it is.
+
+`LocalWorker` is the worker of the leading process: a command is a call. Of another process the same call is a message
+(`loadtest.locust_app.worker_messages.RemoteWorker`).
+"""
 
 from __future__ import annotations
 
@@ -8,13 +13,16 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from loadtest.measure.records import Record
+    from loadtest.run.workers.worker_status import WorkerStatus
+
 
 class LostWorkerError(Exception):
-    """A process of the run is gone, or does not answer."""
+    """A worker is gone, or does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ClockReading:
     """
     One look at the clock of another process, and what that says of itself.
 
@@ -30,8 +38,21 @@ class Reading:
     facts: Mapping[str, Any]
 
 
-class Link(Protocol):
-    """The way to one process."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a command: records for the journal, and how the clients are; instants are in the time of the run."""
+
+    records: list[Record]
+    status: WorkerStatus
+
+
+class Worker(Protocol):
+    """
+    A process that has clients of the run.
+
+    Attributes:
+        name: Unique in the run.
+    """
 
     name: str
 
@@ -39,21 +60,31 @@ class Link(Protocol):
     def is_gone(self) -> bool:
         """Whether the process is known to be gone."""
 
-    def ask(self, order: str, arguments: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+    @property
+    def lead_ns(self) -> int:
+        """How long before an instant a command that names it has to be given."""
+
+    def execute(self, command: str, arguments: dict[str, Any], clock_offset_ns: int | None) -> Answer:
         """
-        Have the process carry *order* out, and return its answer; blocks.
+        Execute *command*, one of `local_worker.COMMANDS`, and return its answer; may block.
+
+        Args:
+            command: What to do.
+            arguments: Of the method of that name; instants in the time of the run.
+            clock_offset_ns: By how much the worker's clock is ahead of the run's, with commands that begin and end
+                windows: in between it stays.
 
         Raises:
             LostWorkerError: If it is gone, or does not answer in time.
         """
 
-    def read_clock(self, timeout_s: float) -> Reading:
+    def read_clock(self, timeout_s: float) -> ClockReading | None:
         """
-        Ask the process what its clock says; blocks.
+        Return what the worker's clock says; None if its clock is that of the run. Blocks.
 
         Raises:
             LostWorkerError: If it is gone, or does not answer in time.
         """
 
     def give_up(self) -> None:
-        """Have nothing more to do with the process, and tell it so if it can hear; does not block."""
+        """Have nothing more to do with the worker, and have it end if it still lives; does not block."""

@@ -1,15 +1,13 @@
 """
-The fleet: a crew whose users work in several processes, each of which has a crew of its own.
+The workers of a run: one in this process, or several in others; the controller leads them through this.
 
-The conductor orders, every process carries the order out and answers with what came of it: its window and events, and
-how its users are. A group is done, and all users are up, when they are in all processes together. Knows nothing of how
-orders travel (`Link`), nor of Locust.
+It commands, every worker executes the command and answers with what came of it: its window and events, and how its
+clients are. A group is done, and all users are up, when they are in all workers together.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
@@ -18,128 +16,50 @@ from gevent.event import Event
 from loadtest.clients.completion import Completion
 from loadtest.clients.failures.group_progress import GroupProgress, Trouble
 from loadtest.clients.failures.refusal import Refusal
-from loadtest.clock import NS_PER_MS, monotonic_ns
+from loadtest.clock import NS_PER_MS, NS_PER_US, monotonic_ns
 from loadtest.measure.records import event_record
-from loadtest.run.workers.clock_conversion import to_own_time, to_run_time
 from loadtest.run.workers.clock_sync import FIRST_READINGS, READINGS
-from loadtest.run.workers.local_worker import LEAD_NS, USER_LEAD_NS
-from loadtest.run.workers.reassignment import expect, take_over
 from loadtest.run.workers.worker import LostWorkerError
+from loadtest.run.workers.worker_status import WorkerStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from loadtest.measure.records import Phase, Record
     from loadtest.run.workers.clock_sync import ClockSync
-    from loadtest.run.workers.local_worker import LocalWorker
-    from loadtest.run.workers.reassignment import Reassignment
-    from loadtest.run.workers.worker import Link
+    from loadtest.run.workers.reassignment import Reassignment, Takeover
+    from loadtest.run.workers.worker import Worker
     from loadtest.wire.pacer import Pacer
 
-# An order reaches the other processes in a millisecond or two, unless they are busy.
-ORDER_LEAD_NS: Final = 50 * NS_PER_MS
-# A process that does not answer for so long is gone, or as good as gone. Ending all users may take 15 s.
-ANSWER_TIMEOUT_S: Final = 30.0
-# How often it is looked whether all processes are there.
+# From the moment that all are up to the first message: every greenlet gets to its start line, in about 15 µs each.
+LEAD_NS: Final = 5 * NS_PER_MS
+USER_LEAD_NS: Final = 20 * NS_PER_US
+# How often it is looked whether all workers are there.
 LOOK_S: Final = 0.25
-
-
-@dataclass(slots=True)
-class Status:
-    """
-    How the users of one process are; instants are in the time of the run.
-
-    `told_ns` is when it was so, by the clock of that process; 0 if it has not told yet.
-    """
-
-    told_ns: int = 0
-    users_up: int = 0
-    users_away: int = 0
-    started: list[str] = field(default_factory=list)
-    ended: dict[str, int] = field(default_factory=dict)
-    last_ended_ns: dict[str, int] = field(default_factory=dict)
-    last_taken_ns: dict[str, int] = field(default_factory=dict)
-    in_flight: int = 0
-    is_lost: bool = True
-    failure: str | None = None
-    accepted: list[str] = field(default_factory=list)
-    refused: list[tuple[int, str, str]] = field(default_factory=list)
-    well: list[str] = field(default_factory=list)
-    troubles: dict[str, tuple[int, bool, str]] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, crew: LocalWorker) -> Status:
-        """Return how the users of *crew* are now."""
-        run, clock_offset_ns = crew.run, crew.run.recorder.clock_offset_ns
-        standing = crew.standing()
-        return cls(
-            told_ns=monotonic_ns(),
-            users_up=run.users_up,
-            users_away=crew.users_away,
-            started=sorted(run.started),
-            ended=dict(run.ended),
-            last_ended_ns={group: ended_ns - clock_offset_ns for group, ended_ns in run.last_ended_ns.items()},
-            last_taken_ns={group: taken_ns - clock_offset_ns for group, taken_ns in run.last_taken_ns.items()},
-            in_flight=crew.in_flight(),
-            is_lost=crew.is_lost,
-            failure=run.failure,
-            accepted=sorted(run.operations.accepted),
-            refused=[(each.at_ns - clock_offset_ns, each.operation, each.text) for each in run.operations.refused],
-            well=sorted(standing.well),
-            troubles={
-                group: (trouble.since_ns - clock_offset_ns, trouble.is_waiting, trouble.reason)
-                for group, trouble in standing.troubles.items()
-            },
-        )
-
-
-# What is ordered by its name alone; the others are below.
+# Commands that begin and end windows: with them a worker learns what its clock says.
 _WITH_CLOCK: Final = frozenset({"open", "cut"})
-_SUCCESSION: Final[dict[str, Callable[..., None]]] = {"expect": expect, "adopt": take_over}
-PLAIN_ORDERS: Final = frozenset({"open", "begin", "end_publishing", "rest", "stop", "finish", "close"})
-
-
-def execute(crew: LocalWorker, order: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """
-    Carry an order of a fleet out with the users of this process, and return the answer: records and status.
-
-    Its instants, and those of the answer, are in the time of the run. By how much this process's clock is ahead of that
-    is told with the orders that begin and end windows: in between nothing jumps.
-    """
-    records: list[Record] = []
-    recorder = crew.run.recorder
-    old_offset_ns = recorder.clock_offset_ns
-    clock_offset_ns = arguments.pop("clock_offset_ns", old_offset_ns)
-    arguments = to_own_time(arguments, clock_offset_ns)
-    if order == "cut":
-        if arguments["now_ns"]:
-            # What has happened since the order was given is in the recorder already.
-            arguments["now_ns"] = max(arguments["now_ns"], monotonic_ns())
-        records = [to_run_time(record, old_offset_ns, clock_offset_ns) for record in crew.cut(**arguments)]
-    elif order == "done":
-        crew.run.mark_done(**arguments)
-    elif order in _SUCCESSION:
-        _SUCCESSION[order](crew, **arguments)
-    elif order in PLAIN_ORDERS:
-        getattr(crew, order)(**arguments)
-    recorder.clock_offset_ns = clock_offset_ns
-    return {"records": records, "status": asdict(Status.of(crew))}
 
 
 class Workers:
     """
-    The users of several processes, reached by *links*; `users` are all of them by group.
+    The workers of a run; `users` are all users by group.
 
-    Its time is this process's; the others are told by how much their clocks are ahead of it.
+    All instants are on this process's clock; each worker on another is sent its clock offset.
 
-    A process that is gone fails the run, or, if it *goes_on*, others take the seats of its users: what these did since
+    A worker that is gone fails the run, or, if it *goes_on*, others take over from its clients: what these did since
     the last window is not known either way.
+
+    Attributes:
+        all_up: Set when every user is connected and waits for the begin, or the run stops.
+        stopping: Set when nothing new is published.
+        stop_ns: The instant from which no arrival counts any more; known before it comes if the run has a duration.
+        failure: Why the run cannot go on; None as long as it can.
     """
 
     def __init__(
         self,
         users: Mapping[str, int],
-        links: Sequence[Link],
+        workers: Sequence[Worker],
         pacer: Pacer,
         clock_sync: ClockSync,
         reassignment: Reassignment,
@@ -158,8 +78,8 @@ class Workers:
         self._has_begun = False
         self._losses: list[Record] = []
         self.assign_specs = reassignment.assign_specs
-        self._links = {link.name: link for link in links}
-        self._status = {link.name: Status() for link in links}
+        self._workers = {worker.name: worker for worker in workers}
+        self._status = {worker.name: WorkerStatus() for worker in workers}
         # Of all processes, kept as they tell: with a thousand of them, adding up with each answer takes a second a cut.
         self._users_up = 0
         self._ended: Counter[str] = Counter()
@@ -180,7 +100,8 @@ class Workers:
     @property
     def lead_ns(self) -> int:
         """How long before the begin the order to begin has to be given."""
-        return LEAD_NS + ORDER_LEAD_NS + USER_LEAD_NS * self.users_up + self._clock_sync.round_trip_ns
+        lead_ns = max((worker.lead_ns for worker in self._workers.values()), default=0)
+        return LEAD_NS + lead_ns + USER_LEAD_NS * self.users_up + self._clock_sync.round_trip_ns
 
     @property
     def last_taken_ns(self) -> dict[str, int]:
@@ -194,7 +115,7 @@ class Workers:
     @property
     def is_lost(self) -> bool:
         """Whether no user has a connection any more, as of the last answers."""
-        return all(self._status[name].is_lost or link.is_gone for name, link in self._links.items())
+        return all(self._status[name].is_lost or worker.is_gone for name, worker in self._workers.items())
 
     @property
     def users_away(self) -> int:
@@ -225,12 +146,12 @@ class Workers:
                 standing.add(group, Trouble(*trouble))
         return standing.troubles
 
-    def take_status(self, name: str, status: dict[str, Any]) -> None:
-        """Take how the users of one process are, asked for or not; what later news has overtaken changes nothing."""
+    def take_status(self, name: str, told: WorkerStatus) -> None:
+        """Take how the clients of one worker are, asked for or not; what later news has overtaken changes nothing."""
         before = self._status.get(name)
-        if before is None or status.get("told_ns", 0) < before.told_ns:
+        if before is None or told.told_ns < before.told_ns:
             return
-        told = self._status[name] = Status(**status)
+        self._status[name] = told
         self._users_up += told.users_up - before.users_up
         self._ended.update(told.ended)
         self._ended.subtract(before.ended)
@@ -249,57 +170,67 @@ class Workers:
             return
         done_ns = max(status.last_ended_ns.get(group, 0) for status in self._status.values())
         if self._completion.mark(group, done_ns):
-            gevent.spawn(self._order, "done", group=group, done_ns=done_ns)
+            gevent.spawn(self._command, "mark_done", group=group, done_ns=done_ns)
 
     # --- orders --------------------------------------------------------------------------------------------------
 
     def watch(self) -> None:
         """Look again and again whether all processes are there; for a greenlet of its own."""
         while not self._is_closed:
-            for name, link in list(self._links.items()):
-                if link.is_gone:
+            for name, worker in list(self._workers.items()):
+                if worker.is_gone:
                     self._lose(name, "it is gone")
             gevent.sleep(LOOK_S)
 
     def keep_time(self) -> None:
         """Measure the processes' clocks again and again; for a greenlet of its own."""
-        self._clock_sync.keep(lambda: self._links)
+        self._clock_sync.keep(lambda: self._workers)
 
     def refresh(self) -> None:
         """Ask all processes how their users are."""
-        self._order("status")
+        self._command("report")
 
     def open(self, start_ns: int) -> None:
-        """Begin the first window at *start_ns*; from now on it is known what the processes' clocks say."""
-        gevent.joinall([gevent.spawn(self._meet, name) for name in list(self._links)])
-        self._clock_sync.measure(self._links, FIRST_READINGS)
-        self._order("open", start_ns=start_ns)
+        """Begin the first window at *start_ns*; from now on it is known what the workers' clocks say."""
+        gevent.joinall([gevent.spawn(self._meet, name) for name in list(self._workers)])
+        self._clock_sync.measure(self._workers, FIRST_READINGS)
+        self._command("open", start_ns=start_ns)
 
     def begin(self, begin_ns: int, measured_ns: int, stop_ns: int | None) -> None:
         """Have all users begin at *begin_ns*."""
         self.stop_ns = stop_ns
         self._has_begun = True
-        self._order("begin", begin_ns=begin_ns, measured_ns=measured_ns, stop_ns=stop_ns)
+        self._command("begin", begin_ns=begin_ns, measured_ns=measured_ns, stop_ns=stop_ns)
 
     def cut(self, now_ns: int, phase: Phase, pause: int | None = None) -> Iterator[Record]:
-        """Yield the windows of all processes since the last cut, and the events since."""
+        """
+        Yield what happened since the last cut: a window a worker, then the events in the order of their instants.
+
+        Args:
+            now_ns: Where the windows end; at 0, when all is over, none is cut, and the last events come with what each
+                user took.
+            phase: What they belong to.
+            pause: If given, consumers count as active until their last message, or until this instant if that is later.
+        """
         if not now_ns:
-            self._clock_sync.measure(self._links, READINGS)
-        yield from self._order("cut", now_ns=now_ns, phase=phase, pause=pause)
+            self._clock_sync.measure(self._workers, READINGS)
+        records = self._command("cut", now_ns=now_ns, phase=phase, pause=pause)
+        events = [record for record in records if record.get("type") == "event"]
+        yield from (record for record in records if record.get("type") != "event")
         yield from self._clock_sync.records(is_last=not now_ns)
         losses, self._losses = self._losses, []
         yield from losses
-        events, self._events = self._events, []
-        for at_ns, code, text in events:
-            yield event_record(at_ns, code, text)
+        own, self._events = self._events, []
+        events += [event_record(at_ns, code, text) for at_ns, code, text in own]
+        yield from sorted(events, key=lambda event: event["at_ns"])
 
     def end_publishing(self, stop_ns: int) -> None:
         """Take publishers that are at work as active until *stop_ns*, and no longer."""
-        self._order("end_publishing", stop_ns=stop_ns)
+        self._command("end_publishing", stop_ns=stop_ns)
 
     def rest(self) -> None:
         """Take consumers as active until their last message, and no longer."""
-        self._order("rest")
+        self._command("rest")
 
     def record(self, code: str, text: str) -> None:
         """Put an event on the timeline."""
@@ -318,55 +249,54 @@ class Workers:
             self.stop_ns = monotonic_ns()
         self.stopping.set()
         self.all_up.set()
-        self._order("stop")
+        self._command("stop")
 
     def finish(self) -> None:
         """End what is open after the drain."""
-        self._order("finish")
+        self._command("finish")
 
     def close(self) -> None:
         """End all users wherever they are."""
         self._is_closed = True
-        self._order("close")
+        self._command("close")
 
-    def _order(self, order: str, **arguments: Any) -> list[Record]:
-        """Have all processes carry an order out at once, and return the records of their answers."""
-        asking = {name: gevent.spawn(self._ask, name, order, arguments) for name in self._links}
-        gevent.joinall(list(asking.values()))
-        return [record for greenlet in asking.values() for record in greenlet.value or ()]
+    def _command(self, command: str, **arguments: Any) -> list[Record]:
+        """Have all workers execute a command at once, and return the records of their answers."""
+        first, *others = self._workers or [None]
+        asking = [gevent.spawn(self._ask, name, command, arguments) for name in others]
+        # Here, not in one more greenlet: with one worker nothing is switched, and what it raises is raised here.
+        records = [] if first is None else self._ask(first, command, arguments)
+        gevent.joinall(asking)
+        return records + [record for greenlet in asking for record in greenlet.value or ()]
 
-    def _ask(self, name: str, order: str, arguments: dict[str, Any]) -> list[Record]:
-        link = self._links.get(name)
-        if link is None:
+    def _ask(self, name: str, command: str, arguments: dict[str, Any]) -> list[Record]:
+        worker = self._workers.get(name)
+        if worker is None:
             return []
-        if order in _WITH_CLOCK:
-            arguments = {**arguments, "clock_offset_ns": self._clock_sync.clock_offset_ns(name)}
+        clock_offset_ns = self._clock_sync.clock_offset_ns(name) if command in _WITH_CLOCK else None
         try:
-            answer = link.ask(order, arguments, ANSWER_TIMEOUT_S)
+            answer = worker.execute(command, arguments, clock_offset_ns)
         except LostWorkerError as error:
             self._lose(name, str(error))
             return []
-        self.take_status(name, answer["status"])
-        records: list[Record] = answer["records"]
-        return records
+        self.take_status(name, answer.status)
+        return answer.records
 
     def _meet(self, name: str) -> None:
         try:
-            self._clock_sync.meet(self._links[name])
+            self._clock_sync.meet(self._workers[name])
         except LostWorkerError as error:
             self._lose(name, str(error))
 
     def _lose(self, name: str, reason: str) -> None:
-        """Go on without a process: others take the seats of its users, or the run has failed and they end it."""
-        link = self._links.pop(name, None)
-        if link is None or self._is_closed:
+        """Go on without a process: others take over from its clients, or the run has failed and they end it."""
+        worker = self._workers.pop(name, None)
+        if worker is None or self._is_closed:
             return
         status = self._status[name]
-        status.is_lost = True
-        status.in_flight = status.users_away = status.users_up = 0
-        status.refused, status.well, status.troubles = [], [], {}
-        goes_on = self._goes_on and self._has_begun and bool(self._links) and self.failure is None
-        successors = list(self._links) if goes_on and not self.stopping.is_set() else []
+        status.mark_lost()
+        goes_on = self._goes_on and self._has_begun and bool(self._workers) and self.failure is None
+        successors = list(self._workers) if goes_on and not self.stopping.is_set() else []
         loss = self._reassignment.lose(name, monotonic_ns(), status.ended, successors)
         self._losses.append(loss.record)
         text = f"worker {name}: {reason}; what it did since its last window is not known"
@@ -376,17 +306,17 @@ class Workers:
             self.record("worker-lost", text)
             gevent.spawn(self.stop)
             return
-        link.give_up()
+        worker.give_up()
         status.ended = dict(loss.held - loss.moved)
         moved = ", ".join(f"{count} of {group}" for group, count in loss.moved.items())
         self.record(
             "worker-replaced", f"{text}; others go on in place of its users: {moved or 'none had anything left'}"
         )
-        gevent.spawn(self._hand_over, loss.adoptions)
+        gevent.spawn(self._hand_over, loss.takeovers)
 
-    def _hand_over(self, adoptions: list[dict[str, Any]]) -> None:
-        """Have the others take seats; all of them know of the new publishers before the first message."""
-        self._order("expect", adoptions=adoptions)
-        self._order("adopt", adoptions=adoptions, from_ns=monotonic_ns())
+    def _hand_over(self, takeovers: list[Takeover]) -> None:
+        """Have the others take over; all of them know of the new publishers before the first message."""
+        self._command("expect", takeovers=takeovers)
+        self._command("take_over", takeovers=takeovers, from_ns=monotonic_ns())
         for group in self.users:
             self._look_whether_done(group)

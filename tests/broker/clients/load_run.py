@@ -31,6 +31,7 @@ from loadtest.run.workers.local_worker import LocalWorker
 from loadtest.scenario import build_plan, load_scenario
 from loadtest.stamp import run_words
 from loadtest.wire.pacer import Pacer
+from tests.unit.run.staged import workers_here
 
 RUN_TAG = 77
 
@@ -69,8 +70,9 @@ class LoadRun:
         self.run = WorkerRun(self.plan, nodes, recorder, self.pacer, run_tag=self.run_tag)
         self.gauges = Gauges(self.run)
         self.collector = Collector()
-        self.crew = LocalWorker(self.run, self.gauges)
-        self.conductor = RunController(self.plan, self.crew, self.collector, self._take, self._depths)
+        self.worker = LocalWorker(self.run, self.gauges)
+        self.workers = workers_here(self.plan, self.worker, self.pacer, self.collector)
+        self.controller = RunController(self.plan, self.workers, self.collector, self._take, self._depths)
         self.members: list[Client[Any]] = []
 
     def __enter__(self) -> Self:
@@ -82,6 +84,7 @@ class LoadRun:
 
     def __exit__(self, *_: object) -> None:
         self.gauges.stop()
+        self.worker.stop_reports()
         self.pacer.close()
         self.topology.close()
 
@@ -95,14 +98,14 @@ class LoadRun:
         users = [gevent.spawn(member.live) for member in self.members]
         beside = None if meanwhile is None else gevent.spawn(self._beside, meanwhile)
         with gevent.Timeout(timeout_s):
-            self.conductor.conduct(self._run_record())
+            self.controller.run(self._run_record())
         left = len(users) - len(gevent.joinall(users, timeout=1))
         assert not left, f"{left} of {len(users)} users outlive the run"
         if beside is not None:
             beside.get(timeout=1)
         for record in self.aftermath.records(self.collector):
             self._take(record)
-        failure = self.run.failure
+        failure = self.workers.failure
         self._take(end_record(monotonic_ns(), datetime.now(UTC).isoformat(), complete=failure is None, reason=failure))
         return build_result(self.collector)
 

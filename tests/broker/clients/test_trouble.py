@@ -208,8 +208,8 @@ def test_an_interrupted_run_ends_promptly(vhost_endpoint: Endpoint, rate: str) -
 
     def interrupt(load_run: LoadRun) -> None:
         gevent.sleep(0.3)
-        load_run.conductor.interrupt()
-        load_run.conductor.interrupt()
+        load_run.controller.interrupt()
+        load_run.controller.interrupt()
 
     result, load_run = perform(vhost_endpoint, text, meanwhile=interrupt)
 
@@ -223,7 +223,7 @@ def test_an_interrupt_while_users_connect_ends_the_run(vhost_endpoint: Endpoint)
     """Users that are up, connecting, and waiting for their turn all end."""
     text = ENDLESS.replace("{exchange: x, routing_key: k, body", "{users: 20, exchange: x, routing_key: k, body")
     with LoadRun(vhost_endpoint, text.replace("60s, ", "60s, connect_rate: 10/s, ")) as load_run:
-        gevent.spawn_later(0.5, load_run.conductor.interrupt)
+        gevent.spawn_later(0.5, load_run.controller.interrupt)
         began = time.monotonic()
 
         result = load_run.perform()
@@ -242,7 +242,7 @@ consumers: {out: {queue: q, prefetch: 20, ack: none}}
 """
     began = time.monotonic()
 
-    result, _ = perform(vhost_endpoint, text, meanwhile=lambda run: gevent.sleep(0.3) or run.conductor.interrupt())
+    result, _ = perform(vhost_endpoint, text, meanwhile=lambda run: gevent.sleep(0.3) or run.controller.interrupt())
 
     assert time.monotonic() - began < DRAIN_S * 0.8
     assert result.totals.remaining == 30

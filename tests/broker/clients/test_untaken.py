@@ -65,7 +65,7 @@ def test_what_the_broker_no_longer_holds_is_lost(vhost_endpoint: Endpoint, queue
     """One of several queues that got a copy is purged or gone when all is confirmed: exactly its messages are lost."""
 
     def harm(load_run: LoadRun) -> None:
-        load_run.wait_until(lambda: load_run.crew.is_done("in") and load_run.crew.is_done("astray"))
+        load_run.wait_until(lambda: load_run.workers.is_done("in") and load_run.workers.is_done("astray"))
         with_channel(vhost_endpoint, lambda it: it.queue_purge(queue) if how == "purged" else it.queue_delete(queue))
 
     result = beside(vhost_endpoint, ROUTED + "run: {drain: 5s}\n", harm)
@@ -95,7 +95,7 @@ def test_what_stood_there_before_hides_no_loss(vhost_endpoint: Endpoint) -> None
     fill(vhost_endpoint, 30)
 
     def harm(load_run: LoadRun) -> None:
-        load_run.wait_until(lambda: load_run.crew.is_done("in"))
+        load_run.wait_until(lambda: load_run.workers.is_done("in"))
         with_channel(vhost_endpoint, lambda it: [it.basic_get("q", auto_ack=True) for _ in range(30)])
 
     result = beside(vhost_endpoint, PLAIN.replace("SETTINGS", "durable: true"), harm)
@@ -127,7 +127,7 @@ def test_others_that_take_from_a_queue_make_it_unknown(vhost_endpoint: Endpoint,
     def steal(load_run: LoadRun) -> None:
         if when == "during":
             channel.basic_consume("q", lambda *_: None, auto_ack=True)
-        while load_run.conductor.phase != "done":
+        while load_run.controller.phase != "done":
             connection.process_data_events(0.01)
             gevent.sleep(0.01)
 
@@ -279,7 +279,7 @@ run: {drain: 4s}
 """
 
     def harm(load_run: LoadRun) -> None:
-        load_run.wait_until(lambda: load_run.crew.is_done("in"))
+        load_run.wait_until(lambda: load_run.workers.is_done("in"))
         with_channel(vhost_endpoint, lambda it: it.queue_purge("q"))
 
     assert beside(vhost_endpoint, text, harm).totals.lost == 300

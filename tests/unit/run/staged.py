@@ -16,8 +16,11 @@ from loadtest.measure.recorder.recorder import Recorder
 from loadtest.measure.records import run_record
 from loadtest.run.job import entry_of, sinks_of
 from loadtest.run.run_controller import RunController
+from loadtest.run.workers.clock_sync import ClockSync
 from loadtest.run.workers.local_worker import LocalWorker
-from loadtest.scenario import build_plan, load_scenario
+from loadtest.run.workers.reassignment import Reassignment
+from loadtest.run.workers.workers import Workers
+from loadtest.scenario import Plan, build_plan, load_scenario
 from loadtest.stamp import run_words
 from loadtest.wire.pacer import Pacer
 
@@ -84,12 +87,19 @@ class StagedGauges:
         return {}
 
 
+def workers_here(plan: Plan, worker: LocalWorker, pacer: Pacer, collector: Collector) -> Workers:
+    """Return what leads a run whose only worker is that of this process."""
+    workers = Workers(plan.users, [worker], pacer, ClockSync(None), Reassignment(plan, collector))
+    worker.report_to(lambda status: workers.take_status(worker.name, status))
+    return workers
+
+
 class StagedRun:
     """
-    A run with its conductor.
+    A run with its controller.
 
     Attributes:
-        records: What the conductor has handed on.
+        records: What the controller has handed on.
         depths: What the broker says that stands in the queues; an exception is raised.
     """
 
@@ -107,8 +117,9 @@ class StagedRun:
         self.depths: Mapping[str, int] | Exception = {}
         gauges: Any = StagedGauges()
         self.gauges = gauges
-        self.crew = LocalWorker(self.run, self.gauges)
-        self.conductor = RunController(self.plan, self.crew, self.collector, self.take, self._depths)
+        self.worker = LocalWorker(self.run, self.gauges)
+        self.workers = workers_here(self.plan, self.worker, self.pacer, self.collector)
+        self.controller = RunController(self.plan, self.workers, self.collector, self.take, self._depths)
         self.opening = run_record(
             start_ns=monotonic_ns(),
             started_at="",

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
@@ -13,12 +12,11 @@ from loadtest.clients.failures.refusal import REFUSALS, Refusal
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.run.progress_monitor import ProgressMonitor
 from loadtest.run.workers.clock_sync import ClockSync
-from loadtest.run.workers.local_worker import Workforce
 from loadtest.run.workers.reassignment import Reassignment
-from loadtest.run.workers.worker import Link
-from loadtest.run.workers.workers import Status, Workers
+from loadtest.run.workers.worker_status import WorkerStatus
+from loadtest.run.workers.workers import Workers
 from tests.unit.run.staged import FLOW, StagedRun, StagedTask
-from tests.unit.run.test_workers import StagedLink
+from tests.unit.run.test_workers import StagedWorker
 
 SETTINGS = "run: {reconnect_for: 5s}\n"
 FAULT = "faults: [{at: 2s, do: close-connections}]\n"
@@ -45,8 +43,10 @@ def trouble(seconds: float, *, is_waiting: bool = True) -> Trouble:
 
 def events(staged: StagedRun, begin_ns: int = 0) -> list[tuple[str, str]]:
     """Look once, and return what was said."""
-    ProgressMonitor(staged.plan, staged.crew).look(begin_ns)
-    return [(code, text) for _, code, text in staged.run.events]
+    staged.workers.refresh()
+    ProgressMonitor(staged.plan, staged.workers).look(begin_ns)
+    records = staged.workers.cut(0, "measured")
+    return [(record["code"], record["text"]) for record in records if record["type"] == "event"]
 
 
 def test_a_refusal_at_the_first_try_ends_the_run() -> None:
@@ -55,7 +55,7 @@ def test_a_refusal_at_the_first_try_ends_the_run() -> None:
     staged.run.operations.refuse(Refusal(monotonic_ns(), PUBLISH, TEXT))
 
     assert events(staged) == [("operation-refused", TEXT)]
-    assert staged.run.failure == TEXT
+    assert staged.workers.failure == TEXT
 
 
 @pytest.mark.parametrize("when", ["before", "since"])
@@ -133,37 +133,36 @@ def test_a_group_in_trouble_for_long_ends_the_run(troubles: list[tuple[float, bo
 
 
 @pytest.fixture
-def fleet() -> Iterator[tuple[Workers, StagedRun]]:
+def workers() -> Iterator[tuple[Workers, StagedRun]]:
     """Two processes that tell how they are, and the run that they do."""
     staged = staged_run()
-    links = cast("list[Link]", [StagedLink("one"), StagedLink("two")])
+    processes = [StagedWorker("one"), StagedWorker("two")]
     reassignment = Reassignment(staged.plan, staged.collector)
-    yield Workers(staged.plan.users, links, staged.pacer, ClockSync("here"), reassignment), staged
+    yield Workers(staged.plan.users, processes, staged.pacer, ClockSync("here"), reassignment), staged
     staged.pacer.close()
 
 
-def tell(fleet: Workers, name: str, **status: Any) -> None:
+def tell(workers: Workers, name: str, **status: Any) -> None:
     """Have a process tell how it is."""
-    fleet.take_status(name, asdict(Status(told_ns=monotonic_ns(), is_lost=False, **status)))
+    workers.take_status(name, WorkerStatus(told_ns=monotonic_ns(), is_lost=False, **status))
 
 
-def look(fleet: Workers, staged: StagedRun) -> str | None:
+def look(workers: Workers, staged: StagedRun) -> str | None:
     """Look once, and return why the run ends."""
-    crew: Workforce = fleet
-    ProgressMonitor(staged.plan, crew).look(0)
-    return fleet.failure
+    ProgressMonitor(staged.plan, workers).look(0)
+    return workers.failure
 
 
-def test_a_refusal_counts_if_no_process_had_it_accepted(fleet: tuple[Workers, StagedRun]) -> None:
+def test_a_refusal_counts_if_no_process_had_it_accepted(workers: tuple[Workers, StagedRun]) -> None:
     """As over one process."""
     for one, two, failure in (([], [PUBLISH], None), ([], [], TEXT)):
-        tell(fleet[0], "one", refused=[(5, PUBLISH, TEXT)], accepted=one)
-        tell(fleet[0], "two", accepted=two)
+        tell(workers[0], "one", refused=[(5, PUBLISH, TEXT)], accepted=one)
+        tell(workers[0], "two", accepted=two)
 
-        assert look(*fleet) == failure
+        assert look(*workers) == failure
 
 
-def test_a_group_is_in_trouble_if_it_is_in_all_processes(fleet: tuple[Workers, StagedRun]) -> None:
+def test_a_group_is_in_trouble_if_it_is_in_all_processes(workers: tuple[Workers, StagedRun]) -> None:
     """Users that work in one process are the group's, and a process without users of it counts for nothing."""
     long = {"in": tuple(trouble(6))}
     for one, two, ends in (
@@ -171,21 +170,20 @@ def test_a_group_is_in_trouble_if_it_is_in_all_processes(fleet: tuple[Workers, S
         ({"troubles": long}, {"troubles": {"in": tuple(trouble(1))}}, False),
         ({"troubles": long}, {"well": ["out"]}, True),
     ):
-        tell(fleet[0], "one", **one)
-        tell(fleet[0], "two", **two)
+        tell(workers[0], "one", **one)
+        tell(workers[0], "two", **two)
 
-        assert bool(look(*fleet)) == ends
+        assert bool(look(*workers)) == ends
 
 
 def test_the_status_of_a_process_tells_of_refusals_and_troubles() -> None:
     """In the time of the run, which is not the process's own on another host."""
     staged = staged_run()
-    staged.run.recorder.clock_offset_ns = 1_000
     staged.run.operations.refuse(Refusal(5_000, PUBLISH, TEXT))
     staged.run.operations.accept("out: Basic.Consume of queue q")
     staged.run.tasks += [task("in", Trouble(6_000, True, "why")), task("out", None)]
 
-    status = Status.of(staged.crew)
+    status = staged.worker.status().to_run_time(1_000)
 
     assert status.refused == [(4_000, PUBLISH, TEXT)]
     assert status.accepted == ["out: Basic.Consume of queue q"]

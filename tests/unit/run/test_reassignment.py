@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.measure.window import GroupWindow, Window
 from loadtest.run.workers.reassignment import Reassignment
-from loadtest.run.workers.workers import execute
+from loadtest.run.workers.remote_command import execute
 from loadtest.scenario.schedule.later_arrivals import LaterArrivals
 from tests.unit.run.staged import RUN_TAG, StagedRun
 
@@ -48,8 +48,8 @@ def test_seats_are_spread_over_those_that_are_left() -> None:
     """In turn; publishers under numbers that nobody had, with the routes of their seat."""
     loss, _ = staged_loss({}, ["two", "three"])
 
-    assert [each["worker"] for each in loss.adoptions] == ["two", "three"] * 2
-    assert [each["publisher_id"] for each in loss.adoptions] == [4, 5, None, None]
+    assert [each["worker"] for each in loss.takeovers] == ["two", "three"] * 2
+    assert [each["publisher_id"] for each in loss.takeovers] == [4, 5, None, None]
     assert loss.moved == loss.held == {"in": 2, "out": 2}
     assert [entry["routes"] for entry in loss.record["successors"]] == [[["q-1"]], [["q-2"]]]
     assert loss.record["sinks"] == ["q-1", "q-2"]
@@ -58,7 +58,7 @@ def test_seats_are_spread_over_those_that_are_left() -> None:
 def test_what_was_done_is_not_done_again() -> None:
     """A publisher has left what it had not published by its last window; consumers share what all of them took."""
     loss, _ = staged_loss({}, ["two"], published=7, taken=5)
-    left = {(each["group"], each["number"]): each["messages"] for each in loss.adoptions}
+    left = {(each["group"], each["number"]): each["messages"] for each in loss.takeovers}
 
     assert left == {("in", 0): 10, ("in", 1): 3, ("out", 0): 7, ("out", 1): 8}
 
@@ -67,7 +67,7 @@ def test_users_that_had_ended_have_no_successor() -> None:
     """Of a publisher it is known which one that was: the one that has nothing left."""
     loss, _ = staged_loss({"in": 1, "out": 2}, ["two"], published=10)
 
-    assert [(each["group"], each["number"]) for each in loss.adoptions] == [("in", 0)]
+    assert [(each["group"], each["number"]) for each in loss.takeovers] == [("in", 0)]
     assert loss.held - loss.moved == {"in": 1, "out": 2}
 
 
@@ -77,7 +77,7 @@ def test_a_successor_may_be_lost_too() -> None:
 
     loss = reassignment.lose("two", 6, {}, ["three"])
 
-    assert [each["publisher_id"] for each in loss.adoptions] == [6, 7, None, None]
+    assert [each["publisher_id"] for each in loss.takeovers] == [6, 7, None, None]
     assert loss.record["publishers"] == [4, 5]
 
 
@@ -85,7 +85,7 @@ def test_without_heirs_nothing_moves() -> None:
     """What is in doubt is told all the same."""
     loss, _ = staged_loss({}, [])
 
-    assert loss.adoptions == []
+    assert loss.takeovers == []
     assert loss.record["publishers"] == [0, 1]
     assert loss.record["successors"] == []
 
@@ -94,7 +94,7 @@ def test_messages_of_a_successor_are_ours() -> None:
     """From the order to expect it on, and not before; only who is told to sits down."""
     staged = StagedRun(PACED)
     delivery = staged.recorder.delivery("out", "q")
-    adoptions = [{"worker": "somebody else", "group": "in", "number": 1, "publisher_id": 2, "messages": None}]
+    takeovers = [{"worker": "somebody else", "group": "in", "number": 1, "publisher_id": 2, "messages": None}]
 
     def foreign() -> int:
         delivery.delivered(2, [0], [monotonic_ns()], [0], monotonic_ns(), 5)
@@ -102,8 +102,8 @@ def test_messages_of_a_successor_are_ours() -> None:
         return window.groups["out"].counters.get("foreign", 0)
 
     assert foreign() == 1
-    execute(staged.crew, "expect", {"adoptions": adoptions})
-    execute(staged.crew, "adopt", {"adoptions": adoptions, "from_ns": monotonic_ns()})
+    execute(staged.worker, "expect", {"takeovers": takeovers})
+    execute(staged.worker, "take_over", {"takeovers": takeovers, "from_ns": monotonic_ns()})
 
     assert foreign() == 0
     assert staged.run.publishers[2].bodies == staged.run.publishers[1].bodies
@@ -129,10 +129,10 @@ def test_a_schedule_goes_on_where_it_is(monkeypatch: Any) -> None:
     SeatedClient.specs.clear()
     staged = StagedRun(PACED)
     begin_ns = monotonic_ns()
-    execute(staged.crew, "begin", {"begin_ns": begin_ns, "measured_ns": begin_ns, "stop_ns": None})
-    adoptions = [{"worker": "test", "group": "in", "number": 0, "publisher_id": 2, "messages": None}]
+    execute(staged.worker, "begin", {"begin_ns": begin_ns, "measured_ns": begin_ns, "stop_ns": None})
+    takeovers = [{"worker": "test", "group": "in", "number": 0, "publisher_id": 2, "messages": None}]
 
-    execute(staged.crew, "adopt", {"adoptions": adoptions, "from_ns": begin_ns + 3 * NS_PER_S + NS_PER_S // 50})
+    execute(staged.worker, "take_over", {"takeovers": takeovers, "from_ns": begin_ns + 3 * NS_PER_S + NS_PER_S // 50})
 
     (spec,) = SeatedClient.specs
     before = staged.plan.publishers[0].arrivals

@@ -12,7 +12,7 @@ import pytest
 from loadtest.clients.worker_run import StoppedError, specs_of
 from loadtest.clock import monotonic_ns
 from loadtest.run import drain as drain_module
-from loadtest.run import run_controller as conductor_module
+from loadtest.run import run_controller as controller_module
 from tests.unit.run.staged import FLOW, StagedRun, StagedTask
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def live(staged: StagedRun, *, taken: int = 10) -> list[StagedTask]:
 def conduct(staged: StagedRun) -> None:
     """Lead the staged run to its end."""
     with gevent.Timeout(5):
-        staged.conductor.conduct(staged.opening)
+        staged.controller.run(staged.opening)
 
 
 def test_a_run_goes_through_its_phases_and_ends_at_once() -> None:
@@ -70,7 +70,7 @@ def test_a_run_goes_through_its_phases_and_ends_at_once() -> None:
     assert all(task.calls == ["finish", "close"] for task in tasks)
     assert staged.collector.losses().lost == 0
     assert staged.run.over.is_set()
-    assert staged.run.failure is None
+    assert staged.workers.failure is None
 
 
 def test_windows_follow_each_other_without_a_gap() -> None:
@@ -124,13 +124,13 @@ def test_a_broker_that_cannot_be_asked_is_told_once() -> None:
 def test_an_interrupt_before_the_begin_ends_the_run() -> None:
     """Users that are up do not begin; there is no measured part."""
     staged = StagedRun()
-    gevent.spawn_later(0.005, staged.conductor.interrupt)
+    gevent.spawn_later(0.005, staged.controller.interrupt)
 
     conduct(staged)
 
     assert staged.phases() == ["connecting", "drain", "done"]
     assert staged.events() == ["interrupted"]
-    assert staged.conductor.interrupted
+    assert staged.controller.interrupted
 
 
 def test_an_interrupt_after_the_end_is_none() -> None:
@@ -139,20 +139,20 @@ def test_an_interrupt_after_the_end_is_none() -> None:
     live(staged)
     conduct(staged)
 
-    staged.conductor.interrupt()
+    staged.controller.interrupt()
 
-    assert not staged.conductor.interrupted
+    assert not staged.controller.interrupted
     assert "interrupted" not in staged.events()
 
 
 def test_users_that_cannot_connect_fail_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     """Past the pace and a grace the run says how many came."""
-    monkeypatch.setattr(conductor_module, "CONNECT_GRACE_S", 0.002)
+    monkeypatch.setattr(controller_module, "CONNECT_GRACE_S", 0.002)
     staged = StagedRun()
 
     conduct(staged)
 
-    assert staged.run.failure == "only 0 of 2 users could connect in time"
+    assert staged.workers.failure == "only 0 of 2 users could connect in time"
     assert staged.phases() == ["connecting", "drain", "done"]
 
 
@@ -181,8 +181,8 @@ def test_a_fault_of_ours_fails_the_run_and_closes_users(caplog: pytest.LogCaptur
     with caplog.at_level(logging.ERROR):
         conduct(staged)
 
-    assert staged.run.failure is not None
-    assert "ZeroDivisionError" in staged.run.failure
+    assert staged.workers.failure is not None
+    assert "ZeroDivisionError" in staged.workers.failure
     assert staged.events() == ["internal-error"]
     assert all("close" in task.calls for task in tasks)
     assert caplog.records[0].exc_info is not None
