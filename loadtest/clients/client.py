@@ -16,10 +16,10 @@ import pika
 import pika.exceptions
 from gevent.event import Event
 
-from loadtest.clients.failures.group_progress import Trouble
 from loadtest.clients.failures.outages import FIRST_PAUSE_S, STABLE_NS, pauses_s
 from loadtest.clients.failures.reasons import describe, span_text
 from loadtest.clients.failures.refusal import REFUSED, Refusal, is_cut, reply
+from loadtest.clients.failures.trouble import Trouble
 from loadtest.clients.worker_run import StoppedError, WorkerRun
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.wire.connection.connection import Connection
@@ -103,7 +103,7 @@ class Client(ABC, Generic[SpecT]):
     def live(self) -> None:
         """Do all that this user does in a run; returns when it has nothing more to do, or the run ends it."""
         run = self._run
-        run.tasks.append(self)
+        run.add_client(self)
         self._greenlet = gevent.getcurrent()
         try:
             run.wait_connect_turn()
@@ -198,7 +198,7 @@ class Client(ABC, Generic[SpecT]):
     @property
     def publisher_id(self) -> int | None:
         """The number of a publisher in the run; None of others."""
-        return getattr(self._spec, "publisher_id", None)
+        return self._spec.publisher_id
 
     @property
     def is_blocked(self) -> bool:

@@ -43,7 +43,7 @@ class DeliveryVerifier:
         self.taken = 0
         self.recorder: DeliveryRecorder = run.recorder.delivery(spec.group, sink)
         self._run = run
-        run.verifiers.append(self)
+        run.add_taker(self)
         self._tag = run.run_tag
         # What follows the stamp in a body that carries it, kept: slicing a body of 1 MB costs 0.9 ms each time.
         self._tails: dict[bytes, bytes] = {}

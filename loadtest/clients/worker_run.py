@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 
     import pika
 
-    from loadtest.clients.delivery_verifier import DeliveryVerifier
-    from loadtest.clients.failures.group_progress import Trouble
     from loadtest.clients.failures.refusal import Refusal
+    from loadtest.clients.running_client import RunningClient
     from loadtest.measure.recorder.recorder import Recorder
     from loadtest.scenario import ConsumerSpec, GetterSpec, Plan, PublisherSpec
     from loadtest.wire.pacer import Pacer
@@ -60,48 +59,11 @@ def _unstamped_bodies(plan: Plan) -> frozenset[bytes]:
     return frozenset(body for bodies in cycles.values() for body in bodies)
 
 
-class RunningClient(Protocol):
-    """What the worker needs of a publisher, consumer or getter at work; only `finish` and `close` may block."""
+class CountsTaken(Protocol):
+    """What counts the messages that a consumer or getter takes from one sink."""
 
-    @property
-    def is_lost(self) -> bool:
-        """Whether its connection or channel is gone, or was never there."""
-
-    @property
-    def publisher_id(self) -> int | None:
-        """The number of a publisher in the run; None of others."""
-
-    @property
-    def group(self) -> str:
-        """The group that it belongs to."""
-
-    @property
-    def ended(self) -> Event:
-        """Set when it has nothing more to do."""
-
-    def trouble(self, now_ns: int) -> Trouble | None:
-        """Return since when the broker has done nothing for it, after the loss of a connection; None if it does."""
-
-    def catch_up(self, now_ns: int) -> None:
-        """Count what the clock alone decides, up to *now_ns*: the arrivals that have fallen due."""
-
-    def outstanding(self) -> int:
-        """Return the messages published and not yet confirmed."""
-
-    def unprocessed(self) -> int:
-        """Return the messages taken whose processing time is not over."""
-
-    def window_full_ns(self) -> int:
-        """Return how long a full confirm window has held back what was due, so far."""
-
-    def blocked_ns(self) -> int:
-        """Return how long the broker has had the connection blocked, so far."""
-
-    def finish(self) -> None:
-        """End what is open after the drain: take what is on its way and acknowledge it, give up what is unconfirmed."""
-
-    def close(self) -> None:
-        """End the user wherever it is, and close the connection."""
+    spec: ConsumerSpec | GetterSpec
+    taken: int
 
 
 class StoppedError(BaseException):
@@ -128,7 +90,6 @@ class WorkerRun:
         tasks: Every user that has sat down, connected or not.
         events: Instant (ns), code and text; taken by `LocalWorker.cut`.
         last_taken_ns: By group of consumers or getters.
-        intakes: Of every consumer and getter, one for each sink that it has taken from.
         unstamped_bodies: What this run publishes without a stamp.
         ended: Users that have nothing more to do, by group.
         last_ended_ns: By group, since when the last of them.
@@ -136,7 +97,6 @@ class WorkerRun:
         outages: Which users have no connection at the moment.
         operations: What the broker has accepted and refused.
         restorer: Declares what a broker forgot.
-        on_change: Called when a user is up, has begun or ended, or the run has failed.
     """
 
     def __init__(
@@ -155,10 +115,10 @@ class WorkerRun:
         self.tasks: list[RunningClient] = []
         self.events: list[tuple[int, str, str]] = []
         self.last_taken_ns: dict[str, int] = {}
-        self.verifiers: list[DeliveryVerifier] = []
+        self._takers: list[CountsTaken] = []
         self.ended: Counter[str] = Counter()
         self.last_ended_ns: dict[str, int] = {}
-        self.on_change: Callable[[], None] = lambda: None
+        self._listener: Callable[[], None] = lambda: None
         self._assign: Callable[[str], ClientSpec | None] = self._next_spec
         self.publishers = {publisher.publisher_id: publisher for publisher in plan.publishers}
         self.unstamped_bodies = _unstamped_bodies(plan)
@@ -172,6 +132,10 @@ class WorkerRun:
         self.outages, self.operations = Outages(plan, self.record), Operations()
         self.restorer = TopologyRestorer(plan.topology)
         self._next_connect_ns = monotonic_ns()
+
+    def call_on_change(self, listener: Callable[[], None]) -> None:
+        """Have *listener* called when a user is up, begins or ends, or the run fails or is refused something."""
+        self._listener = listener
 
     # --- coming up -----------------------------------------------------------------------------------------------
 
@@ -190,15 +154,18 @@ class WorkerRun:
         """Return the groups of which a user here has begun its work."""
         return frozenset(self._started)
 
+    def add_client(self, client: RunningClient) -> None:
+        """Have a client take part, connected or not."""
+        self.tasks.append(client)
+
     def spec(self, group: str, number: int) -> ClientSpec:
         """Return a seat by its number within its group."""
         return self._specs[group][number]
 
-    def expect(self, publisher: ClientSpec) -> None:
+    def expect(self, publisher: PublisherSpec) -> None:
         """Take the messages of a publisher that was not in the plan as those of this run."""
-        number: int = publisher.publisher_id  # type: ignore[union-attr]  # only of a publisher
-        self.publishers[number] = publisher  # type: ignore[assignment]
-        self.recorder.expect(number)
+        self.publishers[publisher.publisher_id] = publisher
+        self.recorder.expect(publisher.publisher_id)
 
     def start_ns(self, spec: ClientSpec) -> int | None:
         """Return when the group of *spec* starts, or started; None if that is not known yet."""
@@ -248,10 +215,17 @@ class WorkerRun:
         self._up += 1
         if self._up == self._all:
             self.all_up.set()
-        self.on_change()
+        self._listener()
         self.begun.wait()
         if self.begin_ns is None:
             raise StoppedError
+
+    def begin(self, begin_ns: int, measured_ns: int, stop_ns: int | None) -> None:
+        """Have all users begin at *begin_ns*; messages intended from *measured_ns* on are measured."""
+        self.stop_ns = stop_ns
+        self.recorder.measure_from(measured_ns)
+        self.begin_ns = begin_ns
+        self.begun.set()
 
     # --- at work -------------------------------------------------------------------------------------------------
 
@@ -278,9 +252,9 @@ class WorkerRun:
         if spec.group not in self._started:
             self._started.add(spec.group)
             # A schedule counts from its start, whenever its first user gets to it.
-            is_paced = getattr(spec, "arrivals", None) is not None
+            is_paced = spec.arrivals is not None
             self.recorder.active(spec.group, start_ns if is_paced else monotonic_ns())
-            self.on_change()
+            self._listener()
         return start_ns
 
     @contextmanager
@@ -320,7 +294,7 @@ class WorkerRun:
         self.last_ended_ns[group] = monotonic_ns()
         if self.ended[group] == len(self._specs[group]):
             self.mark_done(group, self.last_ended_ns[group])
-        self.on_change()
+        self._listener()
 
     def mark_done(self, group: str, done_ns: int) -> None:
         """Take *group* as done since *done_ns*: all its users are, here or elsewhere."""
@@ -336,6 +310,17 @@ class WorkerRun:
         """Return whether *group* has begun its work; one that was done before it could begin has not."""
         return group in self._started
 
+    def add_taker(self, taker: CountsTaken) -> None:
+        """Have *taker* among what `taken_by_user` adds up."""
+        self._takers.append(taker)
+
+    def taken_by_user(self) -> dict[str, Counter[int]]:
+        """Return how many messages each user has taken, by group."""
+        taken: dict[str, Counter[int]] = {}
+        for taker in self._takers:
+            taken.setdefault(taker.spec.group, Counter())[taker.spec.user] += taker.taken
+        return taken
+
     # --- trouble -------------------------------------------------------------------------------------------------
 
     def record(self, code: str, text: str) -> None:
@@ -346,7 +331,12 @@ class WorkerRun:
         """Take note that the broker refused an operation; its first refusal is put on the timeline."""
         if self.operations.refuse(refusal):
             self.record("refused", refusal.text)
-            self.on_change()
+            self._listener()
+
+    def take_events(self) -> list[tuple[int, str, str]]:
+        """Return the events since the last call: instant (ns), code and text."""
+        events, self.events = self.events, []
+        return events
 
     def fail(self, text: str, *, code: str = "run-failed") -> None:
         """
@@ -358,7 +348,7 @@ class WorkerRun:
             self.failure = text
             self.record(code, text)
         self.stop()
-        self.on_change()
+        self._listener()
 
     def stop(self) -> None:
         """End publishing now; what is in flight is still waited for."""

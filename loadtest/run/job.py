@@ -48,7 +48,7 @@ _NAME_ONE: Final = "name a broker (--broker) by an address that all hosts reach"
 
 def groups_of(plan: Plan) -> dict[str, dict[str, Any]]:
     """Return kind, model, users, stages and the most it can take of each group, as the run record has them."""
-    open_groups = {spec.group for spec in specs_of(plan) if getattr(spec, "arrivals", None) is not None}
+    open_groups = {spec.group for spec in specs_of(plan) if spec.arrivals is not None}
     published = {publisher.group for publisher in plan.publishers}
     # A consumer's latencies count from what the publishers intended, so they are as open as those are.
     if published and published <= open_groups:

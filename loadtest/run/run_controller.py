@@ -44,10 +44,9 @@ _logger = logging.getLogger(__name__)
 
 def is_bounded(spec: ClientSpec) -> bool:
     """Return whether a user comes to an end by itself, whatever the duration of the run."""
-    if spec.messages is not None or getattr(spec, "until_empty", False):
+    if spec.messages is not None or spec.until_empty:
         return True
-    arrivals = getattr(spec, "arrivals", None)
-    return arrivals is not None and arrivals.total is not None
+    return spec.arrivals is not None and spec.arrivals.total is not None
 
 
 class RunController:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 if TYPE_CHECKING:
     from loadtest.scenario.grammar.model import Scenario
@@ -37,8 +37,11 @@ class PublisherSpec:
         arrivals: None in the closed model.
         routes: By routing key of the cycle, the sinks that a message reaches; None where that cannot be known (plugin
             exchange, exchange that the scenario does not declare).
+        sinks, until_empty: As of every client; a publisher takes nothing.
     """
 
+    sinks: ClassVar[tuple[str, ...]] = ()
+    until_empty: ClassVar[bool] = False
     group: str
     user: int
     publisher_id: int
@@ -68,8 +71,12 @@ class ConsumerSpec:
         sinks: The sink that each of `queues` stands for, in the same order.
         prefetch: Most deliveries without an ack; 0 is unlimited.
         arguments: Of Basic.Consume, such as x-stream-offset.
+        publisher_id, arrivals, until_empty: As of every client; deliveries set the pace of a consumer.
     """
 
+    publisher_id: ClassVar[None] = None
+    arrivals: ClassVar[None] = None
+    until_empty: ClassVar[bool] = False
     group: str
     user: int
     queues: tuple[str, ...]
@@ -96,8 +103,10 @@ class GetterSpec:
         arrivals: When each Get is due; None gets again as soon as the last one is answered.
         until_empty: Whether a queue is done with when it answers Get-Empty.
         messages: This user's share of the messages to get; None without a limit.
+        publisher_id: As of every client.
     """
 
+    publisher_id: ClassVar[None] = None
     group: str
     user: int
     queues: tuple[str, ...]

@@ -8,29 +8,14 @@ group is in trouble if all its users are. Users that have nothing to do, or wait
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from loadtest.clients.failures.refusal import Refusal
-    from loadtest.clients.worker_run import RunningClient
-
-
-class Trouble(NamedTuple):
-    """
-    Nothing was done for a user, or for all users of a group.
-
-    Attributes:
-        since_ns: Since when.
-        is_waiting: Whether somebody has no connection, or has asked for something and got no answer. A user that is
-            back and has nothing to ask for is not waiting.
-        reason: Of the last loss.
-    """
-
-    since_ns: int
-    is_waiting: bool
-    reason: str
+    from loadtest.clients.failures.trouble import Trouble
+    from loadtest.clients.running_client import RunningClient
 
 
 @dataclass(slots=True)

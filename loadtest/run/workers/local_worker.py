@@ -6,7 +6,6 @@ Where the process does not lead the run itself, the same calls come as messages 
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import gevent
@@ -21,7 +20,8 @@ from loadtest.run.workers.worker_status import WorkerStatus
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from loadtest.clients.worker_run import RunningClient, WorkerRun
+    from loadtest.clients.running_client import RunningClient
+    from loadtest.clients.worker_run import WorkerRun
     from loadtest.measure.records import Phase, Record
     from loadtest.run.workers.gauges import Gauges
     from loadtest.run.workers.reassignment import Takeover
@@ -69,7 +69,7 @@ class LocalWorker:
         self._cut_ns = monotonic_ns()
         self._has_news = Event()
         self._reporter: gevent.Greenlet | None = None
-        run.on_change = self._has_news.set
+        run.call_on_change(self._has_news.set)
 
     def execute(self, command: str, arguments: dict[str, Any], clock_offset_ns: int | None) -> Answer:
         """Call the method of that name."""
@@ -132,11 +132,7 @@ class LocalWorker:
 
     def begin(self, begin_ns: int, measured_ns: int, stop_ns: int | None) -> None:
         """Have all users begin at *begin_ns*."""
-        run = self.run
-        run.stop_ns = stop_ns
-        run.recorder.measure_from(measured_ns)
-        run.begin_ns = begin_ns
-        run.begun.set()
+        self.run.begin(begin_ns, measured_ns, stop_ns)
 
     def cut(self, now_ns: int, phase: Phase, pause: int | None = None) -> Iterator[Record]:
         """
@@ -160,11 +156,10 @@ class LocalWorker:
             record = window.to_record()
             gevent.sleep(0)
             yield record
-        events, self.run.events = self.run.events, []
-        for at_ns, code, text in events:
+        for at_ns, code, text in self.run.take_events():
             yield event_record(at_ns, code, text)
         if now_ns == 0:
-            yield users_record(self.run.recorder.worker, self._taken_by_user(), self._blocked_ns())
+            yield users_record(self.run.recorder.worker, self.run.taken_by_user(), self._blocked_ns())
 
     def end_publishing(self, stop_ns: int) -> None:
         """Take publishers that are at work as active until *stop_ns*, and no longer."""
@@ -197,12 +192,6 @@ class LocalWorker:
         """Return when each group that is still at work took its last message."""
         is_done = self.run.completion.is_done
         return {group: taken_ns for group, taken_ns in self.run.last_taken_ns.items() if not is_done(group)}
-
-    def _taken_by_user(self) -> dict[str, Counter[int]]:
-        taken: dict[str, Counter[int]] = {}
-        for verifier in self.run.verifiers:
-            taken.setdefault(verifier.spec.group, Counter())[verifier.spec.user] += verifier.taken
-        return taken
 
     def _blocked_ns(self) -> dict[int, int]:
         """Return how long publishers were blocked by the broker, in ns, by id."""

@@ -94,7 +94,7 @@ class Reassignment:
         """
         held = self._held.pop(worker, [])
         publishers = [self._ids[spec] for spec in held if spec in self._ids]
-        sinks = {sink for group, number in held for sink in getattr(self._specs[group][number], "sinks", ())}
+        sinks = {sink for group, number in held for sink in self._specs[group][number].sinks}
         open_seats = self._open(worker, held, Counter(ended)) if successors else []
         takeovers: list[Takeover] = []
         entries: list[Record] = []
@@ -151,7 +151,9 @@ def expect_publishers(run: WorkerRun, takeovers: Sequence[Takeover]) -> None:
     """Take the messages of publishers that are to come as those of this run."""
     for each in takeovers:
         if each["publisher_id"] is not None:
-            run.expect(_successor(run, each, None))
+            successor = _successor(run, each, None)
+            assert isinstance(successor, PublisherSpec), "only publishers have a number"
+            run.expect(successor)
 
 
 def take_over(run: WorkerRun, takeovers: Sequence[Takeover], from_ns: int) -> None:
@@ -165,7 +167,7 @@ def _successor(run: WorkerRun, takeover: Takeover, from_ns: int | None) -> Clien
     """Return a seat as it is for who takes it: what fell due before *from_ns* was its predecessor's."""
     spec = run.spec(takeover["group"], takeover["number"])
     changes: dict[str, Any] = {"messages": takeover["messages"]}
-    arrivals = getattr(spec, "arrivals", None)
+    arrivals = spec.arrivals
     start_ns = run.start_ns(spec)
     if arrivals is not None and from_ns is not None and start_ns is not None:
         changes["arrivals"] = LaterArrivals(arrivals, arrivals.count_due(max(0, from_ns - start_ns)))

@@ -14,8 +14,9 @@ import gevent
 from gevent.event import Event
 
 from loadtest.clients.completion import Completion
-from loadtest.clients.failures.group_progress import GroupProgress, Trouble
+from loadtest.clients.failures.group_progress import GroupProgress
 from loadtest.clients.failures.refusal import Refusal
+from loadtest.clients.failures.trouble import Trouble
 from loadtest.clock import NS_PER_MS, NS_PER_US, monotonic_ns
 from loadtest.measure.records import event_record
 from loadtest.run.workers.clock_sync import FIRST_READINGS, READINGS

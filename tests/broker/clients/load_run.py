@@ -56,7 +56,7 @@ class LoadRun:
         scenario = load_scenario("test", text=f"name: test\n{self.text}").scenario
         self.plan = build_plan(scenario)
         self.topology = Topology(self.plan.topology, self.endpoint)
-        open_groups = {spec.group for spec in specs_of(self.plan) if getattr(spec, "arrivals", None) is not None}
+        open_groups = {spec.group for spec in specs_of(self.plan) if spec.arrivals is not None}
         self._groups = {
             name: {"kind": kind, "model": "open" if name in open_groups else "closed", "users": self.plan.users[name]}
             for name, kind in scenario.kinds.items()

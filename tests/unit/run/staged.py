@@ -8,7 +8,7 @@ from typing import Any
 import pika
 from gevent.event import Event
 
-from loadtest.clients.failures.group_progress import Trouble
+from loadtest.clients.failures.trouble import Trouble
 from loadtest.clients.worker_run import WorkerRun
 from loadtest.clock import monotonic_ns
 from loadtest.measure.collector import Collector

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from loadtest.clients.failures.group_progress import Trouble
 from loadtest.clients.failures.refusal import REFUSALS, Refusal
+from loadtest.clients.failures.trouble import Trouble
 from loadtest.clock import NS_PER_S, monotonic_ns
 from loadtest.run.progress_monitor import ProgressMonitor
 from loadtest.run.workers.clock_sync import ClockSync
