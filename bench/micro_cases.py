@@ -204,7 +204,7 @@ def _feeder(messages: int, *, recorded: bool) -> Callable[[], None]:
 def _recording_sink() -> RecordingSink:
     publishers: Mapping[int, Any] = {0: SimpleNamespace(publisher_id=0, bodies=(BODY,), stamp="headers")}
     recorder = Recorder("bench", {"out": "consumer"}, ours=run_words(RUN_TAG, 1))
-    run: Any = SimpleNamespace(run_tag=RUN_TAG, publishers=publishers, recorder=recorder, verifiers=[])
+    run: Any = SimpleNamespace(run_tag=RUN_TAG, publishers=publishers, recorder=recorder, add_taker=lambda _: None)
     spec: Any = SimpleNamespace(group="out", user=0)
     # What is recorded is cut as in a run, once a second or so: else it would grow, and slow down, without end.
     return RecordingSink(

@@ -223,9 +223,9 @@ class SimulatedRunner:
 
     def _spawn(self, job: dict[str, Any]) -> None:
         self._classes = job["user_classes_count"]
-        share = job["parsed_options"]["loadtest_share"]
-        if share["run"] != self._run:
-            self._run = share["run"]
+        part = job["parsed_options"]["loadtest_job"]
+        if part["run"] != self._run:
+            self._run = part["run"]
             worker = SimulatedWorker(self.client_id, self._traffic)
             self._end.work(cast("Any", worker), self._run)
             gevent.spawn(worker.sit_down)

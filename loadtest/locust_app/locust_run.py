@@ -166,7 +166,7 @@ class LocustRun:
         """Have the users of the session work in *workers*."""
         assert self._master is not None
         assert self._session is not None, "armed before started"
-        self._master.lead(self._session.work_there(workers), self._session.share["run"])
+        self._master.lead(self._session.work_there(workers), self._session.job["run"])
 
     def on_test_stopping(self, environment: Environment, **_: Any) -> None:
         """Take the page's stop button, before Locust ends the users: the run drains, and its results are written."""
@@ -230,10 +230,11 @@ class LocustRun:
         environment.process_exit_code = EXIT_INCOMPLETE
         self._progress = Progress(sys.stderr, planned_s=session.planned_s)
         unconfirmed = {each.group for each in session.plan.publishers if not each.confirm_window}
-        session.on_window += [self._progress.take, lambda window: feed(environment.stats, window, unconfirmed)]
+        session.on_window.append(self._progress.take)
+        session.on_window.append(lambda window: feed(environment.stats, window, unconfirmed))
         if self._master is not None:
             options: Any = environment.parsed_options
-            options.loadtest_share = session.share
+            options.loadtest_job = session.job
             environment.user_classes = user_classes(session.plan.users, None)
         else:
             environment.user_classes = user_classes(session.plan.users, session.work_here())
@@ -274,14 +275,14 @@ class LocustRun:
         options: Any = environment.parsed_options
         runner: Any = environment.runner
         try:
-            taking_part = worker_for_job(options.loadtest_share, runner.client_id, self._brokers, self._shift)
+            taking_part = worker_for_job(options.loadtest_job, runner.client_id, self._brokers, self._shift)
         except LoadTestError as error:
             # Locust spawns them all the same; they go at once.
-            environment.user_classes = user_classes(dict.fromkeys(options.loadtest_share.get("groups", ()), 1), None)
-            worker.refuse(str(error), options.loadtest_share["run"])
+            environment.user_classes = user_classes(dict.fromkeys(options.loadtest_job.get("groups", ()), 1), None)
+            worker.refuse(str(error), options.loadtest_job["run"])
             return
         environment.user_classes = user_classes(taking_part.run.users, taking_part.run)
-        worker.work(taking_part, options.loadtest_share["run"])
+        worker.work(taking_part, options.loadtest_job["run"])
 
     def _interrupt(self, environment: Environment) -> None:
         """End the session that is prepared or under way, if there is one, and wait until its results are written."""

@@ -69,9 +69,6 @@ class FaultDoer:
         management: The broker's management API, if it has one.
         endpoints: Its nodes.
         event: Takes code and text of what was done.
-
-    Attributes:
-        network: The links that the users' connections go through, where the scenario does anything to them.
     """
 
     def __init__(
@@ -85,7 +82,7 @@ class FaultDoer:
         self._management = management
         self._endpoints = endpoints
         self._event = event
-        self.network: Network | None = None
+        self._network: Network | None = None
         self._network_faults = NetworkFaults(private, endpoints)
         self._nodes_of: dict[int, list[PrivateNode]] = {}  # by the step that did something to them
         self._steps: list[Step] = []
@@ -94,6 +91,10 @@ class FaultDoer:
         self._doing: dict[gevent.Greenlet, Step] = {}
         self._over = Event()
         self._begun: set[int] = set()  # ids of the faults that were begun at least once
+
+    def use_network(self, network: Network) -> None:
+        """Do what is to be done to the network to the links of *network*, which the users' connections go through."""
+        self._network = network
 
     def check(self, faults: Sequence[BrokerFault], until_ns: int) -> None:
         """
@@ -138,13 +139,13 @@ class FaultDoer:
         gevent.joinall(finishes)
         self._tell_undone()
         for step in list(self._to_undo.values()):
-            if stays or (step.do in NETWORK_FAULTS and self.network is not None):
+            if stays or (step.do in NETWORK_FAULTS and self._network is not None):
                 self._do_now(step)
-        if self.network is not None and not self.network.is_running:
-            why = self.network.last_words()
+        if self._network is not None and not self._network.is_running:
+            why = self._network.last_words()
             text = "network: the proxy that the users' connections go through has ended by itself"
             self._event(FAILED, f"{text}: {why}" if why else text)
-            self.network = None  # told once
+            self._network = None  # told once
 
     def _tell_undone(self) -> None:
         """Tell of faults whose time never came: a run without them does not show what it was to show."""
@@ -192,7 +193,7 @@ class FaultDoer:
             return self._close(step.fault.reason)
         if step.do in NETWORK_FAULTS:
             undone = step.undone.fault if step.undone is not None else None
-            return self._network_faults.do(step.fault, undone, self.network)
+            return self._network_faults.do(step.fault, undone, self._network)
         nodes = self._nodes(step)
         self._nodes_of[id(step)] = nodes
         if step.do == "start-node" and self._private is not None and len(nodes) == len(self._private.nodes):
