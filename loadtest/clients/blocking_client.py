@@ -16,12 +16,12 @@ import pika
 import pika.exceptions
 
 from loadtest.clients.client import END_TIMEOUT_S, Client, SpecT
+from loadtest.clients.consumer_role import ConsumerRole
 from loadtest.clients.delivery_verifier import DeliveryVerifier
 from loadtest.clients.getter import GetLoop
-from loadtest.clients.offered_load import NEVER, OfferedLoad
-from loadtest.clients.publish_operation import lives_on, publishing
-from loadtest.clients.refusal_policy import KEPT, RefusalPolicy
-from loadtest.clients.service_times import ServiceTimes
+from loadtest.clients.offered_load import NEVER
+from loadtest.clients.publisher_role import PublisherRole
+from loadtest.clients.refusal_policy import KEPT
 from loadtest.clock import NS_PER_S, NS_PER_US, monotonic_ns
 from loadtest.stamp import MAX_LATENESS_US, STAMP_BYTES, STAMP_HEADER, STAMP_STRUCT, run_publisher_word
 from loadtest.wire.close_reason import failed_method
@@ -29,7 +29,6 @@ from loadtest.wire.frames.gets import GetOk
 from loadtest.wire.frames.stamp_position import read_stamp
 
 if TYPE_CHECKING:
-    from gevent.event import Event
     from pika.adapters.blocking_connection import BlockingChannel
 
     from loadtest.clients.worker_run import WorkerRun
@@ -84,20 +83,12 @@ class BlockingClient(Client[SpecT]):
         return self._channel
 
 
-class BlockingPublisher(BlockingClient["PublisherSpec"]):
+class BlockingPublisher(PublisherRole, BlockingClient["PublisherSpec"]):
     """A publisher that calls `basic_publish` for each message."""
-
-    role = "publisher"
-    method = "Basic.Publish"
 
     def __init__(self, run: WorkerRun, spec: PublisherSpec) -> None:
         super().__init__(run, spec)
-        self._first_sent_ns = 0  # on this channel
-        self._recorder = run.recorder.publisher(spec.group, spec.publisher_id)
-        self._offered_load = OfferedLoad(run, self._recorder, spec.arrivals, spec.messages)
-        self._seq = 0
         self._unsettled: tuple[int, int] | None = None  # seq and intended instant
-        self._returned_unstamped = 0
 
     def connect(self) -> None:
         """Open connection and channel, and ask for confirms where the scenario wants them."""
@@ -107,33 +98,6 @@ class BlockingPublisher(BlockingClient["PublisherSpec"]):
             self._opened().confirm_delivery()
         else:
             self._opened().add_on_return_callback(self._returned)
-
-    @property
-    def needed_until(self) -> Event:
-        """Return the event from which on there is nothing more to publish."""
-        return self._run.stopping
-
-    def operation(self) -> str:
-        """Return what a publish asks for."""
-        return publishing(self._spec)
-
-    def is_waiting(self) -> bool:
-        """Return whether something was published on this channel."""
-        return bool(self._first_sent_ns)
-
-    def useful_ns(self, now_ns: int) -> int:
-        """Return when the last confirm came; without confirms, now if the channel lives on after a publish."""
-        if not self._spec.confirm_window and lives_on(self, self._first_sent_ns, now_ns):
-            self._did(now_ns)
-        return self._useful_ns
-
-    def wants_more(self) -> bool:
-        """Return whether anything is left to publish."""
-        return self._seq < self._offered_load.limit
-
-    def catch_up(self, now_ns: int) -> None:
-        """Offer what has fallen due by *now_ns*."""
-        self._offered_load.count_due(now_ns)
 
     def outstanding(self) -> int:
         """Return 1 while a publish waits for its confirm."""
@@ -229,46 +193,24 @@ class BlockingPublisher(BlockingClient["PublisherSpec"]):
         if stamp is not None:
             self._recorder.returned((stamp.seq,))
             return
-        self._returned_unstamped += 1
-        if self._returned_unstamped == 1:
-            reason = f"{method.reply_code} {method.reply_text}"
-            self._run.record("returned-unstamped", f"{self.name}: messages without a stamp come back: {reason}")
+        self._note_unstamped(method.reply_code, method.reply_text)
 
 
-class BlockingConsumer(BlockingClient["ConsumerSpec"]):
+class BlockingConsumer(ConsumerRole, BlockingClient["ConsumerSpec"]):
     """A consumer whose callback pika calls for each message."""
-
-    role = "consumer"
-    method = "Basic.Consume"
 
     def __init__(self, run: WorkerRun, spec: ConsumerSpec) -> None:
         super().__init__(run, spec)
         self._taken = 0
-        self._refusal_policy = RefusalPolicy(spec.refusals) if spec.refusals else None
-        self._service_times = ServiceTimes(spec.service_time, run.plan.scenario.run.seed, self.name)
         self._accepted = 0
         self._is_working = False
         self._unacked_tag: int | None = None
         self._verifiers: dict[str, DeliveryVerifier] = {}
-        self._queue = spec.queues[0]  # that it subscribes to, or did last
-        self._is_subscribed = False
 
     def connect(self) -> None:
         """Open connection and channel."""
         self._is_subscribed = False
         super().connect()
-
-    def operation(self) -> str:
-        """Return what a subscription asks for."""
-        return f"{self.method} of queue {self._queue}"
-
-    def is_waiting(self) -> bool:
-        """Return whether the broker has not answered all subscriptions."""
-        return not self._is_subscribed
-
-    def useful_ns(self, now_ns: int) -> int:  # noqa: ARG002
-        """Return when the last message was taken, on a channel with all its subscriptions."""
-        return self._useful_ns if self._is_subscribed else 0
 
     def unprocessed(self) -> int:
         """Return 1 while a message has its processing time; those behind it pika holds back."""

@@ -15,9 +15,8 @@ from gevent.event import Event
 
 from loadtest.clients.acknowledger import Acknowledger
 from loadtest.clients.client import CONNECTION_ERRORS, END_TIMEOUT_S, BulkClient
+from loadtest.clients.consumer_role import ConsumerRole
 from loadtest.clients.delivery_verifier import DeliveryVerifier
-from loadtest.clients.refusal_policy import RefusalPolicy
-from loadtest.clients.service_times import ServiceTimes
 from loadtest.clock import monotonic_ns
 from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT
 from loadtest.wire.connection.read_coalescing import MEASURE_NS
@@ -33,16 +32,13 @@ if TYPE_CHECKING:
     from loadtest.wire.connection.connection import Connection
 
 
-class Consumer(BulkClient["ConsumerSpec"]):
+class Consumer(ConsumerRole, BulkClient["ConsumerSpec"]):
     """
     One consumer: a connection, a channel, a subscription to each of its queues.
 
     Works until the run has drained; one with `messages` is done when it has taken that many, and gives back what comes
     beyond them unless the broker acknowledges by itself.
     """
-
-    role = "consumer"
-    method = "Basic.Consume"
 
     def __init__(self, run: WorkerRun, spec: ConsumerSpec) -> None:
         super().__init__(run, spec)
@@ -51,8 +47,6 @@ class Consumer(BulkClient["ConsumerSpec"]):
         self._enough = Event()
         self._consumer_tags: list[str] = []
         self._acknowledger: Acknowledger | None = None
-        self._refusal_policy = RefusalPolicy(spec.refusals) if spec.refusals else None
-        self._service_times = ServiceTimes(spec.service_time, run.plan.scenario.run.seed, self.name)
         self._beyond: list[int] = []  # delivery tags beyond the limit
         self._unprocessed: deque[tuple[NDArray[np.uint64], NDArray[np.int64] | None]] = deque()
         self._processing = 0  # messages of the run that is being processed
@@ -60,8 +54,6 @@ class Consumer(BulkClient["ConsumerSpec"]):
         # Nothing waits for a consumer that neither acknowledges nor leaves off.
         self._gathers = spec.ack.mode == "auto" and spec.messages is None
         self._looked_ns = 0
-        self._queue = spec.queues[0]  # that it subscribes to, or did last
-        self._is_subscribed = False
 
     def prepare(self, connection: Connection, channel: Channel) -> None:  # noqa: ARG002
         """Set the prefetch; deliveries begin only at the group's start, or when the user comes back to its work."""
@@ -99,18 +91,6 @@ class Consumer(BulkClient["ConsumerSpec"]):
     def unprocessed(self) -> int:
         """Return the messages taken whose processing time is not over."""
         return self._processing + sum(len(tags) for tags, _ in self._unprocessed)
-
-    def operation(self) -> str:
-        """Return what a subscription asks for."""
-        return f"{self.method} of queue {self._queue}"
-
-    def is_waiting(self) -> bool:
-        """Return whether the broker has not answered all subscriptions."""
-        return not self._is_subscribed
-
-    def useful_ns(self, now_ns: int) -> int:  # noqa: ARG002
-        """Return when the last message was taken, on a channel with all its subscriptions."""
-        return self._useful_ns if self._is_subscribed else 0
 
     def finish(self) -> None:
         """

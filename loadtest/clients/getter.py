@@ -126,6 +126,10 @@ class GetLoop(Client["GetterSpec"]):
 class Getter(GetLoop, BulkClient["GetterSpec"]):
     """A getter on a connection of our own wire."""
 
+    def __init__(self, run: WorkerRun, spec: GetterSpec) -> None:
+        super().__init__(run, spec)
+        self._channel: Channel | None = None
+
     def prepare(self, connection: Connection, channel: Channel) -> None:  # noqa: ARG002  # the same for every role
         """Keep the channel; what was got on the one before and not acknowledged will come again."""
         self._channel = channel
@@ -133,8 +137,12 @@ class Getter(GetLoop, BulkClient["GetterSpec"]):
 
     def ask(self, queue: str) -> GetOk | None:
         """Send Basic.Get and return the answer, None for Get-Empty."""
-        return self._channel.basic_get(queue, auto_ack=self._spec.ack.mode == "auto")
+        return self._opened().basic_get(queue, auto_ack=self._spec.ack.mode == "auto")
 
     def acknowledge(self, delivery_tag: int, *, multiple: bool) -> None:
         """Send Basic.Ack."""
-        self._channel.basic_ack(delivery_tag, multiple=multiple)
+        self._opened().basic_ack(delivery_tag, multiple=multiple)
+
+    def _opened(self) -> Channel:
+        assert self._channel is not None, "work follows prepare"
+        return self._channel

@@ -15,9 +15,9 @@ import numpy as np
 import pika
 
 from loadtest.clients.client import BulkClient
-from loadtest.clients.offered_load import NEVER, OfferedLoad
+from loadtest.clients.offered_load import NEVER
 from loadtest.clients.outstanding import Outstanding
-from loadtest.clients.publish_operation import lives_on, publishing
+from loadtest.clients.publisher_role import PublisherRole
 from loadtest.clock import NS_PER_MS, NS_PER_S, NS_PER_US, monotonic_ns
 from loadtest.stamp import run_publisher_word
 from loadtest.wire.connection.blocking_call import WakeUp
@@ -26,7 +26,6 @@ from loadtest.wire.frames.publish_template import PublishTemplate
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from gevent.event import Event
     from numpy.typing import NDArray
 
     from loadtest.clients.outstanding import Settled
@@ -68,7 +67,7 @@ class BodyBytes:
         return rounds * self._before[-1] + self._before[place]
 
 
-class Publisher(BulkClient["PublisherSpec"]):
+class Publisher(PublisherRole, BulkClient["PublisherSpec"]):
     """
     One publisher: a connection, a channel, a cycle of messages.
 
@@ -77,31 +76,19 @@ class Publisher(BulkClient["PublisherSpec"]):
     as soon as window and socket allow, and intended = sent.
     """
 
-    role = "publisher"
-    method = "Basic.Publish"
-
     def __init__(self, run: WorkerRun, spec: PublisherSpec) -> None:
         super().__init__(run, spec)
-        self._recorder = run.recorder.publisher(spec.group, spec.publisher_id)
         self._in_flight = Outstanding(spec.confirm_window) if spec.confirm_window else None
-        self._offered_load = OfferedLoad(run, self._recorder, spec.arrivals, spec.messages)
         self._confirms_came = WakeUp()
-        self._seq = 0
         self._before = -1  # what a delivery tag of the channel is more than its seq
         self._again = np.zeros(0, np.int64)  # seqs that the channel's first messages have, published there again
         self._doubtful: deque[NDArray[np.int64]] = deque()  # seqs to be published again
         self._next_write_ns = 0  # in the open model, at the pace of WRITE_INTERVAL_NS
         self._window_full_ns = 0
         self._full_since_ns: int | None = None
-        self._first_sent_ns = 0  # on this channel
-        self._returned_unstamped = 0
         self._body_bytes = BodyBytes([len(body) for body in spec.bodies])
         self._cycle: PublishTemplate | None = None
         self._channel: Channel | None = None
-
-    def catch_up(self, now_ns: int) -> None:
-        """Offer what has fallen due by *now_ns*."""
-        self._offered_load.count_due(now_ns)
 
     def window_full_ns(self) -> int:
         """Return how long a full confirm window has held back what was due, so far."""
@@ -111,20 +98,6 @@ class Publisher(BulkClient["PublisherSpec"]):
     def outstanding(self) -> int:
         """Return the messages published and not yet confirmed."""
         return self._in_flight.count if self._in_flight is not None else 0
-
-    def operation(self) -> str:
-        """Return what a publish asks for."""
-        return publishing(self._spec)
-
-    def is_waiting(self) -> bool:
-        """Return whether something was published on this channel."""
-        return bool(self._first_sent_ns)
-
-    def useful_ns(self, now_ns: int) -> int:
-        """Return when the last confirm came; without confirms, now if the channel lives on after a publish."""
-        if self._in_flight is None and lives_on(self, self._first_sent_ns, now_ns):
-            self._did(now_ns)
-        return self._useful_ns
 
     def finish(self) -> None:
         """Give up what is unconfirmed, and say what came back that nobody can name."""
@@ -142,14 +115,9 @@ class Publisher(BulkClient["PublisherSpec"]):
                 self._doubtful.append(seqs)
         self._confirms_came.set()
 
-    @property
-    def needed_until(self) -> Event:
-        """Return the event from which on there is nothing more to publish."""
-        return self._run.stopping
-
     def wants_more(self) -> bool:
         """Return whether anything is left to publish, or to publish again."""
-        return bool(self._doubtful) or self._seq < self._offered_load.limit
+        return bool(self._doubtful) or super().wants_more()
 
     def prepare(self, connection: Connection, channel: Channel) -> None:
         """Marshal the messages once, and ask for confirms where the scenario wants them."""
@@ -359,11 +327,7 @@ class Publisher(BulkClient["PublisherSpec"]):
         if self._spec.stamp != "none" and returned.stamp is not None:
             self._recorder.returned((returned.stamp.seq,))
             return
-        # Without a stamp nobody can say which message came back; that some did must not go unseen.
-        self._returned_unstamped += 1
-        if self._returned_unstamped == 1:
-            reason = f"{returned.reply_code} {returned.reply_text}"
-            self._run.record("returned-unstamped", f"{self.name}: messages without a stamp come back: {reason}")
+        self._note_unstamped(returned.reply_code, returned.reply_text)
 
     def _read_ns(self) -> int:
         assert self._connection is not None, "confirms come over the connection"

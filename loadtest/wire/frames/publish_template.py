@@ -99,6 +99,11 @@ class PublishTemplate:
         # Messages a batch may hold from any step without laying out anew; 0 while batches are copied together.
         self._room = 0
         self._copied = 0
+        # Of the rows that are laid out, none yet.
+        self._starts: list[int] = [0]
+        self._stamp_at: list[int] = []
+        self._stamp_at_array = np.zeros(0, np.intp)
+        self._rows = np.zeros(0, STAMP_VOID)
         self._allocate(0, 0)
 
     def encode(self, first_seq: int, count: int, intended_ns: NDArray[np.int64] | int, sent_ns: int) -> memoryview:
@@ -199,7 +204,7 @@ class PublishTemplate:
 
     def _write_rows(self, first_seq: int, count: int) -> None:
         # Lists: indexing one costs 25 ns, indexing an array 90.
-        self._starts: list[int] = [0, *np.cumsum(self._parts.sizes(first_seq, count)).tolist()]
+        self._starts = [0, *np.cumsum(self._parts.sizes(first_seq, count)).tolist()]
         self._stamp_at = [self._parts.write(first_seq + row, self._view, self._starts[row]) for row in range(count)]
         self._stamp_at_array = np.array(self._stamp_at, np.intp)
         if self._is_stamped and self._steps == 1:
