@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
@@ -44,3 +45,58 @@ def test_named_files_exist(name: str) -> None:
 def test_named_functions_exist(name: str, function: str) -> None:
     """A function that is named beside its file is defined there."""
     assert re.search(rf"^ *def {function}\(", (PACKAGE / name).read_text(encoding="utf-8"), re.MULTILINE)
+
+
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+NAMED_ROOMS = ("clients", "run", "locust_app")
+# Words of English and of Python that mean the same here.
+PLAIN_WORDS = set(
+    [
+        "body",
+        "bytes",
+        "classes",
+        "consume",
+        "counts",
+        "found",
+        "gauges",
+        "group",
+        "local",
+        "locust",
+        "loop",
+        "lost",
+        "monitor",
+        "option",
+        "publish",
+        "remote",
+        "running",
+        "stopped",
+        "tag",
+        "taken",
+        "taking",
+        "unknown",
+        "up",
+        "user",
+        "wake",
+    ]
+)
+
+
+def words_of_classes(room: str) -> dict[str, str]:
+    """Return the words that the class names of a room are made of, each with a class."""
+    return {
+        word.lower(): node.name
+        for path in sorted((PACKAGE / room).rglob("*.py"))
+        for node in ast.walk(ast.parse(path.read_bytes()))
+        if isinstance(node, ast.ClassDef)
+        for word in re.findall(r"[A-Z][a-z]+", node.name)
+    }
+
+
+@pytest.mark.parametrize("room", NAMED_ROOMS)
+def test_words_of_class_names_are_in_the_glossary(room: str) -> None:
+    """A reader finds each word that a class is named by, singular or plural, as a word of the glossary."""
+    terms = " ".join(line.split("|")[1].lower() for line in GLOSSARY.splitlines() if line.startswith("| "))
+    known = set(re.findall(r"[a-z]+", terms)) | PLAIN_WORDS
+
+    words = words_of_classes(room)
+    assert {word: name for word, name in words.items() if not {word, word.removesuffix("s")} & known} == {}
