@@ -50,35 +50,9 @@ def test_named_functions_exist(name: str, function: str) -> None:
 GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
 NAMED_ROOMS = ("clients", "run", "locust_app")
 # Words of English and of Python that mean the same here.
-PLAIN_WORDS = set(
-    [
-        "body",
-        "bytes",
-        "classes",
-        "consume",
-        "counts",
-        "found",
-        "gauges",
-        "group",
-        "local",
-        "locust",
-        "loop",
-        "lost",
-        "monitor",
-        "option",
-        "publish",
-        "remote",
-        "running",
-        "stopped",
-        "tag",
-        "taken",
-        "taking",
-        "unknown",
-        "up",
-        "user",
-        "wake",
-    ]
-)
+PLAIN_WORDS = {"body", "bytes", "classes", "consume", "counts", "found", "gauges", "group", "local", "locust", "loop"}
+PLAIN_WORDS |= {"lost", "monitor", "option", "publish", "remote", "running", "stopped", "tag", "taken", "taking"}
+PLAIN_WORDS |= {"unknown", "up", "user", "wake"}
 
 
 def words_of_classes(room: str) -> dict[str, str]:
