@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from loadtest.broker.admin.reach import probe
-from loadtest.broker.admin.topology import Topology, queue_depths
+from loadtest.broker.admin.run_topology import Topology, queue_depths
 from loadtest.broker.endpoint import resolve_endpoints
-from loadtest.broker.faults.faults import FaultDoer
+from loadtest.broker.faults.fault_runner import FaultDoer
 from loadtest.broker.faults.network import Network
 from loadtest.broker.monitor.fingerprint import broker_fingerprint
 from loadtest.broker.monitor.management import find_management, usual_address
@@ -39,6 +39,7 @@ class PreparedBroker:
         plan: Of the run, with what the broker's policies add to it.
         private: The nodes, if they are this tool's own.
         endpoints: The nodes.
+        management: Their management API, if there is one.
         user_endpoints: Where users connect to: the nodes, or a proxy before each.
         fingerprint: What the run record has of the broker.
         topology: What is declared for the run.
@@ -75,7 +76,7 @@ class PreparedBroker:
         vhost = plan.topology.vhost
         self.endpoints = [each.with_vhost(vhost) if vhost is not None else each for each in endpoints]
         infos = [probe(endpoint) for endpoint in self.endpoints]
-        management = find_management(self.endpoints[0], self.private, options.environ)
+        management = self.management = find_management(self.endpoints[0], self.private, options.environ)
         self.faults = FaultDoer(self.private, management, self.endpoints, self._take_event)
         self.faults.check(plan.scenario.faults, until_ns)
         self.user_endpoints = self._user_endpoints(options, plan, opened)

@@ -100,7 +100,8 @@ class Session:
                 broker.endpoints,
                 self._run_tag,
                 broker.topology,
-                broker.sampler.most_consumers,
+                broker.sampler,
+                broker.management,
             )
             self._unreceived.begin(broker.declared)
             defer_interrupts()  # from here on a signal ends the run with its results

@@ -156,7 +156,7 @@ def test_others_that_get_are_told_from_a_loss(
     fill(vhost_endpoint, 0)
 
     def harm(load_run: LoadRun) -> None:
-        load_run.wait_until(lambda: load_run.crew.is_done("in"))
+        load_run.wait_until(lambda: load_run.workers.is_done("in"))
         with_channel(vhost_endpoint, do)
 
     def do(it: pika.adapters.blocking_connection.BlockingChannel) -> None:
@@ -186,7 +186,7 @@ def test_where_nobody_knows_policies_and_takers_that_is_said(vhost_endpoint: End
     """A loss that is seen by AMQP alone names what else may have become of the messages."""
 
     def harm(load_run: LoadRun) -> None:
-        load_run.wait_until(lambda: load_run.crew.is_done("in"))
+        load_run.wait_until(lambda: load_run.workers.is_done("in"))
         with_channel(vhost_endpoint, lambda it: it.queue_purge("q"))
 
     with LoadRun(vhost_endpoint, PLAIN.replace("SETTINGS", "durable: true") + "run: {drain: 1s}\n") as load_run:
@@ -213,7 +213,7 @@ def test_losses_of_some_of_many_untaken_queues_are_told_by_name(
     names: list[str] = []
 
     def harm(load_run: LoadRun) -> None:
-        load_run.wait_until(lambda: load_run.crew.is_done("in"))
+        load_run.wait_until(lambda: load_run.workers.is_done("in"))
         names.extend(load_run.plan.untaken[place] for place in (3, 500, 998))
         with_channel(
             vhost_endpoint, lambda it: [it.queue_purge(names[0]), it.queue_delete(names[1]), it.queue_purge(names[2])]
