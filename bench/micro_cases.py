@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pika import frame, spec
 
 from bench.micro_sinks import NoSink, RecordingSink, SinkHandler
-from loadtest.clients.delivery_verifier import DeliveryVerifier
+from loadtest.clients.deliveries.delivery_verifier import DeliveryVerifier
 from loadtest.clients.outstanding import Outstanding
 from loadtest.measure import Histogram, Ledger, Recorder
 from loadtest.measure.window import Window

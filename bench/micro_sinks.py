@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from loadtest.clients.delivery_verifier import DeliveryVerifier
+    from loadtest.clients.deliveries.delivery_verifier import DeliveryVerifier
     from loadtest.wire.sink import DeliverySink
 
 _CUT_EVERY: Final = 100_000

@@ -17,11 +17,11 @@ import pika.exceptions
 
 from loadtest.clients.client import END_TIMEOUT_S, Client, SpecT
 from loadtest.clients.consumer_role import ConsumerRole
-from loadtest.clients.delivery_verifier import DeliveryVerifier
+from loadtest.clients.deliveries.delivery_verifier import DeliveryVerifier
+from loadtest.clients.deliveries.refusal_policy import KEPT
 from loadtest.clients.getter import GetLoop
 from loadtest.clients.offered_load import NEVER
 from loadtest.clients.publisher_role import PublisherRole
-from loadtest.clients.refusal_policy import KEPT
 from loadtest.clock import NS_PER_S, NS_PER_US, monotonic_ns
 from loadtest.stamp import MAX_LATENESS_US, STAMP_BYTES, STAMP_HEADER, STAMP_STRUCT, run_publisher_word
 from loadtest.wire.close_reason import failed_method

@@ -13,10 +13,10 @@ import gevent
 import numpy as np
 from gevent.event import Event
 
-from loadtest.clients.acknowledger import Acknowledger
 from loadtest.clients.client import CONNECTION_ERRORS, END_TIMEOUT_S, BulkClient
 from loadtest.clients.consumer_role import ConsumerRole
-from loadtest.clients.delivery_verifier import DeliveryVerifier
+from loadtest.clients.deliveries.acknowledger import Acknowledger
+from loadtest.clients.deliveries.delivery_verifier import DeliveryVerifier
 from loadtest.clock import monotonic_ns
 from loadtest.stamp import STAMP_DTYPE, STAMP_STRUCT
 from loadtest.wire.connection.read_coalescing import MEASURE_NS

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from loadtest.clients.client import Client
-from loadtest.clients.refusal_policy import RefusalPolicy
-from loadtest.clients.service_times import ServiceTimes
+from loadtest.clients.deliveries.refusal_policy import RefusalPolicy
+from loadtest.clients.deliveries.service_times import ServiceTimes
 
 if TYPE_CHECKING:
     from loadtest.clients.worker_run import WorkerRun

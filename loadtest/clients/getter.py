@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from gevent.event import Event
 
 from loadtest.clients.client import END_TIMEOUT_S, BulkClient, Client
-from loadtest.clients.delivery_verifier import DeliveryVerifier
+from loadtest.clients.deliveries.delivery_verifier import DeliveryVerifier
 from loadtest.clock import monotonic_ns
 
 if TYPE_CHECKING:

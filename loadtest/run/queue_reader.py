@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 import pika
 
-from loadtest.clients.delivery_verifier import deaths_of
+from loadtest.clients.deliveries.delivery_verifier import deaths_of
 from loadtest.measure.ledger.dead_letter_sets import Death
 from loadtest.wire.frames.stamp_position import read_stamp
 

@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.clients.acknowledger import AckPolicy
+from loadtest.clients.deliveries.acknowledger import AckPolicy
 
 
 @settings(derandomize=True, max_examples=200, deadline=None)

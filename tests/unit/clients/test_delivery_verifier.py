@@ -6,7 +6,7 @@ import numpy as np
 import pika
 import pytest
 
-from loadtest.clients.delivery_verifier import DeliveryVerifier
+from loadtest.clients.deliveries.delivery_verifier import DeliveryVerifier
 from loadtest.clock import monotonic_ns
 from loadtest.measure.window import Window
 from loadtest.scenario.plan import ConsumerSpec, GetterSpec

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from loadtest.clients.refusal_policy import KEPT, RefusalPolicy
+from loadtest.clients.deliveries.refusal_policy import KEPT, RefusalPolicy
 from loadtest.scenario.values import Refusal, RefusedOf
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from loadtest.clients.service_times import ServiceTimes
+from loadtest.clients.deliveries.service_times import ServiceTimes
 from loadtest.scenario.values import Distribution, ServiceTime
 
 MS = 1_000_000

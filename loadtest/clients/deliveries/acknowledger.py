@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from loadtest.clients.refusal_policy import KEPT
+from loadtest.clients.deliveries.refusal_policy import KEPT
 from loadtest.wire.frames.ack_frames import encode_acks, encode_refusals
 
 if TYPE_CHECKING:
