@@ -36,7 +36,7 @@ def test_at_saturation_the_broker_is_the_limit(processes: Processes, vhost_url: 
     assert bound["broker_cores"] > bound["generator_cores"]
     assert is_right(run.result, "broker"), run.printed
     if bound["by"] == "broker":
-        assert "Limit     the broker: " in run.stdout
+        assert "Bottleneck the broker: " in run.stdout
         assert "broker-bound" in [finding["code"] for finding in run.result["verdict"]["findings"]]
 
 
@@ -46,7 +46,7 @@ def test_on_schedule_nobody_is_the_limit(processes: Processes, vhost_url: str) -
 
     by = run.result["verdict"]["bound"]["by"]
     assert is_right(run.result, "schedule"), run.printed
-    assert ("Limit     none: " in run.stdout) == (by == "schedule")
+    assert ("Bottleneck none: " in run.stdout) == (by == "schedule")
 
 
 def test_against_a_broker_that_costs_nothing_the_generator_is_the_limit(processes: Processes, tmp_path: Path) -> None:

@@ -137,7 +137,7 @@ def _findings(result: RunResult) -> Iterator[str]:
     bound = result.verdict.bound
     if bound is not None:
         who = {"schedule": "none", "unknown": "not known"}.get(bound.by, f"the {bound.by}")
-        yield f"**Limit**: {who}: {sentence(bound.text)}"
+        yield f"**Bottleneck**: {who}: {sentence(bound.text)}"
         yield ""
     findings = result.verdict.findings
     if findings:

@@ -52,7 +52,7 @@ def report_html(result: RunResult, heat: HeatMaps) -> str:
         word=WORDS[result.verdict.outcome],
         facts=list(_facts(result)),
         tiles=list(_tiles(result)),
-        limit=_limit(result),
+        bottleneck=_bottleneck(result),
         rate_table=_rate_table(result),
         latency_table=_latency_table(result),
         few_mark=FEW_MARK,
@@ -137,7 +137,7 @@ def _tiles(result: RunResult) -> Iterator[tuple[str, str, bool]]:
     yield "lost", count_text(result.totals.lost) if is_known else "not known", bool(result.totals.lost)
 
 
-def _limit(result: RunResult) -> str:
+def _bottleneck(result: RunResult) -> str:
     bound = result.verdict.bound
     if bound is None:
         return ""

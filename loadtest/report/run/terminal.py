@@ -220,13 +220,13 @@ def _put_events(page: Page, result: RunResult) -> None:
 
 
 def _put_bound(page: Page, result: RunResult) -> None:
-    """Put whose limit the rates are, where it can be told."""
+    """Put what limits the rates, where the data say so."""
     bound = result.verdict.bound
     if bound is None:
         return
     page.blank()
     who = {"schedule": "none", "unknown": "not known"}.get(bound.by, f"the {bound.by}")
-    page.sentence(f"{who}: {bound.text}", mark=Cell("Limit", "bold"), indent=_LABEL)
+    page.sentence(f"{who}: {bound.text}", mark=Cell("Bottleneck", "bold"), indent=_LABEL + 1)
 
 
 def _put_findings(page: Page, result: RunResult) -> None:

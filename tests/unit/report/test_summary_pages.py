@@ -46,9 +46,9 @@ Ledger    published 1,000 = confirmed 1,000
 Series    taker Queue111112 · message_count 999 … 0 (1,000 values)
           taker Get-Empty 1
 
-Limit     not known: nobody had used up its processor time; it may be a queue's
-          single process, the disk or waiting (the generator's busiest process
-          0.25 cores)
+Bottleneck not known: nobody had used up its processor time; it may be a queue's
+           single process, the disk or waiting (the generator's busiest process
+           0.25 cores)
 
 Findings
 ! too-few-samples: too few values for p99.9 of flood.confirm (1,000 values),
@@ -98,9 +98,9 @@ Ledger    published 1,000 = confirmed 1,000
 Series    taker Queue111112 · message_count 999 … 7 (993 values)
           taker Get-Empty 1
 
-Limit     not known: nobody had used up its processor time; it may be a queue's
-          single process, the disk or waiting (the generator's busiest process
-          0.25 cores)
+Bottleneck not known: nobody had used up its processor time; it may be a queue's
+           single process, the disk or waiting (the generator's busiest process
+           0.25 cores)
 
 Findings
 ! too-few-samples: too few values for p99.9 of flood.confirm (1,000 values), p99
@@ -176,8 +176,8 @@ Ledger    published 4,000 = confirmed 4,000
           delivered 4,000
           lost 0, as far as the journal goes
 
-Limit     none: what was asked was done, and nobody was at a limit (the
-          generator's busiest process 0.25 cores)
+Bottleneck none: what was asked was done, and nobody was at a limit (the
+           generator's busiest process 0.25 cores)
 
 Findings
 ! too-few-samples: too few values for p99.9 of shop.confirm (3,000 values),
@@ -240,9 +240,9 @@ Events
 1.00 s    connection-lost: publisher shop/1: the broker closed the connection:
           320 CONNECTION_FORCED
 
-Limit     not known: nobody had used up its processor time; it may be a queue's
-          single process, the disk or waiting (the generator's busiest process
-          0.25 cores)
+Bottleneck not known: nobody had used up its processor time; it may be a queue's
+           single process, the disk or waiting (the generator's busiest process
+           0.25 cores)
 
 Findings
 ! connection-lost: 1 connection was lost (limit 0), first after 1.00 s:
@@ -297,8 +297,8 @@ Ledger    published 12,000 = confirmed 12,000
           delivered 12,000
           lost 0
 
-Limit     not known: the schedule was kept and nobody had used up its processor time, but 1 of 1 threshold failed (the
-          generator's busiest process 0.25 cores)
+Bottleneck not known: the schedule was kept and nobody had used up its processor time, but 1 of 1 threshold failed (the
+           generator's busiest process 0.25 cores)
 
 Thresholds
 FAIL  shop.confirm.p99 < 2ms  3.00 ms
