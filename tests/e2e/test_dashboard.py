@@ -53,7 +53,7 @@ class Site:
         with requests.Session() as session, closing(session):
             session.trust_env = False
             try:
-                return session.get(self.url, timeout=5).status_code < 500
+                return session.get(self.url, timeout=30).status_code < 500
             except requests.ConnectionError:
                 return False
 

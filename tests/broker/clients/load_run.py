@@ -88,7 +88,7 @@ class LoadRun:
         self.pacer.close()
         self.topology.close()
 
-    def perform(self, meanwhile: Callable[[LoadRun], object] | None = None, *, timeout_s: float = 30.0) -> RunResult:
+    def perform(self, meanwhile: Callable[[LoadRun], object] | None = None, *, timeout_s: float = 90.0) -> RunResult:
         """
         Run the scenario and return its result; *meanwhile* runs beside it from when all users are up.
 
@@ -99,10 +99,10 @@ class LoadRun:
         beside = None if meanwhile is None else gevent.spawn(self._beside, meanwhile)
         with gevent.Timeout(timeout_s):
             self.controller.run(self._run_record())
-        left = len(users) - len(gevent.joinall(users, timeout=1))
+        left = len(users) - len(gevent.joinall(users, timeout=10))
         assert not left, f"{left} of {len(users)} users outlive the run"
         if beside is not None:
-            beside.get(timeout=1)
+            beside.get(timeout=10)
         for record in self.aftermath.records(self.collector):
             self._take(record)
         failure = self.workers.failure

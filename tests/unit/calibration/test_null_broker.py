@@ -55,8 +55,8 @@ def connection(counts_file: Path) -> Iterator[Connection]:
     thread = threading.Thread(target=broker.serve)
     thread.start()
     try:
-        with gevent.Timeout(5):
-            connection = Connection.open(pika.ConnectionParameters("127.0.0.1", broker.port), timeout_s=2)
+        with gevent.Timeout(30):
+            connection = Connection.open(pika.ConnectionParameters("127.0.0.1", broker.port), timeout_s=20)
             yield connection
             connection.close()
     finally:

@@ -142,7 +142,7 @@ def test_a_loss_ends_publisher_and_run(
         connection.lose(error)
         connection.lose(LOST)
 
-    living.get(timeout=1)
+    living.get(timeout=10)
     assert [(event, said[: len(text)]) for _, event, said in staged.run.events] == [(code, text)]
     assert totals(staged, "in") == {"published": 4, "in_doubt": 4}
     assert member.is_lost
@@ -156,7 +156,7 @@ def test_a_user_that_cannot_open_its_channel_fails_the_run(connection: StagedCon
     connection.fault = fault
 
     member, living = begin(staged, "in")
-    living.get(timeout=1)
+    living.get(timeout=10)
     member.close()
 
     assert staged.run.failure is not None
@@ -188,7 +188,7 @@ def test_confirms_in_any_order_settle_each_message_once(connection: StagedConnec
     member._confirmed(np.array([2], np.uint64), np.array([False]), True)
     member._confirmed(np.array([4, 4], np.uint64), np.array([True, False]), False)
 
-    living.get(timeout=1)
+    living.get(timeout=10)
     assert totals(staged, "in") == {"published": 4, "confirmed": 3, "nacked": 1}
     assert member.outstanding() == 0
 
@@ -227,7 +227,7 @@ def test_a_limited_consumer_acknowledges_its_share_and_gives_the_rest_back(conne
     connection.sink.on_unstamped(np.arange(1, 6, dtype=np.uint64), 25, False)
     connection.sink.on_message(6, False, pika.BasicProperties(), b"x", "", "q")
 
-    living.get(timeout=1)
+    living.get(timeout=10)
     assert connection.calls[-5:] == ["basic_cancel c1", "basic_ack 3", "basic_nack 4", "basic_nack 5", "basic_nack 6"]
     assert totals(staged, "out") == {"delivered": 3, "foreign": 3}
 

@@ -47,7 +47,7 @@ def test_users_wait_until_all_are_up() -> None:
     run.begin_ns = monotonic_ns()
     run.begun.set()
 
-    assert len(gevent.joinall(users, timeout=1, raise_error=True)) == 5
+    assert len(gevent.joinall(users, timeout=10, raise_error=True)) == 5
 
 
 def test_a_stop_before_the_begin_sends_all_away() -> None:
@@ -58,7 +58,7 @@ def test_a_stop_before_the_begin_sends_all_away() -> None:
 
     run.stop()
 
-    waiting.get(timeout=1)
+    waiting.get(timeout=10)
     with pytest.raises(StoppedError):
         run.wait_begin()
     with pytest.raises(StoppedError):
@@ -78,7 +78,7 @@ def test_a_group_after_another_starts_when_all_of_that_are_done() -> None:
 
     run.work_ended(publishers[2])
 
-    assert starting.get(timeout=1) == run.completion.done_ns("in") + 5 * NS_PER_MS
+    assert starting.get(timeout=10) == run.completion.done_ns("in") + 5 * NS_PER_MS
     assert monotonic_ns() >= run.completion.done_ns("in") + 5 * NS_PER_MS
     assert run.is_started("out")
 
@@ -94,7 +94,7 @@ def test_a_chain_ends_with_the_run(end: str) -> None:
 
     getattr(run, end)(*(["a reason"] if end == "fail" else []))
 
-    assert len(gevent.joinall(waiting, timeout=1, raise_error=True)) == 2
+    assert len(gevent.joinall(waiting, timeout=10, raise_error=True)) == 2
     assert not run.is_started("out")
 
 

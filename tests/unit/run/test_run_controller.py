@@ -54,7 +54,7 @@ def live(staged: StagedRun, *, taken: int = 10) -> list[StagedTask]:
 
 def conduct(staged: StagedRun) -> None:
     """Lead the staged run to its end."""
-    with gevent.Timeout(5):
+    with gevent.Timeout(30):
         staged.controller.run(staged.opening)
 
 

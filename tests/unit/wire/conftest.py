@@ -9,5 +9,5 @@ import pytest
 @pytest.fixture(autouse=True)
 def time_limit() -> Iterator[None]:
     """Nothing here may hang; a test that computes is not stopped by this."""
-    with gevent.Timeout(5):
+    with gevent.Timeout(30):
         yield

@@ -123,7 +123,7 @@ def opened(play: Callable[[Peer], object]) -> Iterator[tuple[Connection, Peer]]:
         play(peer)
 
     with Peer(shake_hands_and_play) as peer:
-        connection = Connection.open(peer.parameters, timeout_s=2)
+        connection = Connection.open(peer.parameters, timeout_s=20)
         yield connection, peer
         connection.abort()
 

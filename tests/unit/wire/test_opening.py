@@ -5,6 +5,7 @@ import time
 import gevent
 import pika
 import pytest
+from gevent.event import Event
 from pika import exceptions, spec
 
 from loadtest.wire.connection.connection import Connection
@@ -83,9 +84,16 @@ def test_refused_credentials_carry_the_brokers_words() -> None:
 
 def test_an_interrupted_opening_leaves_no_socket() -> None:
     """A greenlet killed while it opens a connection hangs up."""
-    with Peer(lambda peer: peer.sock.recv(8) and peer.next_frame()) as peer:
+    has_begun = Event()
+
+    def play(peer: Peer) -> None:
+        peer.sock.recv(8)
+        has_begun.set()
+        peer.next_frame()
+
+    with Peer(play) as peer:
         opening = gevent.spawn(Connection.open, peer.parameters)
-        gevent.sleep(0.02)
+        has_begun.wait()
         opening.kill()
 
         assert isinstance(peer.ended.get(), EOFError)

@@ -106,7 +106,7 @@ def test_what_is_less_than_was_waited_for_is_read_all_the_same(staged: Staged) -
     staged.stream.read(100_000)
     staged.gathering.allow(LONG_NS)
 
-    with gevent.Timeout(5):
+    with gevent.Timeout(30):
         while not staged.stream.reads:
             gevent.sleep(LOOK_S)
 
