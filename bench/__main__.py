@@ -114,7 +114,7 @@ def _line(trial: Trial) -> str:
     if "wall_s" in trial.figures:
         return f"{trial.work} {trial.generator}: {trial.figures['wall_s']:.2f} s"
     rate = trial.figures[rate_name(WORKS[trial.work])]
-    return f"{trial.work} {trial.generator}: {rate:,.0f}/s, {trial.figures.get('cpu_us_per_event', 0):.2f} µs an event"
+    return f"{trial.work} {trial.generator}: {rate:,.0f}/s, {trial.figures.get('cpu_us_per_event', 0):.2f} µs per event"
 
 
 def _chosen(options: argparse.Namespace) -> list[Generator]:

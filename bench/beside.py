@@ -1,7 +1,7 @@
 """
-The figures of ours beside PerfTest's, as the README and docs/benchmarks.md have them: each with its spread.
+Our figures and PerfTest's, each with its spread, as Markdown for the README and docs/benchmarks.md.
 
-What is better in either is said by the same rule for both: in every round. Pure.
+A figure is better in one of the two if it is better in every round. Pure.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from bench.works import WORKS
 
 OTHER: Final = "PerfTest"
 BEGIN: Final = "<!-- Written by `python -m bench --beside`, do not edit. -->"
-END: Final = "<!-- End of what the bench writes. -->"
+END: Final = "<!-- End of the generated part. -->"
 _NONE: Final = "–"
 _NAMES: Final = {
     "delivered_per_s": "rate",
-    "cpu_us_per_event": "CPU an event",
+    "cpu_us_per_event": "CPU per event",
     "generator_cores": "CPU",
     "peak_mb": "memory",
 }
@@ -35,11 +35,11 @@ class Shown:
     A figure that a row shows.
 
     Attributes:
-        name: Of the figures of a trial, or of what the generator printed.
-        form: With `{}` for the value and its spread.
-        factor: To the unit of the form.
+        name: A figure of a trial, or one that the generator printed.
+        form: Its text, with `{}` for the value and its spread.
+        factor: From the figure's unit to that of the form.
         digits: After the point.
-        is_more_better: None: it is what was asked for, and as much as that is right.
+        is_more_better: None: a target rate, for which neither more nor less is better.
     """
 
     name: str
@@ -51,7 +51,7 @@ class Shown:
 
 RATE: Final = Shown("delivered_per_s", "{}/s", is_more_better=True)
 ASKED: Final = Shown("published_per_s", "{}/s", digits=1, is_more_better=None)
-COST: Final = Shown("cpu_us_per_event", "{} µs of CPU an event", digits=2)
+COST: Final = Shown("cpu_us_per_event", "{} µs of CPU per event", digits=2)
 CORES: Final = Shown("generator_cores", "{} cores", digits=2)
 MEMORY: Final = Shown("peak_mb", "{} MB")
 P50: Final = Shown("end_to_end_p50_us", "end to end p50 {} µs")
@@ -62,16 +62,16 @@ ROWS: Final[Mapping[str, tuple[str, Sequence[Shown]]]] = {
     "saturation": ("no confirms, auto-ack", (RATE, COST)),
     "confirm": ("confirms (window 192), ack every 200", (RATE, COST)),
     "confirm-persistent": ("confirms, ack of each, persistent", (RATE, COST)),
-    "paced-5000": ("asked for 5,000/s, confirms", (ASKED, COST, P50, P99)),
-    "paced-20000": ("asked for 20,000/s, confirms", (ASKED, COST, P50, P99)),
-    "end-to-end": ("asked for 1,000/s, no confirms", (ASKED, P50, P99)),
+    "paced-5000": ("target 5,000/s, confirms", (ASKED, COST, P50, P99)),
+    "paced-20000": ("target 20,000/s, confirms", (ASKED, COST, P50, P99)),
+    "end-to-end": ("target 1,000/s, no confirms", (ASKED, P50, P99)),
     "many-connections": ("2,000 connections, 1,000/s", (ASKED, CORES, MEMORY, P99)),
-    "body-1mb": ("bodies of 1 MB, as fast as it goes", (VOLUME,)),
+    "body-1mb": ("bodies of 1 MB, as fast as possible", (VOLUME,)),
 }
 
 
 def readme_block(bench: Bench, rows: Iterable[Row]) -> str:
-    """Return what stands between `BEGIN` and `END` in the README: who measured what, a table, who is better where."""
+    """Return the README's text between `BEGIN` and `END`: date, machine, a table, and which tool is better in what."""
     by_work = {name: {row.generator: row for row in found} for name, found in groupby(rows, lambda row: row.work.name)}
     version = bench.versions.get(OTHER, "")
     measured = (
@@ -113,7 +113,7 @@ def _spread(row: Row, shown: Shown) -> Spread | None:
 
 
 def _better(by_work: Mapping[str, Mapping[str, Row]]) -> Iterator[str]:
-    """Yield in which figures each of the two is better in every round, and in which neither is."""
+    """Yield the figures in which each tool is better in every round, and those in which neither is."""
     better: dict[str, list[str]] = {OTHER: [], OURS: [], "": []}
     for name, (label, shown) in ROWS.items():
         found = by_work.get(name, {})
@@ -122,12 +122,12 @@ def _better(by_work: Mapping[str, Mapping[str, Row]]) -> Iterator[str]:
                 who = _who(found[OURS], found[OTHER], each)
                 if who is not None:
                     better[who].append(f"{_name(each)} ({label})")
-    for who, text in ((OTHER, f"Better in {OTHER}"), (OURS, "Better here"), ("", "Not told apart by these rounds")):
+    for who, text in ((OTHER, f"Better in {OTHER}"), (OURS, f"Better in {OURS}"), ("", "Not decided by these rounds")):
         yield f"- {text}: {'; '.join(better[who]) or 'nothing'}."
 
 
 def _who(ours: Row, theirs: Row, shown: Shown) -> str | None:
-    """Return whose figure is better: nobody's (empty) where rounds do not agree; None where that is not asked."""
+    """Return whose figure is better: empty if rounds disagree, None if the figure is not compared."""
     if shown.is_more_better is None:
         return None
     ratio = {RATE.name: theirs.rate_ratio, COST.name: theirs.cpu_ratio}.get(shown.name)
@@ -144,28 +144,22 @@ def _who(ours: Row, theirs: Row, shown: Shown) -> str | None:
 
 
 def _name(shown: Shown) -> str:
-    names = {
-        "delivered_per_s": "rate",
-        "cpu_us_per_event": "CPU an event",
-        "generator_cores": "CPU",
-        "peak_mb": "memory",
-    }
-    return names.get(shown.name, shown.name.removesuffix("_us").replace("end_to_end_", "end to end "))
+    return _NAMES.get(shown.name, shown.name.removesuffix("_us").replace("end_to_end_", "end to end "))
 
 
 def with_block(readme: str, block: str) -> str:
     """
-    Return a README with a new block in the place of the one that it has.
+    Return the README with its generated part replaced by *block*.
 
     Raises:
-        ValueError: If it has none.
+        ValueError: If it has no such part.
     """
     begin, end = readme.index(BEGIN) + len(BEGIN), readme.index(END)
     return f"{readme[:begin]}\n\n{block}\n\n{readme[end:]}"
 
 
 def with_sections(document: str, bench: Bench, rows: Iterable[Row]) -> str:
-    """Return docs/benchmarks.md with the sections of *rows* made anew, each with when and how; the others stay."""
+    """Return docs/benchmarks.md with the sections of *rows* replaced, each with date and settings; the others stay."""
     head, *parts = re.split(r"^(?=## )", document, flags=re.MULTILINE)
     sections = {found[1]: part.strip() for part in parts if (found := re.search(r"^`([\w-]+)`", part, re.MULTILINE))}
     for work, of_work in groupby(rows, key=lambda row: row.work):

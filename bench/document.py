@@ -1,4 +1,4 @@
-"""What a bench leaves behind: a JSON of all trials, and docs/benchmarks.md."""
+"""The output of a bench: all trials as JSON, and docs/benchmarks.md."""
 
 from __future__ import annotations
 
@@ -16,33 +16,32 @@ from bench.works import Work
 # Of the JSON; 1: the first.
 FORMAT_VERSION: Final = 1
 _METHOD: Final = """\
-Written by `python -m bench`; do not edit. What the figures rest on and where each microsecond goes is in
-[performance.md](performance.md).
+Written by `python -m bench`; do not edit. [performance.md](performance.md) explains the figures and shows where each
+microsecond goes.
 
-Every generator is a process of its own, on the same machine as the broker, a private RabbitMQ node. Works are done in
-turns: in each round every generator does every work once, another one first each time. A figure is the median of the
-rounds; behind ± is half of what lies between the least and the largest. A ratio is ours (`loadtest`) divided by the
-other's, worked out within each round, so that what the machine did meanwhile is in both.
+Every generator is a process of its own, on the same machine as the broker, a private RabbitMQ node. In each round every
+generator runs every workload once; a different one is first each time. A figure is the median of the rounds, ± half the
+range. A ratio is ours (`loadtest`) divided by the other's, computed within each round, so that other load on the
+machine affects both.
 
 - **delivered/s** and **published/s** are counted by the broker (its global counters, read at both ends of a window
-  while the generator runs, after a warm-up). Nobody's own word is taken for it. **rate ÷** is our delivered rate
-  divided by the generator's (the published one where nothing is consumed).
+  while the generator runs, after a warm-up), not by the generators. **rate ÷** is our delivered rate divided by the
+  generator's (the published rate where nothing is consumed).
 - **µs/event** is user and system time of all the generator's processes within the window, divided by the messages
-  published and delivered in it; **µs ÷** is ours divided by the generator's. **Cores** are processor seconds a second
+  published and delivered in it; **µs ÷** is ours divided by the generator's. **Cores** are processor seconds per second
   of the generator, **broker** those of the broker; **peak MB** is the generator's resident memory.
-- **Latencies** are what each tool says itself, and they are not all the same thing: ours are from the intended time,
-  PerfTest's from when it had made the message, after rate limiter and confirm window (medians of the lines it prints
-  each second, after the warm-up), those of
-  the Locust user on pika are the wall clock around a call, in whole ms.
-- All generators do the same: messages are transient, and consumers ack as the work says with `multiple`, unless it says
-  otherwise. omq always publishes persistent messages and acks each of them, so it does only what asks for that.
-- The null broker swallows, confirms and replays without routing or queueing: what the generator could do at most.
+- **Latencies** are those that each tool reports, and they differ in meaning: ours count from the intended time,
+  PerfTest's from when it had made the message, after rate limiter and confirm window (medians of the lines that it
+  prints each second, after the warm-up); those of the Locust user on pika are wall-clock times of a call, in whole ms.
+- All generators do the same: messages are transient, and consumers ack with `multiple`, unless the workload differs.
+  omq always publishes persistent messages and acks each of them, so it runs only the workloads that require that.
+- The null broker swallows, confirms and replays without routing or queueing: an upper bound for the generator.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Bench:
-    """All that was done, and on what."""
+    """All trials of one bench, with the machine and the settings."""
 
     date: str
     machine: Mapping[str, str]
@@ -58,13 +57,13 @@ class Bench:
         return min(loads), max(loads)
 
     def measured(self) -> str:
-        """Return when and how."""
+        """Return date and settings as a sentence."""
         low, high = self.load
         versions = ", ".join(f"{name} {version}" for name, version in self.versions.items())
         return (
             f"Measured on {self.date} ({versions}): {self.rounds} rounds, {self.pace.warm_up_s:g} s of warm-up and a "
-            f"window of {self.pace.window_s:g} s each. The machine's load average before a trial was {low:.1f} to "
-            f"{high:.1f}; the trials themselves make about 2."
+            f"window of {self.pace.window_s:g} s each. Load average before a trial: {low:.1f} to "
+            f"{high:.1f}; the trials add about 2."
         )
 
     def to_json(self) -> str:
@@ -75,10 +74,10 @@ class Bench:
     @classmethod
     def from_json(cls, text: str) -> Bench:
         """
-        Return what `to_json` wrote.
+        Return a bench from its JSON.
 
         Raises:
-            ValueError: If it is of another version.
+            ValueError: If the JSON has another format version.
         """
         document: dict[str, Any] = json.loads(text)
         found = document.pop("format_version", None)
@@ -106,7 +105,7 @@ def markdown(bench: Bench, rows: Iterable[Row]) -> str:
 
 
 def section(work: Work, rows: Sequence[Row], measured: str | None = None) -> list[str]:
-    """Return the lines of a work; *measured* is when and how, where that is not as at the top of the document."""
+    """Return the section of a work; *measured* is date and settings, if not those of the document."""
     lines = [f"## {work.title[0].upper()}{work.title[1:]}", ""]
     lines += [f"`{work.name}`" + (f" · goal: {work.goal}" if work.goal else ""), ""]
     lines += [measured, ""] if measured else []
@@ -124,5 +123,5 @@ def _table(rows: Sequence[Row]) -> list[str]:
 
 
 def _errors(rows: Iterable[Row]) -> list[str]:
-    told = [f"{row.generator} failed: {' '.join(error.split())}" for row in rows for error in row.errors]
-    return ["", *(f"- {text}" for text in told)] if told else []
+    failures = [f"{row.generator} failed: {' '.join(error.split())}" for row in rows for error in row.errors]
+    return ["", *(f"- {text}" for text in failures)] if failures else []

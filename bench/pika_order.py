@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class PikaOrder:
-    """As `bench.generators.Order` and its work; `ack_every` 0 is auto-ack, `rate_per_s` None as fast as it goes."""
+    """As `bench.generators.Order` and its work; `ack_every` 0 is auto-ack, `rate_per_s` None as fast as possible."""
 
     url: str
     body_bytes: int

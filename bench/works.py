@@ -1,8 +1,4 @@
-"""
-The works: what a generator is asked to do, the same for all. Pure.
-
-Source of the list: the figures of issue 4 and of the design, section 10.
-"""
+"""The works: the workloads that all generators run. Pure."""
 
 from __future__ import annotations
 
@@ -18,21 +14,21 @@ Measure = Literal["steady", "exit"]
 @dataclass(frozen=True, slots=True)
 class Work:
     """
-    One work.
+    One workload.
 
     Attributes:
-        title: What it is, for people.
-        goal: What issue 4 asks of ours, for people.
+        title: Heading in the document.
+        goal: Target for our figures, as text.
         confirm_window: Most messages without a confirm; 0: no confirms.
         prefetch: Of each consumer; 0 is unlimited.
-        ack_every: The consumer acks with `multiple` every so many; 0: auto-ack.
+        ack_every: The consumer acks with `multiple` after so many deliveries; 0: auto-ack.
         persistent: Whether messages outlive a restart of the broker (delivery mode 2).
-        rate_per_s: Of all publishers together; None: as fast as it goes.
+        rate_per_s: Of all publishers together; None: as fast as possible.
         pairs: Publishers, and as many consumers, each pair with a queue of its own if there are several.
-        messages: To be published in all, then taken out; None: until time is up.
-        measure: `steady`: counted within a window while it runs; `exit`: from the start of the process to its end.
+        messages: Published in total, then consumed; None: until time is up.
+        measure: `steady`: within a window during the run; `exit`: from the start of the process to its end.
         on_null: Whether the broker is the null broker.
-        publishes: Whether publishers are measured; if not, they publish a little, and the first message is replayed.
+        publishes: Whether publishers are measured; if not, they publish a few, and the broker replays the first.
         consumes: Whether there are consumers.
         window_s: Overrides the bench's window.
     """
@@ -64,7 +60,7 @@ def _paced(rate_per_s: int, lateness: str) -> Work:
     return Work(
         f"paced-{rate_per_s}",
         f"{rate_per_s:,}/s, confirm 192, prefetch 200, ack every 200",
-        f"within 0.1 % of asked{lateness}",
+        f"within 0.1 % of the target{lateness}",
         confirm_window=192,
         prefetch=200,
         ack_every=200,
@@ -75,8 +71,8 @@ def _paced(rate_per_s: int, lateness: str) -> Work:
 def _body(name: str, size: int) -> Work:
     return Work(
         f"body-{name.replace(' ', '').lower()}",
-        f"bodies of {name}, as fast as it goes, no confirm, auto-ack",
-        "bytes a second ≥ PerfTest's; memory bounded",
+        f"bodies of {name}, as fast as possible, no confirm, auto-ack",
+        "bytes per second ≥ PerfTest's; memory bounded",
         body_bytes=size,
     )
 
@@ -86,20 +82,20 @@ WORKS: Final[Mapping[str, Work]] = {
     for work in (
         Work(
             "saturation",
-            "as fast as it goes, 12 B, no confirm, auto-ack",
-            "≥ 1.4 × PerfTest; ≤ 1.4 µs CPU an event",
+            "as fast as possible, 12 B, no confirm, auto-ack",
+            "≥ 1.4 × PerfTest; ≤ 1.4 µs CPU per event",
         ),
         Work(
             "confirm",
-            "as fast as it goes, 12 B, confirm 192, prefetch 200, ack every 200",
-            "≥ 1.4 × PerfTest; ≤ 2.5 µs CPU an event",
+            "as fast as possible, 12 B, confirm 192, prefetch 200, ack every 200",
+            "≥ 1.4 × PerfTest; ≤ 2.5 µs CPU per event",
             confirm_window=192,
             prefetch=200,
             ack_every=200,
         ),
         Work(
             "confirm-persistent",
-            "as fast as it goes, 12 B, persistent, confirm 192, prefetch 200, ack of each message",
+            "as fast as possible, 12 B, persistent, confirm 192, prefetch 200, ack of each message",
             confirm_window=192,
             prefetch=200,
             ack_every=1,
@@ -107,14 +103,14 @@ WORKS: Final[Mapping[str, Work]] = {
         ),
         Work(
             "saturation-2",
-            "two pairs as fast as they go, 12 B, no confirm, auto-ack, in one process and in two",
-            "two processes: CPU an event within 10 % of one's",
+            "two pairs as fast as possible, 12 B, no confirm, auto-ack, in one process and in two",
+            "two processes: CPU per event within 10 % of one's",
             pairs=2,
         ),
         Work(
             "confirm-2",
-            "two pairs as fast as they go, 12 B, confirm 192, prefetch 200, ack every 200, in one process and in two",
-            "two processes: CPU an event within 10 % of one's",
+            "two pairs as fast as possible, 12 B, confirm 192, prefetch 200, ack every 200, in one process and in two",
+            "two processes: CPU per event within 10 % of one's",
             confirm_window=192,
             prefetch=200,
             ack_every=200,
@@ -132,7 +128,7 @@ WORKS: Final[Mapping[str, Work]] = {
         Work(
             "many-connections",
             "1,000 publishers and 1,000 consumers on 1,000 queues, 1/s each",
-            "1,000/s; ≤ half a core; ≤ 250 MB; lateness p99 ≤ 5 ms",
+            "1,000/s; ≤ 0.5 cores; ≤ 250 MB; lateness p99 ≤ 5 ms",
             confirm_window=10,
             rate_per_s=1_000,
             pairs=1_000,
@@ -142,13 +138,13 @@ WORKS: Final[Mapping[str, Work]] = {
         _body("1 MB", 1_000_000),
         Work(
             "flood",
-            "1,000 messages with confirms, taken out again: from the start of the process to its end",
+            "1,000 messages with confirms, then consumed: from the start of the process to its end",
             "≤ 2 s",
             confirm_window=256,
             messages=1_000,
             measure="exit",
         ),
-        Work("null-publish", "null broker: publishing as fast as it goes", on_null=True, consumes=False),
+        Work("null-publish", "null broker: publishing as fast as possible", on_null=True, consumes=False),
         Work(
             "null-confirm",
             "null broker: publishing as fast as confirms allow, window 192",
@@ -156,7 +152,7 @@ WORKS: Final[Mapping[str, Work]] = {
             consumes=False,
             confirm_window=192,
         ),
-        Work("null-consume", "null broker: consuming as fast as it goes, auto-ack", on_null=True, publishes=False),
+        Work("null-consume", "null broker: consuming as fast as possible, auto-ack", on_null=True, publishes=False),
         Work(
             "soak",
             "20,000/s for five minutes, confirm 192, prefetch 200, ack every 200",
@@ -169,9 +165,9 @@ WORKS: Final[Mapping[str, Work]] = {
         ),
     )
 }
-# What runs if nothing is named: the soak takes as long as all others together.
+# The default: without the soak, which takes as long as all others together.
 FULL: Final = tuple(name for name in WORKS if name != "soak")
-# With PerfTest, and with the spreads of three rounds, in less than ten minutes.
+# With PerfTest, three rounds of these take less than ten minutes.
 BESIDE: Final = (
     "saturation", "confirm", "confirm-persistent", "paced-5000", "paced-20000", "end-to-end", "many-connections",
     "body-1mb",

@@ -138,7 +138,7 @@ def test_markdown_has_a_table_for_each_work() -> None:
     assert "| RabbitMQ | 3.10.8 |" in text
     assert "| PerfTest | 50,000 ±20% |" in text
     assert "- PerfTest failed: no message came" in text
-    assert "load average before a trial was 2.0 to 2.0" in text
+    assert "Load average before a trial: 2.0 to 2.0" in text
 
 
 def test_bench_json_round_trip() -> None:
