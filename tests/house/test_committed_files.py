@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 from pathlib import Path
@@ -18,6 +19,16 @@ PACKAGE_HOSTS = re.compile(
 )
 MACHINE_PATHS = re.compile(r"(?<![\w.~$}])/(?:work|root|Users)/\w|(?<![\w.])/tmp/(?:v|c)/")
 SECRETS = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----|\b(?:ghp|gho|github_pat|sk|xox[bp])[_-][A-Za-z0-9]{20,}")
+
+
+@functools.cache
+def committed_lines() -> list[tuple[str, int, str]]:
+    """Return every line of them: the file's name, the line's number and what stands there."""
+    return [
+        (path.relative_to(ROOT).as_posix(), number, line)
+        for path in committed_files()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+    ]
 
 
 def committed_files() -> list[Path]:
@@ -40,9 +51,8 @@ FORBIDDEN = {"package-host": PACKAGE_HOSTS, "machine-path": MACHINE_PATHS, "secr
 def test_nothing_forbidden_is_committed(pattern: re.Pattern[str]) -> None:
     """No committed file names a package host or a path of one machine, or holds a secret."""
     found = [
-        f"{path.relative_to(ROOT)}:{number}: {match.group()}"
-        for path in committed_files()
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        f"{name}:{number}: {match.group()}"
+        for name, number, line in committed_lines()
         if (match := pattern.search(line))
     ]
 

@@ -7,6 +7,7 @@ Read from the source by AST, so that an import inside a function counts too.
 from __future__ import annotations
 
 import ast
+import functools
 import subprocess
 import sys
 import tomllib
@@ -15,9 +16,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "loadtest"
-MODULES = sorted(PACKAGE.rglob("*.py"))
+from tests.house.sources import MODULES, PACKAGE, ROOT, nodes_of, short, tree_of
 
 EARLIEST = {"errors", "clock", "counters", "stamp", "fields", "timerfd", "redaction", "signals", "streams"}
 PURE_ROOMS = {"scenario", "measure", "result", "report"}
@@ -76,7 +75,7 @@ def room_of(path: Path) -> str:
 
 def imports_of(path: Path) -> Iterator[tuple[int, str, ast.stmt]]:
     """Yield line, dotted name and statement of every import in a file."""
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in nodes_of(path):
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield node.lineno, alias.name, node
@@ -91,29 +90,29 @@ def test_rooms_are_known() -> None:
     assert found <= ROOMS.keys() | DOORS, "give the new room a line in ROOMS"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
-def test_imports_point_to_earlier_rooms(path: Path) -> None:
+def test_imports_point_to_earlier_rooms() -> None:
     """A room imports itself and the rooms before it, by absolute names, and keeps to the packages that it may know."""
+    assert [fault for path in MODULES for fault in faults_of_imports(path)] == []
+
+
+def faults_of_imports(path: Path) -> Iterator[str]:
+    """Yield what is wrong with a file's imports, each with where it stands."""
     room = room_of(path)
-    faults = []
     for line, name, node in imports_of(path):
+        where = f"{short(path)}:{line}"
         top, _, rest = name.partition(".")
         if isinstance(node, ast.ImportFrom) and name == "loadtest":
             targets = {alias.name for alias in node.names}
         else:
             targets = {rest.partition(".")[0]} if top == "loadtest" and rest else set()
         if name.startswith("."):
-            faults.append(f"line {line}: relative import; write it from loadtest")
+            yield f"{where}: relative import; write it from loadtest"
         if room in DOORS:
             continue
-        faults += [
-            f"line {line}: {room} must not import loadtest.{target}"
-            for target in targets - ROOMS.get(room, set()) - {room}
-        ]
+        for target in targets - ROOMS.get(room, set()) - {room}:
+            yield f"{where}: {room} must not import loadtest.{target}"
         if room not in KEPT.get(top, {room}):
-            faults.append(f"line {line}: {room} must not import {top}, which is kept to {sorted(KEPT[top])}")
-
-    assert faults == []
+            yield f"{where}: {room} must not import {top}, which is kept to {sorted(KEPT[top])}"
 
 
 def test_every_package_imported_is_declared() -> None:
@@ -132,11 +131,17 @@ def module_name(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
+@functools.cache
+def names_of_modules() -> frozenset[str]:
+    """Return the dotted names of all files of the package."""
+    return frozenset(module_name(path) for path in MODULES)
+
+
 def top_level_imports(path: Path) -> set[str]:
     """Return the modules of ours that a file imports as it loads; `from package import module` means the module."""
-    names = {module_name(other) for other in MODULES}
+    names = names_of_modules()
     found = set()
-    for node in ast.parse(path.read_bytes()).body:
+    for node in tree_of(path).body:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -153,7 +158,7 @@ def annotated_imports(path: Path) -> set[str]:
     """Return the modules of ours that a file names in annotations, too."""
     names = {module_name(other) for other in MODULES}
     found = set()
-    for node in ast.walk(ast.parse(path.read_bytes())):
+    for node in nodes_of(path):
         if isinstance(node, ast.ImportFrom):
             inner = {f"{node.module}.{alias.name}" for alias in node.names}
             found |= (inner & names) or {node.module or ""}

@@ -4,66 +4,54 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections import Counter
 from pathlib import Path
 
-import pytest
-
-ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "loadtest"
-MODULES = sorted(PACKAGE.rglob("*.py"))
-SOURCES = MODULES + sorted((ROOT / "tests").rglob("*.py"))
+from tests.house.sources import MODULES, PACKAGE, SOURCES, nodes_of, short, text_of, tree_of
 
 MOST_FUNCTION_LINES = 50
 MOST_MODULE_LINES = 300
+MOST_MODULES_IN_A_FOLDER = 15
 # Say nothing of what is in them.
 EMPTY_NAMES = {"utils", "util", "helpers", "helper", "common", "manager", "misc", "base"}
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def short(path: Path) -> str:
-    """Return a path as people write it, from the root of the repository."""
-    return path.relative_to(ROOT).as_posix()
+def lines_of_code(path: Path) -> set[int]:
+    """Return the numbers of a file's lines (from 1) that hold code: no docstring, no comment, not blank."""
+    lines = enumerate(text_of(path).splitlines(), start=1)
+    code = {number for number, line in lines if line.strip() and not line.lstrip().startswith("#")}
+    for node in nodes_of(path):
+        if isinstance(node, ast.Module | ast.ClassDef | Function) and ast.get_docstring(node, clean=False) is not None:
+            text = node.body[0]
+            code -= set(range(text.lineno, (text.end_lineno or text.lineno) + 1))
+    return code
 
 
-def lines_of_text(node: ast.AST) -> set[int]:
-    """Return the lines that docstrings take in *node* and in all that it holds."""
-    lines: set[int] = set()
-    for inner in ast.walk(node):
-        if isinstance(inner, ast.Module | ast.ClassDef | Function) and ast.get_docstring(inner) is not None:
-            text = inner.body[0]
-            lines |= set(range(text.lineno, (text.end_lineno or text.lineno) + 1))
-    return lines
-
-
-def count_lines(source: list[str], node: ast.AST, first: int, last: int) -> int:
-    """Return how many of the lines *first* to *last* (from 1) hold code: no docstring, no comment, not blank."""
-    text = lines_of_text(node)
-    numbers = (number for number in range(first, last + 1) if number not in text)
-    return sum(
-        1 for number in numbers if source[number - 1].strip() and not source[number - 1].lstrip().startswith("#")
-    )
-
-
-@pytest.mark.parametrize("path", SOURCES, ids=short)
-def test_functions_are_short(path: Path) -> None:
-    """A function has at most 50 lines of code."""
-    source = path.read_text(encoding="utf-8").splitlines()
-    sizes = {
-        f"{node.name}, line {node.lineno}": count_lines(source, node, node.lineno, node.end_lineno or node.lineno)
-        for node in ast.walk(ast.parse(path.read_bytes()))
+def function_sizes(path: Path) -> dict[str, int]:
+    """Return the lines of code of each function of a file, by where it stands."""
+    code = lines_of_code(path)
+    return {
+        f"{short(path)}:{node.lineno}: {node.name}": len(code & set(range(node.lineno, (node.end_lineno or 0) + 1)))
+        for node in nodes_of(path)
         if isinstance(node, Function)
     }
 
+
+def test_functions_are_short() -> None:
+    """A function has at most 50 lines of code."""
+    sizes = {name: size for path in SOURCES for name, size in function_sizes(path).items()}
+
+    assert len(sizes) > len(SOURCES)
     assert {name: size for name, size in sizes.items() if size > MOST_FUNCTION_LINES} == {}
 
 
-@pytest.mark.parametrize("path", MODULES, ids=short)
-def test_modules_are_short(path: Path) -> None:
+def test_modules_are_short() -> None:
     """A module has at most 300 lines of code; one that grows past becomes a package of the same noun."""
-    source = path.read_text(encoding="utf-8").splitlines()
+    sizes = {short(path): len(lines_of_code(path)) for path in MODULES}
 
-    assert count_lines(source, ast.parse(path.read_bytes()), 1, len(source)) <= MOST_MODULE_LINES
+    assert {name: size for name, size in sizes.items() if size > MOST_MODULE_LINES} == {}
 
 
 def test_no_module_hides_another() -> None:
@@ -90,21 +78,21 @@ def test_module_names_say_what_is_in_them() -> None:
     assert [short(path) for path in MODULES if path.stem.strip("_") in EMPTY_NAMES] == []
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if path.name.startswith("test_")], ids=short)
-def test_tests_are_unique_in_their_file(path: Path) -> None:
+def test_tests_are_unique_in_their_file() -> None:
     """No test is hidden by a later one of the same name."""
-    names = [node.name for node in ast.parse(path.read_bytes()).body if isinstance(node, Function)]
+    names = Counter(
+        f"{short(path)}: {node.name}"
+        for path in SOURCES
+        if path.name.startswith("test_")
+        for node in tree_of(path).body
+        if isinstance(node, Function)
+    )
 
-    assert sorted(set(names)) == sorted(names)
+    assert [name for name, count in names.items() if count > 1] == []
 
 
-FOLDERS = sorted({path.parent for path in MODULES})
-MOST_MODULES_IN_A_FOLDER = 15
-
-
-@pytest.mark.parametrize("folder", FOLDERS, ids=short)
-def test_folders_are_small(folder: Path) -> None:
+def test_folders_are_small() -> None:
     """A folder has at most 15 modules; one that grows past gets sub-packages, each for a noun."""
-    modules = [path.name for path in folder.glob("*.py") if not path.name.startswith("__")]
+    sizes = Counter(short(path.parent) for path in MODULES if not path.name.startswith("__"))
 
-    assert len(modules) <= MOST_MODULES_IN_A_FOLDER
+    assert {name: size for name, size in sizes.items() if size > MOST_MODULES_IN_A_FOLDER} == {}
