@@ -162,6 +162,10 @@ class GroupOfRunModel(_Model):
     model: records.Model = Field(description="open where a schedule says when, closed where answers do.")
     users: Count | None = Field(default=None, description="How many users it has.")
     stages: list[tuple[int, int]] = Field(default=[], description="Begin and end in ns after the begin of the run.")
+    after: str | None = Field(default=None, description="The group that is to be done before this one begins.")
+    start_at_ns: Count = Field(
+        default=0, description="When it begins, in ns after the begin of the run, or after `after` is done."
+    )
 
 
 class PublisherModel(_Model):

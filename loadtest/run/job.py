@@ -47,7 +47,7 @@ _NAME_ONE: Final = "name a broker (--broker) by an address that all hosts reach"
 
 
 def groups_of(plan: Plan) -> dict[str, dict[str, Any]]:
-    """Return kind, model, users, stages and the most it can take of each group, as the run record has them."""
+    """Return what the run record has of each group: kind, model, users, stages, its begin, the most it can take."""
     open_groups = {spec.group for spec in specs_of(plan) if spec.arrivals is not None}
     published = {publisher.group for publisher in plan.publishers}
     # A consumer's latencies count from what the publishers intended, so they are as open as those are.
@@ -62,6 +62,8 @@ def groups_of(plan: Plan) -> dict[str, dict[str, Any]]:
             "paces_itself": _paces_itself(plan, name),
             "most": None if (most := most_of(plan, name)) is None else asdict(most),
             "stages": [list(stage) for stage in stages.get(name, ())],
+            "after": plan.scenario.groups[name].after,
+            "start_at_ns": plan.scenario.groups[name].start_at_ns,
         }
         for name, kind in plan.scenario.kinds.items()
     }

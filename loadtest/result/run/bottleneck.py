@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from loadtest.result.interference import others_cores, others_text
 from loadtest.result.run.backlog import is_growing
+from loadtest.result.run.causes.scenario_faults import faults_text, measured_faults
 from loadtest.result.run.document import BoundPart
 from loadtest.result.run.evidence import MEASURED, named
 from loadtest.result.run.takers import slowest_takers
@@ -122,7 +123,9 @@ def _on_schedule(evidence: Evidence, checks: Sequence[CheckPart]) -> tuple[Bound
         why = f", and {others}" if others else ""
         return "machine", f"the schedule was kept, but the machine had no processor time left{why}: latencies show it"
     if is_growing(evidence):
-        return "unknown", "the schedule was kept, but messages waited longer and longer: they were not taken as fast"
+        faults = measured_faults(evidence, after_share=1 / 3)
+        why = f"the likely cause is {faults_text(faults)}" if faults else "they were not taken as fast"
+        return "unknown", f"the schedule was kept, but messages waited longer and longer: {why}"
     failed = sum(not check.ok for check in checks)
     if failed:
         return "unknown", (

@@ -7,6 +7,7 @@ whole run and from the merged ledger; rates and latencies are of the measured pa
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -28,7 +29,7 @@ from loadtest.result.run.document import (
     RunResult,
     ScenarioPart,
 )
-from loadtest.result.run.evidence import Evidence
+from loadtest.result.run.evidence import Evidence, NotBegun
 from loadtest.result.run.findings import find
 from loadtest.result.run.group_parts import build_groups
 from loadtest.result.run.ledger_part import build_ledger, build_totals, close_books
@@ -105,7 +106,16 @@ def _evidence(collector: Collector) -> Evidence:
             worker: [(_since_start(collector, start), _since_start(collector, end)) for start, end in stalls]
             for worker, stalls in collector.stalls.items()
         },
+        not_begun=dict(_not_begun(collector)),
     )
+
+
+def _not_begun(collector: Collector) -> Iterator[tuple[str, NotBegun]]:
+    """Yield the groups that had to wait for their turn, and never had one."""
+    for name, group in collector.run["groups"].items():
+        after, start_at_ns = group.get("after"), group.get("start_at_ns", 0)
+        if (after is not None or start_at_ns) and not collector.groups[name].total_active_ns:
+            yield name, NotBegun(after, start_at_ns / NS_PER_S)
 
 
 def _checks(scenario: dict[str, Any], evidence: Evidence) -> tuple[CheckPart, ...]:

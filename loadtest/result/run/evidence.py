@@ -34,6 +34,7 @@ JOURNAL_FAILED: Final = "journal-failed"
 WORKER_LOST: Final = "worker-lost"
 WORKER_REPLACED: Final = "worker-replaced"
 ABORTED: Final = "aborted"
+FAULT: Final = "fault"
 FAULT_FAILED: Final = "fault-failed"
 BROKER_UNSAMPLED: Final = "broker-unsampled"
 """Codes of events that change what a run means; others are only shown."""
@@ -52,7 +53,7 @@ EXPLAINS_DOUBT: Final = (
     CONNECTION_BLOCKED,
     WORKER_LOST,
     WORKER_REPLACED,
-    "fault",
+    FAULT,
     "user-ended",
     "internal-error",
 )
@@ -64,6 +65,20 @@ def got_no_confirm(group: GroupPart) -> bool:
     totals = group.totals
     answered = sum(totals.get(name, 0) for name in ("confirmed", "nacked", "returned_only"))
     return group.kind == "publisher" and bool(totals.get("in_doubt")) and not answered
+
+
+@dataclass(frozen=True, slots=True)
+class NotBegun:
+    """
+    Why a group never began: the run was over before its turn.
+
+    Attributes:
+        after: The group that was to be done first; None if it waited for none.
+        start_at_s: How long after that, or after the begin of the run, it was to begin.
+    """
+
+    after: str | None
+    start_at_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +100,7 @@ class Evidence:
         most_per_s: By group of consumers or getters, the most messages that it can take in a second by its users' work,
             or rate, with that arithmetic in words; absent where nothing says it.
         stalls: By process, when it stood still: begin and end in s after the start.
+        not_begun: By group that never began its work, why.
     """
 
     totals: TotalsPart
@@ -105,6 +121,7 @@ class Evidence:
     processes: int = 1
     most_per_s: Mapping[str, tuple[float, str]] = field(default_factory=dict)
     stalls: Mapping[str, Sequence[tuple[float, float]]] = field(default_factory=dict)
+    not_begun: Mapping[str, NotBegun] = field(default_factory=dict)
 
     def first_event(self, *codes: str) -> EventPart | None:
         """Return the first event with one of *codes*."""

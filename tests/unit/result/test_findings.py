@@ -724,3 +724,49 @@ def test_lateness_on_a_full_machine_says_so() -> None:
 
     assert "the machine had no processor time left, and other programs used" in text_of(run, "lateness-high")
     assert text_of(run, "lateness-high").startswith("publisher `shop` sent late")
+
+
+def waiting(after: str | None, start_at_ns: int) -> StagedRun:
+    """Return a run that was over before the turn of its consumer came; 10 messages are left."""
+    run = StagedRun({"fill": ("publisher", "closed"), "drain": ("consumer", "closed")})
+    run.records[0]["groups"]["drain"] |= {"after": after, "start_at_ns": start_at_ns}
+    run.phase("measured", 0)
+    run.recorder().active("fill", START_NS)
+    run.confirm("fill", range(10), run.publish("fill", range(10), 0), NS_PER_MS)
+    run.cut(NS_PER_S, "measured")
+    run.left("orders", 10)
+    run.end(NS_PER_S)
+    return run
+
+
+@pytest.mark.parametrize(
+    "after, start_at_ns, why, next_step",
+    [
+        (
+            "fill",
+            0,
+            "consumer drain: its turn never came, as it begins when `fill` is done, and the run was over before that",
+            "Run for longer, or give `fill` less to do",
+        ),
+        ("fill", 3 * NS_PER_S, "begins when `fill` is done, and 3.00 s past that", "Run for longer, or give `fill`"),
+        (None, 3 * NS_PER_S, "the run was over before 3.00 s", "Run for longer than the 3.00 s after which `drain`"),
+    ],
+    ids=["after", "after and later", "later"],
+)
+def test_a_group_whose_turn_never_came_says_so(after: str | None, start_at_ns: int, why: str, next_step: str) -> None:
+    """There is no event to see, and neither a longer drain nor more consumers would have helped."""
+    found = {each.code: each for each in build_result(waiting(after, start_at_ns).collector()).verdict.findings}
+
+    assert why in found["nothing-done"].text
+    assert found["nothing-done"].next_step.startswith(next_step)
+    assert found["messages-remaining"].next_step.startswith(next_step)
+
+
+def test_a_group_that_had_its_turn_is_not_said_to_have_waited() -> None:
+    """What was at work and took nothing is told as before."""
+    run = waiting("fill", 0)
+    run.records[0]["groups"]["drain"] |= {"after": None}
+    found = {each.code: each for each in build_result(run.collector()).verdict.findings}
+
+    assert "turn" not in found["nothing-done"].text
+    assert "run.drain" in found["messages-remaining"].next_step

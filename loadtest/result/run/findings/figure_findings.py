@@ -8,6 +8,7 @@ from typing import Final
 from loadtest.result.interference import interference_texts, others_cores, others_text
 from loadtest.result.run.backlog import is_growing
 from loadtest.result.run.bottleneck import BUSY_PROCESS, OFFERED_TOLERANCE, is_machine_full, more_processes
+from loadtest.result.run.causes.scenario_faults import WITHOUT_FAULTS, FaultSpan, faults_text, measured_faults
 from loadtest.result.run.document import FindingPart, GroupPart, LatencyPart
 from loadtest.result.run.evidence import Evidence, got_no_confirm, named
 from loadtest.result.run.findings.finding import finding
@@ -15,6 +16,7 @@ from loadtest.result.run.takers import BEHIND_TAKERS, BUSY_TAKERS, slowest_taker
 from loadtest.result.run.unavailability import long_stalls, outage_s
 from loadtest.result.samples import ONCE_A_CONNECTION, PERCENTILES, is_few, needed_values
 from loadtest.result.units import count_text, rate_text, share_text, span_text, time_text, values_text
+from loadtest.scenario.grammar.faults import QUEUE_FAULTS
 
 LATENESS_P99_LIMIT_NS: Final = 2_000_000
 """Twice what pacing without timerfd gives on an idle machine (p99 1.08 ms); with it: 0.12 ms."""
@@ -95,6 +97,8 @@ def lateness_high(evidence: Evidence) -> Iterator[FindingPart]:
 def _why_late(evidence: Evidence, group: str) -> str:
     """Return what explains that messages were sent late, as far as it is known."""
     reasons = []
+    if faults := _publishers_faults(evidence):
+        reasons.append(f"the likely cause is {faults_text(faults)}")
     if outage := outage_s(evidence, group):
         reasons.append(f"nothing could be sent in outages of {span_text(outage)}")
     if long_stalls(evidence):
@@ -120,13 +124,25 @@ def offered_not_achieved(evidence: Evidence) -> Iterator[FindingPart]:
             yield finding(
                 "offered-not-achieved",
                 f"{named(evidence, name)} was asked for {rate_text(offered)} and published {rate_text(published)}, "
-                f"{share_text(share)} of it (limit {share_text(1 - OFFERED_TOLERANCE)})",
+                f"{share_text(share)} of it (limit {share_text(1 - OFFERED_TOLERANCE)})"
+                f"{_blame(evidence)}",
                 _how_to_achieve(evidence, name),
                 value=share,
                 limit=1 - OFFERED_TOLERANCE,
                 unit="share of offered",
                 group=name,
             )
+
+
+def _publishers_faults(evidence: Evidence) -> tuple[FaultSpan, ...]:
+    """Return the faults that may hold up publishers; what is done to a queue does not."""
+    return tuple(span for span in measured_faults(evidence) if span.do not in QUEUE_FAULTS)
+
+
+def _blame(evidence: Evidence) -> str:
+    """Return what ends an observation: the scenario's faults, as its likely cause."""
+    faults = _publishers_faults(evidence)
+    return f"; the likely cause is {faults_text(faults)}" if faults else ""
 
 
 def _how_to_achieve(evidence: Evidence, group: str) -> str:
@@ -137,6 +153,10 @@ def _how_to_achieve(evidence: Evidence, group: str) -> str:
         return f"Nothing could be published in outages of {span_text(outage)}: see the events at that time"
     if long_stalls(evidence):
         return "See why the generator stood still"
+    if _publishers_faults(evidence):
+        return WITHOUT_FAULTS
+    if is_machine_full(evidence):
+        return "Lower the rate, or give broker and generator more processor time: the machine had none left"
     return "Lower the rate until it is reached, or widen confirm_window and add users"
 
 

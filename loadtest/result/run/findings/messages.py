@@ -7,18 +7,27 @@ from collections.abc import Iterator
 from typing import Final
 
 from loadtest.result.run.backlog import GROWTH_LIMIT, growths, ready_depths
+from loadtest.result.run.causes.scenario_faults import (
+    WITHOUT_FAULTS,
+    faults_between,
+    faults_text,
+    likely_cause,
+    measured_faults,
+)
 from loadtest.result.run.document import FindingPart, OutagePart
 from loadtest.result.run.evidence import (
     BROKER_UNSAMPLED,
     CONNECTION_BLOCKED,
     CONNECTION_LOST,
     Evidence,
+    NotBegun,
     got_no_confirm,
     named,
 )
 from loadtest.result.run.findings.finding import finding
 from loadtest.result.run.unavailability import OUTAGE_LIMIT_S, long_outages
 from loadtest.result.units import count_text, messages_text, number_text, share_text, span_text, time_text
+from loadtest.scenario.grammar.faults import ALARMS
 
 SHOWN: Final = 3
 """Queues named in one finding."""
@@ -31,15 +40,21 @@ _NS_PER_S: Final = 1_000_000_000
 
 def backlog_growing(evidence: Evidence) -> Iterator[FindingPart]:
     """Compare the end-to-end medians of the first and last thirds of the measured windows."""
+    faults = measured_faults(evidence, after_share=1 / 3)
     for growth in growths(evidence):
+        if evidence.broker_failure is not None:
+            next_step = "See the events for the reason"
+        elif faults:
+            next_step = WITHOUT_FAULTS
+        else:
+            next_step = "Lower the rate until it stays level, or add consumers"
         yield finding(
             "backlog-growing",
             f"end_to_end of {named(evidence, growth.group)} grew from {time_text(growth.first_ns)} to "
             f"{time_text(growth.last_ns)}, {number_text(round(growth.times, 1))} times (limit "
-            f"{number_text(GROWTH_LIMIT)}; medians of the first and last third): {_where_it_waits(evidence)}",
-            "See the events for the reason"
-            if evidence.broker_failure is not None
-            else "Lower the rate until it stays level, or add consumers",
+            f"{number_text(GROWTH_LIMIT)}; medians of the first and last third): {likely_cause(faults)}"
+            f"{_where_it_waits(evidence)}",
+            next_step,
             value=growth.times,
             limit=GROWTH_LIMIT,
             unit="times",
@@ -68,10 +83,24 @@ def messages_remaining(evidence: Evidence) -> Iterator[FindingPart]:
         yield finding(
             "messages-remaining",
             f"{messages_text(total)} left in queues after the drain (limit 0): {', '.join(shown)}",
-            "Give the drain more time (run.drain), or add consumers",
+            _how_to_empty(evidence),
             value=total,
             limit=0,
         )
+
+
+def _how_to_empty(evidence: Evidence) -> str:
+    """Return what would have emptied the queues: no drain is long enough for a group that never began."""
+    for name, waited in evidence.not_begun.items():
+        if evidence.groups[name].kind != "publisher":
+            return _how_to_begin(name, waited)
+    return "Give the drain more time (run.drain), or add consumers"
+
+
+def _how_to_begin(group: str, waited: NotBegun) -> str:
+    if waited.after is None:
+        return f"Run for longer than the {span_text(waited.start_at_s)} after which `{group}` begins"
+    return f"Run for longer, or give `{waited.after}` less to do, so that it is done in time and `{group}` begins"
 
 
 def broker_blocked_publishers(evidence: Evidence) -> Iterator[FindingPart]:
@@ -81,10 +110,15 @@ def broker_blocked_publishers(evidence: Evidence) -> Iterator[FindingPart]:
     if blocked_s or event:
         long = f", for {span_text(blocked_s)} in all" if blocked_s else ""
         said = f": {event.text}" if event else ""
+        alarms = [span for span in measured_faults(evidence) if span.do in ALARMS]
+        if alarms:
+            said += f"; {faults_text(alarms)} did it"
         yield finding(
             "broker-blocked-publishers",
             f"the broker blocked connections{long} (limit 0 s){said}",
-            "See its memory and disk alarms; rates and latencies hold for a broker in that state",
+            "Rates and latencies hold for a broker in that state; raise no alarm to see others"
+            if alarms
+            else "See its memory and disk alarms; rates and latencies hold for a broker in that state",
             value=blocked_s,
             limit=0,
             unit="s",
@@ -114,13 +148,19 @@ def outage(evidence: Evidence) -> Iterator[FindingPart]:
             "outage",
             f"{named(evidence, name)} {what} {times} for {span_text(long_s)} though something was due {limit}, "
             f"{how}{'' if longest.is_over else ', and then not any more'}"
-            f"{f', when {too[0]} was out, too' if too else ''}",
+            f"{f', when {too[0]} was out, too' if too else ''}{_by_faults(evidence, longest)}",
             "See the events at that time, and the broker's log",
             value=long_s,
             limit=OUTAGE_LIMIT_S,
             unit="s",
             group=name,
         )
+
+
+def _by_faults(evidence: Evidence, outage: OutagePart) -> str:
+    """Return what the scenario did that lies over an outage, or ended so shortly before that it may have caused it."""
+    spans = faults_between(evidence, outage.start_s - OUTAGE_LIMIT_S, outage.end_s)
+    return f"; the likely cause is {faults_text(spans)}" if spans else ""
 
 
 def _overlap(one: OutagePart, other: OutagePart) -> bool:
@@ -173,9 +213,10 @@ def messages_discarded(evidence: Evidence) -> Iterator[FindingPart]:
         parts = ", ".join(f"{count_text(count)} {why}" for why, count in counts.items() if count)
         yield finding(
             "messages-discarded",
-            f"{messages_text(discarded)} discarded by the rules of their queues, and no dead letter exchange took "
-            f"them (limit 0): {parts}",
-            "Name a dead letter exchange to keep them, and see why they were refused that often or not taken in time",
+            f"{messages_text(discarded)} discarded by the rules of their queues, as no dead letter exchange took "
+            f"them, or only a circle of those (limit 0): {parts}",
+            "Name a dead letter exchange that leads elsewhere to keep them, and see why they were refused that often "
+            "or not taken in time",
             value=discarded,
             limit=0,
         )
@@ -227,11 +268,14 @@ def in_doubt(evidence: Evidence) -> Iterator[FindingPart]:
 
 
 def nothing_done(evidence: Evidence) -> Iterator[FindingPart]:
-    """Name the publishers that got no confirm, and, where nothing was taken at all, all who were to take."""
+    """Name the groups that never began, publishers without a confirm and, where nothing was taken, all other groups."""
     totals = evidence.totals
     is_taken = totals.delivered or totals.got
     for name, group in evidence.groups.items():
-        if got_no_confirm(group):
+        next_step = "See the events for the reason, and the broker's log"
+        if waited := evidence.not_begun.get(name):
+            text, next_step = f"{group.kind} {name}: {_why_not_begun(waited)}", _how_to_begin(name, waited)
+        elif got_no_confirm(group):
             text = f"publisher {name}: 0 of {count_text(group.totals['published'])} messages confirmed"
         elif group.kind != "publisher" and totals.published and not is_taken:
             text = f"{group.kind} {name}: no message was {'delivered to it' if group.kind == 'consumer' else 'got'}"
@@ -240,11 +284,18 @@ def nothing_done(evidence: Evidence) -> Iterator[FindingPart]:
         yield finding(
             "nothing-done",
             f"{text} (limit 1)",
-            "See the events for the reason, and the broker's log",
+            next_step,
             value=0,
             limit=1,
             group=name,
         )
+
+
+def _why_not_begun(waited: NotBegun) -> str:
+    if waited.after is None:
+        return f"its turn never came, as the run was over before {span_text(waited.start_at_s)}"
+    later = f", and {span_text(waited.start_at_s)} past that" if waited.start_at_s else ""
+    return f"its turn never came, as it begins when `{waited.after}` is done{later}, and the run was over before that"
 
 
 def undelivered(evidence: Evidence) -> Iterator[FindingPart]:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from statistics import fmean, median
 from typing import Final
 
+from loadtest.result.run.causes.scenario_faults import WITHOUT_FAULTS, likely_cause, measured_faults
 from loadtest.result.run.document import FindingPart, GroupPart
 from loadtest.result.run.evidence import MEASURED, Evidence
 from loadtest.result.run.findings.finding import finding
@@ -60,6 +61,7 @@ class _Series:
 
 def unstable_over_time(evidence: Evidence) -> Iterator[FindingPart]:
     """Compare the halves of the measured part: rates of what is not scheduled, and median latencies."""
+    faults = measured_faults(evidence)
     looked_at = [series for series in _series(evidence) if len(series.values) >= LEAST_S]
     for series in looked_at:
         first, last = _halves(series.values)
@@ -72,9 +74,12 @@ def unstable_over_time(evidence: Evidence) -> Iterator[FindingPart]:
                 "unstable-over-time",
                 f"{series.name} of {series.group} went from {series.text(before)} in the first half of the measured "
                 f"part to {series.text(after)} in the second, {share_text(abs(change))} "
-                f"{'more' if change > 0 else 'less'} (limit {share_text(CHANGE_LIMIT)}): no steady state",
-                "Look at the timeline for when it changed; leave the beginning out by a longer run.warm_up, or run "
-                "longer",
+                f"{'more' if change > 0 else 'less'} (limit {share_text(CHANGE_LIMIT)}): {likely_cause(faults)}no "
+                "steady state",
+                WITHOUT_FAULTS
+                if faults
+                else "Look at the timeline for when it changed; leave the beginning out by a longer run.warm_up, or "
+                "run longer",
                 value=abs(change),
                 limit=CHANGE_LIMIT,
                 unit="share of the first half",

@@ -1,0 +1,1 @@
+"""What may have caused what a run shows: the first suspects of findings."""
