@@ -17,6 +17,7 @@ import pytest
 
 from loadtest.broker.admin.reach import probe
 from loadtest.broker.endpoint import Endpoint
+from loadtest.broker.faults.alarms import DISK, MEMORY, Alarm, Limit
 from loadtest.broker.faults.connections import close_all_connections, close_connections
 from loadtest.broker.monitor.fingerprint import broker_fingerprint
 from loadtest.broker.monitor.management import ManagementApi, find_management
@@ -271,6 +272,21 @@ def test_alarm_blocks_publishers(cluster: PrivateCluster, alarm: Callable[..., N
     assert blocked == ["blocked"]
     assert told == ["blocked", "unblocked"]
     assert control(node.server, "eval", limits) == before
+
+
+@pytest.mark.parametrize("limit", [MEMORY, DISK], ids=["memory", "disk"])
+def test_an_alarm_that_another_run_left_is_cleared(cluster: PrivateCluster, limit: Limit) -> None:
+    """Clearing it does not bring back the limit that raised it, which is what a later run finds set."""
+    server = cluster.nodes[2].server
+    before = control(server, "eval", f"{limit.read}.")
+    Alarm(server, limit).turn(on=True)
+    later = Alarm(server, limit)
+    later.turn(on=True)
+    raised = control(server, "eval", f"{limit.read}.")
+    later.turn(on=False)
+
+    assert raised != before
+    assert control(server, "eval", f"{limit.read}.") == before
 
 
 def test_connections_are_closed(cluster: PrivateCluster) -> None:

@@ -68,9 +68,17 @@ class Alarm:
             said = evaluate(self._server, old)
             if not _TERM.fullmatch(said):
                 raise BrokerError(f"{self._server.order.called} answers {said[:100]!r} where a limit was expected")
-            self._before = (pid, said)
+            if not self._is_alarming(said):
+                self._before = (pid, said)
         elif not on:
-            # Raised by another run, or not at all: what the config says.
+            # Raised by another run, which left it so, or not at all: what the config says.
             configured = f"element(2, application:get_env(rabbit, {self._limit.setting}))"
             evaluate(self._server, f"ok = {self._limit.write.format(before or configured)}.")
             self._before = None
+
+    def _is_alarming(self, said: str) -> bool:
+        """Return whether a limit that was read is the one that raises the alarm: another run set it, and left it."""
+        try:
+            return float(said) == float(self._limit.alarming)
+        except ValueError:
+            return False  # a tuple, such as {absolute,1000000}
