@@ -87,15 +87,15 @@ def _tag(value: object) -> str:
 class Body(Part):
     """A body: exactly one of text, json, file, size (synthetic) and random."""
 
-    text: Text | None = Field(None, description="as it stands, in UTF-8")
+    text: Text | None = Field(None, description="the text itself, in UTF-8")
     json_value: Annotated[
         Json | None,
         PlainValidator(_json),
         PlainSerializer(lambda given: None if given is None else given.value),
         WithJsonSchema({}),
-    ] = Field(None, alias="json", description="written compactly; a text goes out as it stands")
+    ] = Field(None, alias="json", description="serialized compactly; a text is sent unchanged")
     file: Text | None = Field(
-        None, description="a file's content; it is below the scenario's folder, and its path is relative to that"
+        None, description="a file's content; the path is relative to the scenario's folder, and below it"
     )
     sha256: Text | None = Field(None, description="of the file; filled in when the scenario is loaded")
     size: Bytes | None = Field(None, description="synthetic: the same printable bytes in every message")

@@ -117,7 +117,7 @@ class VariantEntry(Part):
     """One side of a comparison: what of the scenario, or of its broker, is otherwise."""
 
     overrides: Annotated[dict[str, Any], PlainValidator(_overrides), WithJsonSchema({"type": "object"})] = Field(
-        default_factory=dict, alias="set", description="values of the scenario by their path, as --set has it"
+        default_factory=dict, alias="set", description="values of the scenario by their path, as with --set"
     )
     brokers: Annotated[
         tuple[str, ...],
@@ -129,15 +129,15 @@ class VariantEntry(Part):
             str | dict[str, str], PlainValidator(_config), WithJsonSchema({"anyOf": [{"type": "string"}, _MAPPING]})
         ]
         | None
-    ) = Field(None, description="of its private broker: settings of rabbitmq.conf, or a file beside the scenario's")
+    ) = Field(None, description="of its private broker: settings of rabbitmq.conf, or the path of a file")
     env: Annotated[dict[str, str], PlainValidator(_env), WithJsonSchema(_MAPPING)] = Field(
-        default_factory=dict, description="of its private broker: variables of the environment of its nodes"
+        default_factory=dict, description="of its private broker: environment variables of its nodes"
     )
     nodes: Annotated[int, PlainValidator(_variant_nodes), WithJsonSchema({"enum": list(_NODES)})] | None = Field(
         None, description="of its private broker"
     )
     server: Text | None = Field(None, description="of its private broker: a RabbitMQ installation")
-    tls: Flag = Field(default=False, description="of its private broker: reached over TLS")
+    tls: Flag = Field(default=False, description="clients connect to its private broker over TLS")
 
     @model_validator(mode="after")
     def _one_broker(self) -> Self:
@@ -153,22 +153,24 @@ class CompareBlock(Part):
     """What is compared, and how; what is left out is as `loadtest compare` has it."""
 
     variants: Annotated[dict[VariantName, VariantEntry], BeforeValidator(entries)] = Field(
-        default_factory=dict, description="by name; one without anything is the scenario as it is"
+        default_factory=dict, description="by name; an empty one is the scenario itself"
     )
-    baseline: Text | None = Field(None, description="what the others are compared with; the first unless told")
-    rounds: Rounds | None = Field(None, description="two runs of each variant a round")
+    baseline: Text | None = Field(
+        None, description="the variant that the others are compared with; the first by default"
+    )
+    rounds: Rounds | None = Field(None, description="number of rounds, each two trials of every variant")
     max_rounds: Rounds | None = Field(None, description="most rounds with until_decided")
-    until_decided: Flag = Field(default=False, description="go on until all is decided, or max_rounds are done")
+    until_decided: Flag = Field(default=False, description="continue until every figure is decided, or for max_rounds")
     repeat_marked: Annotated[int, *whole(0, MOST_REPEATS, "tries")] = Field(
-        0, description="how often a block is run again at most, in which a run was marked"
+        0, description="how often to repeat a block at most if one of its trials was marked"
     )
     restart: Annotated[Literal["each"] | None, one_of("each")] = Field(
-        None, description="each: a private broker of its own for each run"
+        None, description="each: a new private broker for each trial"
     )
     metrics: Annotated[
         tuple[Annotated[str, PlainValidator(_metric), WithJsonSchema({"type": "string"})], ...], as_tuple
-    ] = Field((), description="what is looked at")
-    min_effect: Share | None = Field(None, description="a smaller change is no difference, such as 5%")
+    ] = Field((), description="the figures to compare")
+    min_effect: Share | None = Field(None, description="the smallest change that counts as a difference, such as 5%")
     fail_on: Annotated[Literal["worse", "slower"] | None, one_of("worse", "slower")] = Field(
         None, description="worse, or slower, which is the same: exit with 1 if a figure is worse"
     )

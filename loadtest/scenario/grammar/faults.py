@@ -77,23 +77,25 @@ Node = Annotated[
 class BrokerFault(Part):
     """Something that is done to the broker or to the network before it, once or again and again."""
 
-    at_ns: Nanoseconds | None = Field(None, alias="at", description="when, after the begin of the run")
-    every_ns: SomeNanoseconds | None = Field(None, alias="every", description="or how often, and the first time")
-    do: Annotated[Do, one_of(*FAULTS)] = Field(description="what is done")
+    at_ns: Nanoseconds | None = Field(None, alias="at", description="when, after the start of the run")
+    every_ns: SomeNanoseconds | None = Field(
+        None, alias="every", description="or the interval, also before the first time"
+    )
+    do: Annotated[Do, one_of(*FAULTS)] = Field(description="the action")
     node: Node | None = Field(
-        None, description="a node's number, from 1, or all; node 1 unless told, all to start and of the network"
+        None, description="a node's number, from 1, or all; by default node 1, or all to start and for the network"
     )
     leader_of: EntityName | None = Field(None, description="or the node that leads this queue at that time")
     queue: EntityName | None = Field(None, description="of delete-queue and purge-queue")
-    for_ns: SomeNanoseconds | None = Field(None, alias="for", description="undone after so long")
-    reason: Text = Field("a fault of the scenario", description="of close-connections, as clients are told")
+    for_ns: SomeNanoseconds | None = Field(None, alias="for", description="undo the fault after this time")
+    reason: Text = Field("a fault of the scenario", description="of close-connections: the text that clients receive")
     how: Annotated[Literal["black-hole", "reset"], one_of(*HOW)] | None = Field(
-        None, description="of cut-network: nothing passes and nobody is told, or every connection is reset"
+        None, description="of cut-network: nothing passes and neither end is notified, or every connection is reset"
     )
     latency_ns: SomeNanoseconds | None = Field(
         None, alias="latency", description="of slow-network: added in each direction"
     )
-    jitter_ns: SomeNanoseconds | None = Field(None, alias="jitter", description="so much more or less latency")
+    jitter_ns: SomeNanoseconds | None = Field(None, alias="jitter", description="variation of the latency, ± this much")
     bandwidth_bytes_per_s: SomeBytesPerSecond | None = Field(
         None, alias="bandwidth", description="of slow-network: of a node's link, in each direction"
     )

@@ -55,10 +55,10 @@ class Stage(Part):
     for_ns: SomeNanoseconds = Field(alias="for", description="how long the stage lasts, such as 10s")
     rate_per_s: PerSecond | None = Field(None, alias="rate", description="the same rate throughout")
     from_per_s: PerSecond | None = Field(
-        None, alias="from", description="the rate at its begin; left out: the last one"
+        None, alias="from", description="the rate at its start; by default the previous one"
     )
     to_per_s: PerSecond | None = Field(
-        None, alias="to", description="the rate at its end; left out: the one at its begin"
+        None, alias="to", description="the rate at its end; by default the one at its start"
     )
 
     @model_validator(mode="after")
@@ -125,20 +125,22 @@ RoutingKey = Annotated[
 class Group(Part):
     """What all groups have."""
 
-    users: Users = Field(1, description="how many users, each with a connection and a channel of its own")
+    users: Users = Field(1, description="how many users, each with its own connection and channel")
     client: Annotated[Client, one_of("bulk", "blocking")] = Field(
-        "bulk", description="blocking: pika.BlockingConnection, one call a message, as an ordinary application has it"
+        "bulk", description="blocking: pika.BlockingConnection, one call a message, as in an ordinary application"
     )
     start_at_ns: Nanoseconds = Field(
-        0, alias="start_at", description="after the run's begin, or after the group of `after`"
+        0, alias="start_at", description="after the start of the run, or after the group of `after`"
     )
-    after: GroupName | None = Field(None, description="begin when that group is done")
+    after: GroupName | None = Field(None, description="start when that group is done")
 
 
 class Paced(Group):
     """What groups have that act on a schedule."""
 
-    rate: Rate | None = Field(None, description="of the whole group; left out: the closed model, as fast as it goes")
+    rate: Rate | None = Field(
+        None, description="of the whole group; if omitted, the closed model: as fast as answers allow"
+    )
     arrival: Annotated[Literal["constant", "poisson"], one_of("constant", "poisson")] = "constant"
     messages: Messages | None = Field(None, description="of the whole group")
 
@@ -192,21 +194,21 @@ class Properties(Part):
 class PublisherGroup(Paced):
     """Users that publish."""
 
-    exchange: EntityOrDefault = Field("", description='left out or "": the default exchange')
+    exchange: EntityOrDefault = Field("", description='"", the default: the default exchange')
     routing_key: RoutingKey = Field("", description="a key, perhaps with %d; a list; or {zipf: {keys: 100, s: 1.1}}")
     body: Body = Field(default_factory=lambda: Body.model_validate({"size": DEFAULT_BODY}))
     properties: Properties = Field(default_factory=Properties)
-    mandatory: Flag = Field(default=True, description="the broker returns what it cannot route")
+    mandatory: Flag = Field(default=True, description="the broker returns messages that it cannot route")
     confirm_window: Annotated[int, *whole(0, 1_000_000, "messages")] = Field(
         DEFAULT_CONFIRM_WINDOW,
-        description="most messages without a confirm, per user; 0: no confirms; 1 with client: blocking",
+        description="most unconfirmed messages per user; 0: no confirms; 1 with client: blocking",
     )
     stamp: Annotated[Stamp, one_of("headers", "body", "none")] = "headers"
     on_outage: Annotated[OnOutage, one_of("late", "drop")] = Field(
-        "late", description="what falls due while a connection is lost: sent late, or dropped"
+        "late", description="messages due while a connection is lost: sent late, or dropped"
     )
     in_doubt: Annotated[InDoubt, one_of("leave", "republish")] = Field(
-        "leave", description="what got no answer before its connection was lost: left, or published again"
+        "leave", description="messages without an answer when the connection is lost: left, or republished"
     )
 
     @model_validator(mode="before")
@@ -273,12 +275,12 @@ class ConsumerGroup(Group):
 
     queue: EntityName = Field(description="a queue's name, perhaps with %d")
     prefetch: Annotated[int, *whole(0, 65_535, "messages")] = Field(
-        200, description="most deliveries without ack; 0: no limit"
+        200, description="most unacknowledged deliveries; 0: no limit"
     )
     ack: AckRule = Field(Ack(), description="auto (by the broker), every N, or none")
     nack: RefusedPart | None = Field(None, description="a share answered by Basic.Nack: 1%, or {share, requeue, of}")
     reject: RefusedPart | None = Field(None, description="a share answered by Basic.Reject, written as nack's")
-    processing_time: ProcessingTime = Field(0, description="work pretended on each delivery: a time, or a distribution")
+    processing_time: ProcessingTime = Field(0, description="simulated work on each delivery: a time, or a distribution")
     messages: Messages | None = Field(None, description="of the whole group; it is done when it has taken them")
     arguments: Table = Field(default_factory=dict, description="of Basic.Consume, such as x-stream-offset")
     exclusive: Flag = False
@@ -320,5 +322,5 @@ class GetterGroup(Paced):
     queue: EntityName = Field(description="a queue's name, perhaps with %d")
     ack: AckRule = Field(Ack(), description="auto (by the broker), every N, or none")
     until: Annotated[Literal["empty"], one_of("empty")] | None = Field(
-        None, description="a queue is done with at its first Get-Empty"
+        None, description="stop reading a queue at its first Get-Empty"
     )

@@ -51,23 +51,23 @@ def _nodes(value: object) -> int:
 class Run(Part):
     """How long a run lasts and how it begins and ends."""
 
-    duration_ns: SomeNanoseconds | None = Field(None, alias="duration", description="of the measured part")
+    duration_ns: SomeNanoseconds | None = Field(None, alias="duration", description="length of the measured part")
     warm_up_ns: Nanoseconds = Field(
         0, alias="warm_up", description="before the duration; latencies in it are not reported"
     )
-    drain_ns: Nanoseconds = Field(30 * NS_PER_S, alias="drain", description="longest wait for what is still under way")
+    drain_ns: Nanoseconds = Field(30 * NS_PER_S, alias="drain", description="longest wait for messages in flight")
     nodes: Annotated[int, PlainValidator(_nodes), WithJsonSchema({"enum": list(CLUSTER_SIZES)})] | None = Field(
-        None, description="of the private broker that is started where none is named; --nodes goes before it"
+        None, description="of the private broker that starts if you name none; --nodes takes precedence"
     )
     reconnect: Annotated[Literal["on", "off"], one_of("on", "off")] = Field(
-        "on", description="users come back after a lost connection; off: the first loss ends the run"
+        "on", description="users reconnect after a lost connection; off: the first loss ends the run"
     )
     reconnect_for_ns: SomeNanoseconds = Field(
-        60 * NS_PER_S, alias="reconnect_for", description="longest time that a user tries to come back"
+        60 * NS_PER_S, alias="reconnect_for", description="longest time for which a user tries to reconnect"
     )
-    seed: Annotated[int, *whole(0, (1 << 63) - 1)] = Field(1, description="of everything random")
+    seed: Annotated[int, *whole(0, (1 << 63) - 1)] = Field(1, description="seed of everything random")
     connect_rate_per_s: SomePerSecond = Field(
-        Fraction(250), alias="connect_rate", description="connections opened at most"
+        Fraction(250), alias="connect_rate", description="most connections opened in a second"
     )
 
 
@@ -88,7 +88,7 @@ class Scenario(Part):
     faults: Annotated[tuple[BrokerFault, ...], as_tuple] = ()
     thresholds: Annotated[tuple[AnyThreshold, ...], as_tuple] = ()
     compare: CompareBlock | None = Field(
-        None, exclude=True, description="what `loadtest compare` compares; a run takes nothing from it"
+        None, exclude=True, description="what `loadtest compare` compares; `loadtest run` ignores it"
     )
 
     @property

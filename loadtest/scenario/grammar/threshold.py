@@ -194,7 +194,7 @@ class ThresholdEntry(Part):
     check: _Text = Field(description=THRESHOLD_ALLOWED)
     abort: Flag = Field(default=False, description="end the run early once it does not hold")
     after_ns: Nanoseconds | None = Field(
-        None, alias="after", description="abort not before so long into the measured part; 10s unless told"
+        None, alias="after", description="do not abort before this time in the measured part; 10s by default"
     )
 
     @model_validator(mode="after")

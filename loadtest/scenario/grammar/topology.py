@@ -55,7 +55,7 @@ class Exchange(Part):
     durable: Flag = True
     auto_delete: Flag = False
     internal: Flag = False
-    alternate_exchange: EntityOrDefault | None = Field(None, description="where messages go that no binding takes")
+    alternate_exchange: EntityOrDefault | None = Field(None, description="receives messages that no binding matches")
     arguments: Table = Field(default_factory=dict)
     passive: Flag = Field(default=False, description="must exist already; only checked, never declared or removed")
 
@@ -77,10 +77,10 @@ class Queue(Part):
     """A queue, or with `count` as many as that, whose names have their number in the place of `%d`."""
 
     type: Annotated[QueueType, one_of("classic", "quorum", "stream")] | None = Field(
-        None, description="left out: the vhost's default type"
+        None, description="the vhost's default type if omitted"
     )
     count: Annotated[int, *whole(1, MAX_COUNT, "queues")] | None = Field(
-        None, description="how many; the name holds %d, which becomes 1 to count"
+        None, description="how many; %d in the name becomes 1 to count"
     )
     durable: Flag = True
     exclusive: Flag = False
@@ -105,7 +105,7 @@ class Binding(Part):
 
     exchange: EntityName = Field(description="the name of the exchange that messages come from")
     queue: EntityName | None = Field(None, description="the queue they go to")
-    to_exchange: EntityName | None = Field(None, description="the exchange they go to, in the place of a queue")
+    to_exchange: EntityName | None = Field(None, description="the exchange they go to, instead of a queue")
     routing_key: ShortText = Field("", description="with %d: one binding for each queue of a queue with count")
     arguments: Table = Field(default_factory=dict)
 
@@ -131,7 +131,7 @@ Policies = Annotated[
 class Topology(Part):
     """What is declared before the run, checked, and removed after it unless `keep`."""
 
-    vhost: ShortText | None = Field(None, description="left out: the vhost of the broker's address")
+    vhost: ShortText | None = Field(None, description="by default the vhost of the broker's URL")
     keep: Flag = Field(default=False, description="leave everything in place after the run")
     exchanges: Annotated[dict[EntityName, Exchange], BeforeValidator(entries)] = Field(default_factory=dict)
     queues: Annotated[dict[EntityName, Queue], BeforeValidator(entries)] = Field(default_factory=dict)

@@ -120,7 +120,7 @@ class Refused(Part):
     share: RefusedShare = Field(description="above 0% and up to 100%")
     requeue: Flag = Field(default=False, description="back into its queue; else dropped, or dead-lettered")
     of: Annotated[RefusedOf, one_of("deliveries", "messages")] = Field(
-        "deliveries", description="messages: the same ones each time that they come, as a poison message is"
+        "deliveries", description="messages: the same ones at each delivery, like a poison message"
     )
 
 
