@@ -1,8 +1,8 @@
 """
 The `loadtest` command.
 
-Each command reads its arguments, calls a room and prints; none does the work itself. Rooms are imported where they are
-needed, so that `loadtest list` does not wait for gevent and Locust.
+Registers the commands, and turns how they end into an exit code. Each command reads its arguments, calls a room and
+prints; rooms are imported where they are needed, so that `loadtest list` does not wait for gevent and Locust.
 """
 
 from __future__ import annotations
@@ -10,37 +10,20 @@ from __future__ import annotations
 import os
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from typer.exceptions import TyperException
 
-from loadtest.commands import compare_options as options
 from loadtest.commands.broker import broker_app
-from loadtest.commands.capacity_command import capacity
-from loadtest.commands.options import (
-    Broker,
-    Config,
-    ConnectRate,
-    JsonFile,
-    Nodes,
-    OnWorkerLost,
-    Plugin,
-    Processes,
-    PrometheusHost,
-    PrometheusLinger,
-    PrometheusPort,
-    RunTime,
-    Scenario,
-    Server,
-    Set,
-    Thresholds,
-    Tls,
-    Users,
-)
+from loadtest.commands.calibrate import calibrate
+from loadtest.commands.capacity import capacity
+from loadtest.commands.check import check
+from loadtest.commands.compare import compare
+from loadtest.commands.report import report
+from loadtest.commands.run import run
 from loadtest.commands.scenarios import list_scenarios, schema, show, validate
-from loadtest.commands.sweep_command import sweep
+from loadtest.commands.sweep import sweep
 from loadtest.errors import EXIT_INCOMPLETE, EXIT_INTERRUPTED, LoadTestError, UsageError
 from loadtest.streams import output_fault, survive_streams
 
@@ -60,6 +43,8 @@ app.command()(show)
 app.command()(validate)
 app.command()(schema)
 app.add_typer(broker_app, name="broker")
+for command in (run, report, check, compare, sweep, capacity, calibrate):
+    app.command()(command)
 # Of these, what is printed is in files, too, or told by the exit code.
 _WITH_VERDICT = frozenset({"run", "report", "check", "compare", "sweep", "capacity"})
 
@@ -128,197 +113,3 @@ def root(show_version: Annotated[bool, typer.Option("--version", help="Print the
             number = "unknown"
         typer.echo(f"loadtest {number}")
         raise typer.Exit
-
-
-@app.command()
-def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
-    scenario: Scenario,
-    overrides: Set = None,
-    threshold: Thresholds = None,
-    broker: Broker = None,
-    users: Users = None,
-    connect_rate: ConnectRate = None,
-    run_time: RunTime = None,
-    results: Annotated[Path, typer.Option(help="Folder that the results go to.")] = Path("results"),
-    server: Server = None,
-    config: Config = None,
-    plugin: Plugin = None,
-    nodes: Nodes = None,
-    tls: Tls = False,  # noqa: FBT002  # a flag
-    processes: Processes = 1,
-    on_worker_lost: OnWorkerLost = "fail",
-    json_file: JsonFile = None,
-    prometheus_port: PrometheusPort = None,
-    prometheus_host: PrometheusHost = "127.0.0.1",
-    prometheus_linger: PrometheusLinger = None,
-) -> None:
-    """Run a scenario and judge it; the exit code is the verdict."""
-    from loadtest.commands.run import run_scenario, run_scenario_in_processes
-    from loadtest.report.run.announce import check_json_file
-    from loadtest.run.option_table import seconds_of
-    from loadtest.run.run_options import RunOptions, check_processes
-
-    check_json_file(json_file)
-    request = RunOptions(
-        scenario=scenario,
-        overrides=tuple(overrides or ()),
-        thresholds=tuple(threshold or ()),
-        brokers=tuple(broker or ()),
-        users=users,
-        connect_rate_per_s=connect_rate,
-        run_time_s=seconds_of(run_time),
-        results=results,
-        server=server,
-        config=config,
-        plugins=tuple(plugin or ()),
-        nodes=nodes,
-        tls=tls,
-        on_worker_lost=on_worker_lost,
-        json_file=json_file,
-        prometheus_host=prometheus_host,
-        prometheus_port=_port(prometheus_port),
-        prometheus_linger_s=seconds_of(prometheus_linger, "--prometheus-linger", least_s=0) or 0,
-    )
-    request.check()
-    if check_processes(processes) not in {0, 1}:
-        run_scenario_in_processes(request, processes)
-    raise typer.Exit(run_scenario(request))
-
-
-def _port(given: int | None) -> int | None:
-    """Return the port to be scraped at; typer takes a variable that is set and empty for one that is not set."""
-    if given is None and os.environ.get("LOADTEST_PROMETHEUS_PORT") == "":
-        raise UsageError("LOADTEST_PROMETHEUS_PORT is set, and empty: give a port in it, or unset it")
-    return given
-
-
-@app.command()
-def report(
-    folders: Annotated[
-        list[Path],
-        typer.Argument(
-            metavar="FOLDER...", help="Folder of a run, a comparison, a capacity, a sweep, or several runs."
-        ),
-    ],
-    output: Annotated[Path, typer.Option(help="Where the page of several runs goes.")] = Path("side-by-side.html"),
-    json_file: JsonFile = None,
-) -> None:
-    """Make every output of a run, comparison, capacity or sweep again and print it; put several runs side by side."""
-    from loadtest.commands.results import put_side_by_side, report_capacity, report_comparison
-    from loadtest.commands.sweep import report_sweep
-    from loadtest.report.capacity.capacity_files import is_capacity
-    from loadtest.report.compare.comparison_files import is_comparison
-    from loadtest.report.run.announce import announce, check_json_file
-    from loadtest.report.run.write import regenerate
-    from loadtest.report.sweep.sweep_files import is_sweep
-
-    if len(folders) > 1:
-        if json_file is not None:
-            raise UsageError("--json is of one run; several are read from their own result.json")
-        put_side_by_side(folders, output)
-        raise typer.Exit
-    (folder,) = folders
-    if is_comparison(folder):
-        if json_file is not None:
-            raise UsageError("--json is of a run; what a comparison came to is in its compare.json")
-        raise typer.Exit(report_comparison(folder, os.environ))
-    if is_sweep(folder):
-        if json_file is not None:
-            raise UsageError("--json is of a run; what a sweep came to is in its sweep.json")
-        raise typer.Exit(report_sweep(folder, os.environ))
-    check_json_file(json_file)
-    if is_capacity(folder):
-        raise typer.Exit(report_capacity(folder, json_file, os.environ))
-    raise typer.Exit(announce(regenerate(folder), folder, json_file=json_file, environ=os.environ))
-
-
-@app.command()
-def check(
-    folder: Annotated[Path, typer.Argument(help="Folder of a run.")],
-    threshold: Thresholds = None,
-    baseline: Annotated[Path | None, typer.Option(help="Folder of an older run to compare with.")] = None,
-    max_regression: Annotated[
-        list[str] | None,
-        typer.Option(metavar="'METRIC SHARE'", help="How much worse than the older run it may be; repeatable."),
-    ] = None,
-    despite: Annotated[
-        list[str] | None,
-        typer.Option(metavar="WHAT", help="Compare though they differ in this: scenario, broker or host; repeatable."),
-    ] = None,
-) -> None:
-    """Judge a run that is over anew: by its thresholds and others, and beside an older run."""
-    from loadtest.commands.check import check as judge
-
-    result = judge(folder, threshold or (), baseline, max_regression or (), despite or ())
-    raise typer.Exit(result.verdict.exit_code)
-
-
-@app.command()
-def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
-    scenario: options.ComparedScenario = None,
-    vary: options.Vary = None,
-    variant: options.VariantOption = None,
-    broker: options.VariantBroker = None,
-    config: options.VariantConfig = None,
-    nodes: options.VariantNodes = None,
-    server: options.VariantServer = None,
-    env: options.VariantEnv = None,
-    tls: options.VariantTls = None,
-    overrides: Set = None,
-    baseline: options.Baseline = None,
-    rounds: options.Rounds = None,
-    metric: options.MetricOption = None,
-    min_effect: options.MinEffect = None,
-    until_decided: options.UntilDecided = None,
-    max_rounds: options.MaxRounds = None,
-    fail_on: options.FailOn = None,
-    restart: options.Restart = None,
-    capacity: options.Capacity = False,  # noqa: FBT002  # a flag
-    slo: options.SearchSlo = None,
-    hold: options.SearchHold = None,
-    precision: options.SearchPrecision = None,
-    repeats: options.SearchRepeats = None,
-    repeat_marked: options.RepeatMarked = None,
-    resume: options.Resume = None,
-    results: Annotated[Path, typer.Option(help="Folder that the results go to.")] = Path("results"),
-) -> None:
-    """Run variants of a scenario, or of a broker, in turns, and say which is better, by how much, and how surely."""
-    from loadtest.commands import compare as comparing
-    from loadtest.commands.compare_capacity import SearchOptions, searches_of
-    from loadtest.experiments.compare.compare_options import CompareOptions, request_from
-    from loadtest.experiments.compare.variants import VariantOptions
-
-    if resume is not None or scenario is None:
-        raise typer.Exit(comparing.resume(resume, broker or (), repeat_marked))
-    asked = CompareOptions(
-        scenario=scenario,
-        variants=VariantOptions(*(each or () for each in (vary, variant, broker, config, nodes, server, env, tls))),
-        overrides=tuple(overrides or ()),
-        baseline=baseline,
-        rounds=rounds,
-        max_rounds=max_rounds,
-        until_decided=until_decided,
-        metrics=tuple(metric or ()),
-        min_effect_percent=min_effect,
-        fail_on=fail_on,
-        restart=restart,
-        searching=searches_of(scenario, overrides or (), SearchOptions(capacity, slo or (), hold, precision, repeats)),
-        repeat_marked=repeat_marked,
-    )
-    raise typer.Exit(comparing.compare(request_from(asked, dict(os.environ)), results))
-
-
-app.command()(sweep)
-app.command()(capacity)
-
-
-@app.command()
-def calibrate(
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write it as JSON; - prints it.")
-    ] = None,
-) -> None:
-    """Measure in ten seconds what the generator can do here, so that runs can tell its limit from the broker's."""
-    from loadtest.calibration.command import calibrate as measure_and_keep
-
-    measure_and_keep(json_file)

@@ -96,3 +96,10 @@ def take_deferred() -> int:
     """Return how many signals have been deferred since this was last asked."""
     came, _deferred.came = _deferred.came, 0
     return came
+
+
+def heed_interrupts() -> None:
+    """Have these signals raise KeyboardInterrupt, in a process that a shell had ignore Ctrl-C, too."""
+    hold_back_at_exit()
+    for number in ending_signals():
+        signal.signal(number, signal.default_int_handler)

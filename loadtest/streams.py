@@ -104,3 +104,9 @@ def _occupy(descriptor: int) -> None:
         if nowhere != descriptor:
             os.dup2(nowhere, descriptor)
             os.close(nowhere)
+
+
+def log_progress(text: str) -> None:
+    """Print a line on standard error, at once: standard output holds the result alone."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from loadtest.commands.options import Config, Name, Plugin, Server, Tls
-from loadtest.commands.progress import say
+from loadtest.streams import log_progress
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,10 +35,12 @@ def broker_start(
     from loadtest.run.run_options import check_nodes
 
     check_nodes(nodes)
-    cluster = start_detached(name, nodes=nodes, config=config, plugins=plugin, server=server, tls=tls, progress=say)
+    cluster = start_detached(
+        name, nodes=nodes, config=config, plugins=plugin, server=server, tls=tls, progress=log_progress
+    )
     for node in cluster.nodes:
         if node.management_url is not None:
-            say(f"management: {node.management_url}")
+            log_progress(f"management: {node.management_url}")
     # One word: `export LOADTEST_BROKER=$(…)` holds it in every shell.
     typer.echo(",".join(endpoint.url for endpoint in cluster.endpoints))
 

@@ -1,170 +1,130 @@
-"""`loadtest compare`: variants of a scenario or a broker, run in turns, and which of them is better."""
+"""`loadtest compare`: variants of a scenario or a broker, run alternately, and which of them is better."""
 
 from __future__ import annotations
 
 import os
-from contextlib import suppress
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Annotated
 
-from pydantic import ValidationError
+import typer
 
-from loadtest.broker.endpoint import broker_urls
-from loadtest.commands.compare_capacity import search_s
-from loadtest.commands.compare_opening import opening_lines
-from loadtest.commands.progress import heed_interrupts, interrupted, say
-from loadtest.commands.results import tell_comparison
-from loadtest.errors import BrokerError, LoadTestError, ResultsError, UsageError
-from loadtest.experiments.compare.blocks import marked_blocks
-from loadtest.experiments.compare.compare_options import shared_brokers, with_brokers
-from loadtest.experiments.compare.compare_request import REQUEST, CompareRequest, request_again, variant_hash
-from loadtest.experiments.compare.comparison import Comparison
-from loadtest.experiments.compare.effect_reader import read_effects
-from loadtest.experiments.compare.trial_kinds import metric_part
-from loadtest.experiments.compare.variants import VariantOptions
-from loadtest.experiments.variant_check import checked_variant, load_variant
-from loadtest.report.compare.comparison_files import DOCUMENT, read_comparison, write_comparison
-from loadtest.report.folder import create_folder
-from loadtest.result.compare.compare_result import CompareResult, counts, failed_laps
-from loadtest.scenario.grammar.compare_block import MOST_REPEATS
+from loadtest.commands.options import Results, Set
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+ComparedScenario = Annotated[str | None, typer.Argument(help="Name of a scenario of the catalogue, or a file.")]
+Vary = Annotated[
+    list[str] | None,
+    typer.Option(metavar="PATH=V1,V2", help="Values of the scenario; several: every combination. Repeatable."),
+]
+VariantOption = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=PATH=V,…", help="A variant, and its overrides; repeatable.")
+]
+VariantBroker = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=URL", help="The broker of a variant; without NAME= that of all; repeatable."),
+]
+VariantConfig = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=FILE", help="rabbitmq.conf of a variant's private broker.")
+]
+VariantNodes = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=N", help="Nodes of a variant's private broker: 1, 3 or 5.")
+]
+VariantServer = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=DIR", help="RabbitMQ installation of a variant's private broker.")
+]
+VariantEnv = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=VAR=VALUE", help="Variable for the nodes of a variant's private broker; repeatable."),
+]
+VariantTls = Annotated[
+    list[str] | None, typer.Option(metavar="NAME", help="A variant whose private broker is reached over TLS.")
+]
+Baseline = Annotated[str | None, typer.Option(help="What the others are compared with; the first unless told.")]
+Rounds = Annotated[
+    int | None, typer.Option(min=2, max=1000, help="Rounds, each variant there and back: A B B A. Default: 5.")
+]
+MetricOption = Annotated[list[str] | None, typer.Option(help="What is looked at, such as in.confirm.p99; repeatable.")]
+MinEffect = Annotated[float | None, typer.Option(min=0, max=100, help="In percent: less is no difference. Default: 5.")]
+UntilDecided = Annotated[
+    bool | None,
+    typer.Option("--until-decided/--no-until-decided", help="Go on until all is decided, or --max-rounds are done."),
+]
+MaxRounds = Annotated[int | None, typer.Option(min=2, max=1000, help="Most rounds with --until-decided. Default: 20.")]
+FailOn = Annotated[str | None, typer.Option(metavar="worse", help="Exit with 1 if a figure is worse.")]
+Restart = Annotated[str | None, typer.Option(metavar="each", help="A private broker of its own for each run.")]
+Capacity = Annotated[bool, typer.Option("--capacity", help="Compare capacities: each run is a search for one.")]
+SearchSlo = Annotated[
+    list[str] | None, typer.Option("--slo", metavar="CHECK", help="With --capacity: what has to hold; repeatable.")
+]
+SearchHold = Annotated[
+    str | None, typer.Option("--hold", help="With --capacity: how long rates are held. Default: 10s.")
+]
+SearchPrecision = Annotated[
+    float | None, typer.Option("--precision", min=0.1, max=50, help="With --capacity: in percent. Default: 5.")
+]
+SearchRepeats = Annotated[
+    int | None,
+    typer.Option("--repeats", min=1, max=60, help="With --capacity: how often a rate must be held. Default: 2."),
+]
+RepeatMarked = Annotated[
+    int | None,
+    typer.Option(
+        min=0, max=10, metavar="N", help="Run a block again, at most N times, in which a run was marked. Default: 0."
+    ),
+]
+Resume = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder of a comparison that was interrupted.")]
 
 
-def compare(request: CompareRequest, results: Path) -> int:
-    """
-    Compare, print what came of it, and return the exit code.
+def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
+    scenario: ComparedScenario = None,
+    vary: Vary = None,
+    variant: VariantOption = None,
+    broker: VariantBroker = None,
+    config: VariantConfig = None,
+    nodes: VariantNodes = None,
+    server: VariantServer = None,
+    env: VariantEnv = None,
+    tls: VariantTls = None,
+    overrides: Set = None,
+    baseline: Baseline = None,
+    rounds: Rounds = None,
+    metric: MetricOption = None,
+    min_effect: MinEffect = None,
+    until_decided: UntilDecided = None,
+    max_rounds: MaxRounds = None,
+    fail_on: FailOn = None,
+    restart: Restart = None,
+    capacity: Capacity = False,  # noqa: FBT002  # a flag
+    slo: SearchSlo = None,
+    hold: SearchHold = None,
+    precision: SearchPrecision = None,
+    repeats: SearchRepeats = None,
+    repeat_marked: RepeatMarked = None,
+    resume: Resume = None,
+    results: Results = Path("results"),
+) -> None:
+    """Run variants of a scenario, or of a broker, in turns, and say which is better, by how much, and how surely."""
+    from loadtest.experiments.compare.compare_options import CompareOptions, request_from
+    from loadtest.experiments.compare.compared_searches import SearchOptions, searches_of
+    from loadtest.experiments.compare.comparison_setup import new_comparison, resumed_comparison
+    from loadtest.experiments.compare.variants import VariantOptions
+    from loadtest.experiments.life_cycle import carry_out
 
-    Raises:
-        LoadTestError: If the scenario, a variant or a broker cannot be used.
-    """
-    request = _checked(_on_named_brokers(request))
-    if request.searching is not None:
-        search_s(request, request.searching)
-    folder = create_folder(results, datetime.now(UTC), f"compare-{Path(request.scenario).stem}")
-    return _compare(request, folder, None)
-
-
-def _on_named_brokers(request: CompareRequest) -> CompareRequest:
-    """Return the request with the broker that the environment names, for variants that ask for none of their own."""
-    urls = () if request.restart else broker_urls(request.environ)
-    return replace(
-        request,
-        variants=tuple(
-            variant if any(variant.broker) else replace(variant, brokers=urls) for variant in request.variants
-        ),
+    if resume is not None or scenario is None:
+        raise typer.Exit(carry_out(*resumed_comparison(resume, broker or (), repeat_marked), os.environ))
+    asked = CompareOptions(
+        scenario=scenario,
+        variants=VariantOptions(*(each or () for each in (vary, variant, broker, config, nodes, server, env, tls))),
+        overrides=tuple(overrides or ()),
+        baseline=baseline,
+        rounds=rounds,
+        max_rounds=max_rounds,
+        until_decided=until_decided,
+        metrics=tuple(metric or ()),
+        min_effect_percent=min_effect,
+        fail_on=fail_on,
+        restart=restart,
+        searching=searches_of(scenario, overrides or (), SearchOptions(capacity, slo or (), hold, precision, repeats)),
+        repeat_marked=repeat_marked,
     )
-
-
-def resume(folder: Path | None, brokers: Sequence[str], repeat_marked: int | None) -> int:
-    """
-    Go on with a comparison that was interrupted, or run again what failed or was marked in one that is complete.
-
-    Args:
-        folder: Where it was; None, where neither that nor a scenario was named, is an error.
-        brokers: `NAME=URL` of variants that have a broker of their own, where that had a password.
-        repeat_marked: How often a block with a mark is run again at most; None: as often as was asked before.
-
-    Raises:
-        UsageError, ResultsError: If it cannot be gone on with.
-    """
-    if folder is None:
-        raise UsageError("name a scenario, or go on with a comparison by --resume FOLDER")
-    try:
-        before = CompareResult.model_validate_json((folder / DOCUMENT).read_text(encoding="utf-8"))
-        shared = shared_brokers(VariantOptions(brokers=brokers))
-        environ = with_brokers(os.environ, shared) if shared else dict(os.environ)
-        named = [text for text in brokers if text not in shared]
-        request = request_again((folder / REQUEST).read_text(encoding="utf-8"), named, environ)
-    except (OSError, ValueError, KeyError, TypeError, ValidationError) as error:
-        raise ResultsError(f"{folder} holds no comparison that can be gone on with: {error}") from error
-    if repeat_marked is not None:
-        request = replace(request, repeat_marked=repeat_marked)
-    _refuse_complete(folder, before, request)
-    checked = _checked(request)
-    _refuse_changed(request.hashes, checked.hashes)
-    return _compare(checked, folder, before)
-
-
-def _refuse_complete(folder: Path, before: CompareResult, request: CompareRequest) -> None:
-    """
-    Refuse to go on with a comparison in which nothing is to be done.
-
-    Raises:
-        UsageError: If it is complete, and has nothing that failed or is to be run again.
-    """
-    names = [variant.name for variant in before.variants]
-    if not before.complete or failed_laps(before.laps) or marked_blocks(before.laps, names, request.repeat_marked):
-        return
-    could = len(marked_blocks(before.laps, names, MOST_REPEATS))
-    more = f"; {could} blocks have marks: --repeat-marked N runs them again, at most N times each" if could else ""
-    if not could and any(lap.marks and counts(lap) for lap in before.laps):
-        more = "; its marks are of most runs of a variant, or were run again often enough"
-    raise UsageError(f"{folder}: that comparison is complete, and no run of it failed{more}")
-
-
-def _refuse_changed(before: Mapping[str, str], now: Mapping[str, str]) -> None:
-    """
-    Refuse to put runs of something else beside those that were done.
-
-    Raises:
-        UsageError: If what a variant is has been changed meanwhile.
-    """
-    changed = [name for name, digest in before.items() if now.get(name) != digest]
-    if changed:
-        raise UsageError(
-            f"{', '.join(changed)}: the scenario, or a file that it names, is not what it was (or loadtest is another "
-            "version), so that runs from now on would not compare with those before: compare anew"
-        )
-
-
-def _compare(request: CompareRequest, folder: Path, before: CompareResult | None) -> int:
-    heed_interrupts()
-    for text in opening_lines(request, before):
-        say(text)
-    comparison = Comparison(request, folder, say, read_back=read_effects)
-    if before is not None:
-        comparison.resume(before)
-    try:
-        result = comparison.run()
-    except KeyboardInterrupt:
-        return interrupted("compare", folder / DOCUMENT, lambda: write_comparison(folder, read_comparison(folder)))
-    except LoadTestError as error:
-        _keep_page(folder, error)
-        raise
-    return tell_comparison(folder, result, request.environ)
-
-
-def _keep_page(folder: Path, error: LoadTestError) -> None:
-    """Write the page of what was done before an error, if that can be done, and say how to go on once it is mended."""
-    with suppress(ResultsError):
-        if (folder / DOCUMENT).exists():
-            say(f"page      {write_comparison(folder, read_comparison(folder))}")
-    if isinstance(error, BrokerError | ResultsError) and (folder / DOCUMENT).exists() and "--resume" not in str(error):
-        say(f"what was done is kept; to go on once it is mended: loadtest compare --resume {folder}")
-
-
-def _checked(request: CompareRequest) -> CompareRequest:
-    """
-    Return the request with all that the scenarios say of private brokers.
-
-    Raises:
-        LoadTestError: If a variant's scenario is faulty, or a metric is none; before anything is run.
-    """
-    for name in request.metrics:
-        metric_part(name)
-    if request.baseline not in {variant.name for variant in request.variants}:
-        names = ", ".join(variant.name for variant in request.variants)
-        raise UsageError(f"--baseline: found {request.baseline!r}; allowed {names}")
-    if request.until_decided and request.max_rounds < request.rounds:
-        raise UsageError(f"--max-rounds: found {request.max_rounds}; allowed {request.rounds} (--rounds) or more")
-    loaded = [load_variant(variant, request.source, request.overrides) for variant in request.variants]
-    variants = tuple(
-        checked_variant(variant, each.scenario, is_restarted=request.restart)
-        for variant, each in zip(request.variants, loaded, strict=True)
-    )
-    hashes = {variant.name: variant_hash(each, variant) for variant, each in zip(variants, loaded, strict=True)}
-    return replace(request, variants=variants, hashes=hashes)
+    comparison = new_comparison(request_from(asked, dict(os.environ)), results)
+    raise typer.Exit(carry_out(comparison, None, os.environ))

@@ -47,6 +47,7 @@ Processes = Annotated[int, typer.Option(help="Processes that the users are sprea
 PrometheusLinger = Annotated[
     str | None, typer.Option(help="Longest time to wait at the end for a last scrape: 30, 30s, 1m.")
 ]
+Results = Annotated[Path, typer.Option(help="Folder that the results go to.")]
 JsonFile = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", help="Write the result as JSON; - prints it instead of the summary."),

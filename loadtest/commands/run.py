@@ -1,123 +1,92 @@
-"""
-`loadtest run`: the same run as `locust -f loadtest/main.py --headless`, with Locust as a library.
-
-Locust spawns the users and keeps its statistics; nothing of its command line or web page is there, but for a run over
-several processes, which is Locust's own.
-"""
+"""`loadtest run`: a scenario, run and judged."""
 
 from __future__ import annotations
 
-import locust  # first: it patches the standard library through gevent  # isort: skip
-
-import logging
 import os
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NoReturn
 
-from locust.env import Environment
+import typer
 
-from loadtest.errors import EXIT_INTERRUPTED
-from loadtest.locust_app.group_users import user_classes
-from loadtest.locust_app.interrupts import interrupt_preparation, on_signals
-from loadtest.report.run.announce import announce
-from loadtest.report.run.progress_line import Progress
-from loadtest.run.metrics_export import MetricsExport, metrics_export
-from loadtest.run.option_table import arguments_of
-from loadtest.run.run_options import RunOptions, check_processes
-from loadtest.run.session import Session
-from loadtest.signals import LAST
-
-if TYPE_CHECKING:
-    from loadtest.result.run.document import RunResult
-
-LOCUSTFILE: Final = Path(__file__).parents[1] / "main.py"
-# Not imported: it is a program, and what it needs a run in one process does without.
-PROGRAM: Final = "loadtest.locust_app.locust_process"
-_OPTIONS_OF_LOCUSTFILE: Final = ("LOADTEST_SCENARIO", "LOADTEST_OVERRIDES", "LOADTEST_PROMETHEUS_PORT")
-"""Variables that stand for options of `locust -f loadtest/main.py`; what of them counts is in the request already."""
-
-__all__ = ["locust", "run_scenario", "run_scenario_in_processes"]
-
-
-def run_scenario(request: RunOptions) -> int:
-    """
-    Run a scenario to its end, print its summary and return the exit code.
-
-    The first Ctrl-C, SIGTERM or SIGHUP ends the run in order, with results; a second one does not wait for what is in
-    flight; a third one ends the process.
-
-    Raises:
-        LoadTestError: If the scenario or the broker cannot be used.
-    """
-    logging.getLogger("locust.runners").setLevel(logging.ERROR)
-    interrupt_preparation()
-    progress = Progress(sys.stderr)
-    with metrics_export(request, progress.say) as export:
-        session = Session.prepare(request, progress.say)
-        signals = _Signals(session)
-        try:
-            on_signals(signals.take)
-            with progress:
-                result = _run(session, progress, export)
-        except BaseException:
-            session.discard()
-            raise
-        exit_code = announce(result, session.folder, json_file=request.json_file, environ=request.environ)
-        signals.ends_waiting = True
-        export.linger(exit_code)
-    return exit_code
+from loadtest.commands.options import (
+    Broker,
+    Config,
+    ConnectRate,
+    JsonFile,
+    Nodes,
+    OnWorkerLost,
+    Plugin,
+    Processes,
+    PrometheusHost,
+    PrometheusLinger,
+    PrometheusPort,
+    Results,
+    RunTime,
+    Scenario,
+    Server,
+    Set,
+    Thresholds,
+    Tls,
+    Users,
+)
+from loadtest.errors import UsageError
 
 
-class _Signals:
-    """What signals do from the end of the preparation on."""
+def run(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
+    scenario: Scenario,
+    overrides: Set = None,
+    threshold: Thresholds = None,
+    broker: Broker = None,
+    users: Users = None,
+    connect_rate: ConnectRate = None,
+    run_time: RunTime = None,
+    results: Results = Path("results"),
+    server: Server = None,
+    config: Config = None,
+    plugin: Plugin = None,
+    nodes: Nodes = None,
+    tls: Tls = False,  # noqa: FBT002  # a flag
+    processes: Processes = 1,
+    on_worker_lost: OnWorkerLost = "fail",
+    json_file: JsonFile = None,
+    prometheus_port: PrometheusPort = None,
+    prometheus_host: PrometheusHost = "127.0.0.1",
+    prometheus_linger: PrometheusLinger = None,
+) -> None:
+    """Run a scenario and judge it; the exit code is the verdict."""
+    from loadtest.locust_app.headless_run import run_scenario, run_scenario_in_processes
+    from loadtest.report.run.announce import check_json_file
+    from loadtest.run.option_table import seconds_of
+    from loadtest.run.run_options import RunOptions, check_processes
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self.ends_waiting = False
-
-    def take(self, came: int) -> None:
-        """Take one, the *came*-th."""
-        if came >= LAST:
-            raise SystemExit(EXIT_INTERRUPTED)
-        if self.ends_waiting:
-            raise KeyboardInterrupt
-        self._session.take_signal(came)
-
-
-def _run(session: Session, progress: Progress, export: MetricsExport) -> RunResult:
-    """Run a scenario that is prepared to its end and return its result."""
-    export.follow(session)
-    progress.planned_s = session.planned_s
-    session.on_window.append(progress.take)
-    run = session.work_here()
-    users = sum(run.users.values())
-    runner = Environment(user_classes=user_classes(run.users, run)).create_local_runner()
-    runner.start(users, spawn_rate=users)
-    try:
-        session.conduct()
-        return session.close()
-    finally:
-        runner.quit()
-
-
-def run_scenario_in_processes(request: RunOptions, processes: int) -> NoReturn:
-    """
-    Run a scenario with its users spread over *processes*; does not return.
-
-    That is what Locust's master and workers are for, so this process becomes one: the same pid, the same signals, the
-    same summary and exit code. What it is to do stands on its command line, and nowhere else (`locust_process`).
-
-    Raises:
-        LoadTestError: If the request, or the number of processes, cannot be served.
-    """
+    check_json_file(json_file)
+    request = RunOptions(
+        scenario=scenario,
+        overrides=tuple(overrides or ()),
+        thresholds=tuple(threshold or ()),
+        brokers=tuple(broker or ()),
+        users=users,
+        connect_rate_per_s=connect_rate,
+        run_time_s=seconds_of(run_time),
+        results=results,
+        server=server,
+        config=config,
+        plugins=tuple(plugin or ()),
+        nodes=nodes,
+        tls=tls,
+        on_worker_lost=on_worker_lost,
+        json_file=json_file,
+        prometheus_host=prometheus_host,
+        prometheus_port=_port(prometheus_port),
+        prometheus_linger_s=seconds_of(prometheus_linger, "--prometheus-linger", least_s=0) or 0,
+    )
     request.check()
-    words = [*arguments_of(request), f"--processes={check_processes(processes)}"]
-    command = [sys.executable, "-m", PROGRAM, "-f", str(LOCUSTFILE), "--headless", *words]
-    environ = {name: value for name, value in request.environ.items() if not is_of_locust(name)}
-    os.execve(command[0], command, environ)  # noqa: S606 (no shell, and the program is Python itself)
+    if check_processes(processes) not in {0, 1}:
+        run_scenario_in_processes(request, processes)
+    raise typer.Exit(run_scenario(request))
 
 
-def is_of_locust(name: str) -> bool:
-    """Return whether a variable of the environment stands for an option of `locust`, and is not for `loadtest run`."""
-    return name.startswith("LOCUST_") or name in _OPTIONS_OF_LOCUSTFILE
+def _port(given: int | None) -> int | None:
+    """Return the port to be scraped at; typer takes a variable that is set and empty for one that is not set."""
+    if given is None and os.environ.get("LOADTEST_PROMETHEUS_PORT") == "":
+        raise UsageError("LOADTEST_PROMETHEUS_PORT is set, and empty: give a port in it, or unset it")
+    return given

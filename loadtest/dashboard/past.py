@@ -15,12 +15,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from loadtest.report.capacity import capacity_files, capacity_page
-from loadtest.report.compare import comparison_files, comparison_page
+from loadtest.report.capacity.capacity_report import CAPACITY
+from loadtest.report.compare.comparison_report import COMPARISON
 from loadtest.report.json_file import FILE_NAME as RESULT
 from loadtest.report.run import run_page
 from loadtest.report.run.read import JOURNAL_NAME
-from loadtest.report.sweep import sweep_files, sweep_page
+from loadtest.report.sweep.sweep_report import SWEEP
 
 MAX_LISTED: Final = 200
 READ_BYTES: Final = 1_000_000
@@ -34,9 +34,9 @@ _FOLDER: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d)(\d\d)(\d\d)Z-(?P<scenario
 _SPACE: Final = re.compile(r"[ \t\r\n]*")
 # Documents of several runs together, with what they are called and the pages that show them.
 _OF_SEVERAL: Final = (
-    (comparison_files.DOCUMENT, "comparison", comparison_page.FILE_NAME),
-    (capacity_files.DOCUMENT, "capacity", capacity_page.FILE_NAME),
-    (sweep_files.DOCUMENT, "sweep", sweep_page.FILE_NAME),
+    (COMPARISON.document, "comparison", COMPARISON.page),
+    (CAPACITY.document, "capacity", CAPACITY.page),
+    (SWEEP.document, "sweep", SWEEP.page),
 )
 MAX_DEPTH: Final = 4
 """Runs of a comparison lie in folders of its own."""

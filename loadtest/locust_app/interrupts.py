@@ -1,7 +1,7 @@
 """
 Ctrl-C, SIGTERM and SIGHUP: where in the process they arrive.
 
-What is done about them is decided by whoever leads the run (locust_run.py, commands/run.py). gevent prints what ends
+What is done about them is decided by whoever leads the run (locust_run.py, headless_run.py). gevent prints what ends
 its hub, a Ctrl-C too, unless it is told that this is no error.
 """
 

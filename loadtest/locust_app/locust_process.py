@@ -2,7 +2,7 @@
 Locust's own program, as `loadtest run --processes` becomes it: by its command line alone.
 
 `loadtest run` heeds neither Locust's configuration files (`~/.locust.conf`, `locust.conf`, `pyproject.toml`) nor its
-variables (`loadtest.commands.run` hands none on), over one process or several; `locust -f loadtest/main.py` heeds both.
+variables (`headless_run` hands none on), over one process or several; `locust -f loadtest/main.py` heeds both.
 """
 
 from __future__ import annotations

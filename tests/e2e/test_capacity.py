@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from loadtest.commands.results import report_capacity
+from loadtest.report.capacity.capacity_report import CAPACITY
 from tests.e2e.processes import LOADTEST, Processes, wait_until
 
 pytestmark = pytest.mark.e2e
@@ -65,7 +65,7 @@ def assert_files_again(folder: Path) -> None:
     for name in files:
         (folder / name).unlink()
 
-    assert report_capacity(folder, None, {}) == 0
+    assert CAPACITY.publish(folder, CAPACITY.read(folder), {}, None) == 0
     assert {name: (folder / name).read_bytes() for name in files} == files
     assert files["capacity.html"].count(b'href="probes/') == 3
     assert b"| 400/s |" in files["summary.md"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from loadtest.report.capacity.capacity_files import write_capacity
+from loadtest.report.capacity.capacity_report import CAPACITY
 from tests.e2e.chromium import chromium, look_at
 from tests.e2e.test_comparison_page import TEXTS_OUTSIDE
 from tests.e2e.test_report_page import BLANK, HOSTILE
@@ -27,7 +27,7 @@ def browser() -> Iterator[Browser]:
 @pytest.mark.parametrize("width, dark", [(390, True), (1440, False)])
 def test_a_capacity_fits_its_screen(browser: Browser, tmp_path: Path, width: int, dark: bool) -> None:
     """Charts are drawn, nothing is asked for or complained of, and neither page nor chart is wider than its place."""
-    page = write_capacity(tmp_path, capacity())
+    page = CAPACITY.write(tmp_path, capacity())
     looked = look_at(browser, page, width=width, dark=dark)
 
     assert looked.said == []
@@ -47,7 +47,7 @@ def test_a_capacity_fits_its_screen(browser: Browser, tmp_path: Path, width: int
 
 def test_what_comes_from_outside_does_nothing(browser: Browser, tmp_path: Path) -> None:
     """Names and reasons with markup in them are shown as they are, also in tooltips; none of it runs."""
-    looked = look_at(browser, write_capacity(tmp_path, capacity(text=HOSTILE)))
+    looked = look_at(browser, CAPACITY.write(tmp_path, capacity(text=HOSTILE)))
     x, y = looked.js(
         "(([chart]) => { const {point, value} = chart.getOption().series.flatMap(each => each.data)"
         ".find(each => each.point && !each.point.is_held); return chart.convertToPixel('grid', value); })"

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 from playwright.sync_api import Browser
 
-from loadtest.report.compare.comparison_files import write_comparison
+from loadtest.report.compare.comparison_report import COMPARISON
 from tests.e2e.chromium import chromium, look_at
 from tests.e2e.processes import LOADTEST, Processes
 from tests.e2e.test_report_page import BLANK, HOSTILE
@@ -37,7 +37,7 @@ def browser() -> Iterator[Browser]:
 @pytest.mark.parametrize("width", [390, 1440])
 def test_a_comparison_fits_its_screen(browser: Browser, tmp_path: Path, width: int) -> None:
     """Charts are drawn, nothing is asked for or complained of, and neither page nor chart is wider than its place."""
-    page = write_comparison(tmp_path, comparison(text="queue_leader_locator=balanced"))
+    page = COMPARISON.write(tmp_path, comparison(text="queue_leader_locator=balanced"))
     looked = look_at(browser, page, width=width)
 
     assert looked.said == []
@@ -53,7 +53,7 @@ def test_a_comparison_fits_its_screen(browser: Browser, tmp_path: Path, width: i
 
 def test_a_narrow_window_has_the_layout_of_a_telephone(browser: Browser, tmp_path: Path) -> None:
     """The rows of the intervals are laid out anew where a window becomes narrow, and where it is printed."""
-    looked = look_at(browser, write_comparison(tmp_path, comparison()))
+    looked = look_at(browser, COMPARISON.write(tmp_path, comparison()))
     height = 'document.querySelector("#forest-0 .chart").clientHeight'
     wide = looked.js(height)
     looked.page.set_viewport_size({"width": 390, "height": 900})
@@ -66,7 +66,7 @@ def test_a_narrow_window_has_the_layout_of_a_telephone(browser: Browser, tmp_pat
 
 def test_what_comes_from_outside_does_nothing(browser: Browser, tmp_path: Path) -> None:
     """Names with markup in them are shown as they are, also in tooltips; none of it runs."""
-    looked = look_at(browser, write_comparison(tmp_path, comparison([HOSTILE, f"2{HOSTILE}"], text=HOSTILE)))
+    looked = look_at(browser, COMPARISON.write(tmp_path, comparison([HOSTILE, f"2{HOSTILE}"], text=HOSTILE)))
     for place, x in (("#forest-0", 460), ("#forest-0", 640), ("#round-charts", 300)):
         looked.page.locator(f"{place} canvas").first.hover(position={"x": x, "y": 24 if place == "#forest-0" else 100})
     looked.wait(f"document.body.innerText.split({json.dumps(HOSTILE)}).length > 12")

@@ -9,10 +9,10 @@ from typing import Final, get_args
 import pytest
 from playwright.sync_api import Browser, expect
 
-from loadtest.report.capacity.capacity_files import write_capacity
-from loadtest.report.compare.comparison_files import write_comparison
+from loadtest.report.capacity.capacity_report import CAPACITY
+from loadtest.report.compare.comparison_report import COMPARISON
 from loadtest.report.run.write import regenerate
-from loadtest.report.sweep.sweep_files import write_sweep
+from loadtest.report.sweep.sweep_report import SWEEP
 from loadtest.result.run.build import build_result
 from loadtest.result.run.document import Outcome
 from tests.e2e.chromium import chromium, look_at
@@ -48,10 +48,10 @@ def run_page(folder: Path) -> Path:
 
 PAGES: Final[dict[str, Callable[[Path], Path]]] = {
     "run": run_page,
-    "compare": lambda folder: write_comparison(folder, comparison()),
-    "compare-interrupted": lambda folder: write_comparison(folder, comparison(complete=False, fail=False)),
-    "capacity": lambda folder: write_capacity(folder, capacity()),
-    "sweep": lambda folder: write_sweep(folder, sweep(gap=1, marked=2)),
+    "compare": lambda folder: COMPARISON.write(folder, comparison()),
+    "compare-interrupted": lambda folder: COMPARISON.write(folder, comparison(complete=False, fail=False)),
+    "capacity": lambda folder: CAPACITY.write(folder, capacity()),
+    "sweep": lambda folder: SWEEP.write(folder, sweep(gap=1, marked=2)),
 }
 
 

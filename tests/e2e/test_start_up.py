@@ -40,8 +40,8 @@ TRAFFIC: Final = GRAMMAR | {"hdrh", "pika", "pyhdrh", "pyroaring"}
 # Of ours, what is of no use to one run: how several are led and what comes of them, and the web page.
 OF_SEVERAL: Final = (
     *("experiments", "dashboard", "metrics", "calibration.measure", "calibration.null_broker"),
-    *("result.capacity", "result.compare", "result.sweep"),
-    *("report.announce_several", "report.several_runs", "report.side_by_side", "report.side_by_side_page"),
+    *("result.capacity", "result.compare", "result.sweep_result"),
+    *("report.experiment_report", "report.side_by_side", "report.side_by_side_page"),
     *("report.capacity", "report.compare", "report.sweep"),
 )
 MASTER_ONLY: Final = (

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser
 
-from loadtest.report.sweep.sweep_files import write_sweep
+from loadtest.report.sweep.sweep_report import SWEEP
 from tests.e2e.chromium import chromium, look_at
 from tests.e2e.processes import LOADTEST, Finished, Json, Processes, wait_until
 from tests.e2e.test_comparison_page import TEXTS_OUTSIDE
@@ -126,7 +126,7 @@ def browser() -> Iterator[Browser]:
 
 def staged(folder: Path, *vary: str) -> Path:
     """Return the page of a staged sweep with a gap and a remark."""
-    return write_sweep(folder, sweep(vary, repeats=3, gap=4 if len(vary) > 1 else 1, marked=2))
+    return SWEEP.write(folder, sweep(vary, repeats=3, gap=4 if len(vary) > 1 else 1, marked=2))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_what_is_shown_along_which_axis_is_chosen(browser: Browser, tmp_path: Pa
 
 def test_what_comes_from_outside_does_nothing(browser: Browser, tmp_path: Path) -> None:
     """Values with markup in them are shown as they are, also in tooltips and choices; none of it runs."""
-    page = write_sweep(tmp_path, sweep((f"variables.x={HOSTILE},b", "variables.y=1,2"), scenario=HOSTILE))
+    page = SWEEP.write(tmp_path, sweep((f"variables.x={HOSTILE},b", "variables.y=1,2"), scenario=HOSTILE))
     looked = look_at(browser, page)
     looked.page.locator("#metric-0 canvas").first.hover(position={"x": 200, "y": 60})
     looked.page.locator("#metric-0 canvas").nth(1).hover(position={"x": 200, "y": 100})

@@ -39,7 +39,7 @@ interrupt_preparation()
 on_signals(print)
 """,
     "its preparation": "from loadtest.signals import raise_interrupts; raise_interrupts()",
-    "many runs": "from loadtest.commands.progress import heed_interrupts; heed_interrupts()",
+    "many runs": "from loadtest.signals import heed_interrupts; heed_interrupts()",
 }
 
 

@@ -6,15 +6,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from loadtest.errors import UsageError
 from loadtest.experiments.compare.compare_request import file_of, redacted_all, redacted_urls, shown_variant
 from loadtest.experiments.compare.variants import Variant
 from loadtest.redaction import REDACTED
 from loadtest.scenario.grammar.quantity import MAX_RATE_PER_S
-
-REQUEST: Final = "request.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +42,16 @@ class CapacityRequest:
     processes: int = 1
     hash: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def source(self) -> str:
+        """The scenario to be run."""
+        return self.scenario
+
+    @property
+    def restart(self) -> bool:
+        """Whether each trial has a private broker of its own: never, as all rates are tried on one."""
+        return False
 
     def to_json(self) -> str:
         """Return all but the environment and what may be a password; a scenario's file as it is found from anywhere."""

@@ -12,21 +12,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from loadtest.broker.monitor.machine_times import read_times
 from loadtest.errors import EXIT_BROKER, BrokerError, UsageError
-from loadtest.experiments.capacity.capacity_request import REQUEST, CapacityRequest
+from loadtest.experiments.capacity.capacity_request import CapacityRequest
 from loadtest.experiments.capacity.load_step import LoadStep, scenario_rate_per_s
 from loadtest.experiments.capacity.search import Search, Step
 from loadtest.experiments.compare.compare_request import shown_variant
-from loadtest.experiments.compare.comparison import broker_text
 from loadtest.experiments.compare.rounds import Trial
 from loadtest.experiments.compare.trial_kinds import RunTrials
-from loadtest.experiments.trial_interference import interference
-from loadtest.experiments.trial_runner import OVERHEAD_S, RUN, PrivateBrokers, TrialRunner
+from loadtest.experiments.compare.variants import Variant, broker_text
+from loadtest.experiments.experiment import Experiment
+from loadtest.experiments.trial_runner import OVERHEAD_S, RUN, PrivateBrokers, TrialKind, TrialRunner
 from loadtest.redaction import redacted
-from loadtest.report.capacity.capacity_files import DOCUMENT
+from loadtest.report.capacity.capacity_report import CAPACITY
 from loadtest.report.capacity.capacity_text import probe_text
-from loadtest.report.folder import write_file
 from loadtest.result.capacity.capacity_answer import judge, knees_of, limit_of, missed_probe, uncertainty_of
 from loadtest.result.capacity.capacity_probe import probe_part
 from loadtest.result.capacity.capacity_result import CapacityResult, ProbePart
@@ -45,7 +43,7 @@ MOST_FAILURES: Final = 2
 """In a row: one may be chance, more is a broker that is gone."""
 
 
-class CapacitySearch:
+class CapacitySearch(Experiment[CapacityRequest, CapacityResult]):
     """
     One search in a folder.
 
@@ -56,10 +54,11 @@ class CapacitySearch:
         LoadTestError: If the scenario cannot be used, or has no capacity, before anything runs.
     """
 
+    report = CAPACITY
+    trials_folder = PROBES
+
     def __init__(self, request: CapacityRequest, folder: Path, say: Say) -> None:
-        self._request = request
-        self._folder = folder
-        self._say = say
+        super().__init__(request, folder, say)
         self._scenario = load_scenario(request.scenario, overrides=request.overrides).scenario
         self._load_step = LoadStep(self._scenario, request.slo, request.hold)
         start_per_s = request.start_per_s or scenario_rate_per_s(self._scenario) or 1_000.0
@@ -69,7 +68,6 @@ class CapacitySearch:
         self._probes: list[ProbePart] = []
         self._broker = ""
         self._failures = 0
-        self._started_at = datetime.now(UTC).isoformat()
         # A fault of the command line is told before anything runs.
         load_scenario(request.scenario, overrides=[*request.overrides, *self._load_step.overrides(start_per_s)])
 
@@ -106,27 +104,19 @@ class CapacitySearch:
             "tries of the same rate do not agree"
         )
 
-    def run(self) -> CapacityResult:
-        """
-        Search, and return what was found.
+    def _on_brokers(self) -> list[Variant]:
+        return [self._request.broker]
 
-        Raises:
-            KeyboardInterrupt: What was tried has been written, after each try.
-            LoadTestError: If the broker cannot be started, or a rate cannot be run.
-        """
-        request = self._request
-        write_file(self._folder, REQUEST, request.to_json())
-        brokers = PrivateBrokers(request.environ, self._say)
-        options = ("--processes", str(request.processes)) if request.processes not in {0, 1} else ()
-        kind = replace(RUN, options=lambda _: options)
-        runner = TrialRunner(request.scenario, request.overrides, self._folder / PROBES, brokers, request.environ, kind)
-        try:
-            brokers.start([request.broker])
-            while (step := self._search.next_step()) is not None:
-                self._probe(step, runner)
-        finally:
-            brokers.close()
-        return self._write(complete=True)
+    def _trial_kind(self) -> TrialKind[RunResult]:
+        processes = self._request.processes
+        options = ("--processes", str(processes)) if processes not in {0, 1} else ()
+        return replace(RUN, options=lambda _: options)
+
+    def _run_trials(self, runner: TrialRunner[RunResult], brokers: PrivateBrokers | None) -> None:
+        """Try rates until the search ends; `LoadTestError` if one cannot be run."""
+        del brokers
+        while (step := self._search.next_step()) is not None:
+            self._probe(step, runner)
 
     def _probe(self, step: Step, runner: TrialRunner[RunResult]) -> None:
         number, rate = len(self._probes) + 1, step.rate_per_s
@@ -139,18 +129,15 @@ class CapacitySearch:
         variant = replace(
             self._request.broker, name=name, overrides=tuple(self._load_step.overrides(rate, is_quick=step.is_quick))
         )
-        before = read_times()
-        exit_code, folder, result = runner.run(Trial(number, 0, name), variant)
-        after = read_times()
-        others = None if result is None else RunTrials().interference_text(result)
-        words = "" if result is not None else runner.last_words(folder)
+        done = self._run(runner, Trial(number, 0, name), variant)
+        others = None if done.result is None else RunTrials().interference_text(done.result)
         probe = probe_part(
-            rate, result, f"{PROBES}/{folder.name}", words,
-            stage=step.stage, is_quick=is_quick, hold_s=hold_s, took_s=round(after.at_s - before.at_s, 3),
-            disturbed=(*([others] if others else []), *interference(before, after)),
+            rate, done.result, f"{PROBES}/{done.folder.name}", done.last_words,
+            stage=step.stage, is_quick=is_quick, hold_s=hold_s, took_s=round(done.took_s, 3),
+            disturbed=(*([others] if others else []), *done.interference),
         )  # fmt: skip
         self._say(f"  {probe_text(probe)}")
-        self._take(probe, exit_code, result)
+        self._take(probe, done.exit_code, done.result)
 
     def _take(self, probe: ProbePart, exit_code: int, result: RunResult | None) -> None:
         if result is not None and not self._broker:
@@ -228,8 +215,3 @@ class CapacitySearch:
             limit=limit_of(self._probes, low, high),
             knees=knees_of(self._probes) if complete else (),
         )
-
-    def _write(self, *, complete: bool) -> CapacityResult:
-        result = self.document(complete=complete)
-        write_file(self._folder, DOCUMENT, result.model_dump_json(by_alias=True, indent=2) + "\n")
-        return result

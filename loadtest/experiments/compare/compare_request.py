@@ -25,7 +25,6 @@ from loadtest.scenario.grammar.compare_block import DEFAULT_MAX_ROUNDS, DEFAULT_
 from loadtest.scenario.grammar.node_environment import shown_environment
 from loadtest.scenario.loading.secrets_in_yaml import redacted_override
 
-REQUEST: Final = "request.json"
 DEFAULT_MIN_EFFECT: Final = 0.05
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import astuple, replace
 from datetime import UTC, datetime
@@ -10,21 +10,20 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Final
 
-from loadtest.broker.monitor.machine_times import read_times
 from loadtest.errors import EXIT_BROKER, EXIT_INTERRUPTED, BrokerError, UsageError
 from loadtest.experiments.compare.blocks import FAILED, attempt_to_run, is_compared, marked_blocks, settled
-from loadtest.experiments.compare.compare_request import REQUEST, CompareRequest, shown_variant
+from loadtest.experiments.compare.compare_request import CompareRequest, shown_variant
+from loadtest.experiments.compare.comparison_plan import comparison_plan
 from loadtest.experiments.compare.differences import differences
 from loadtest.experiments.compare.effects import Effect, nothing_differs, shown_effect
 from loadtest.experiments.compare.pace import Pace, where_text
 from loadtest.experiments.compare.rounds import Trial, blocks_of_round, trials_of_round
 from loadtest.experiments.compare.trial_kinds import ComparedTrials, RunTrials, lap_part, metric_part
-from loadtest.experiments.compare.variants import Variant
-from loadtest.experiments.trial_interference import interference
-from loadtest.experiments.trial_runner import OVERHEAD_S, PrivateBrokers, TrialRunner, with_config_file
+from loadtest.experiments.compare.variants import Variant, broker_text
+from loadtest.experiments.experiment import Experiment
+from loadtest.experiments.trial_runner import OVERHEAD_S, PrivateBrokers, TrialKind, TrialRunner, with_config_file
 from loadtest.redaction import redacted
-from loadtest.report.compare.comparison_files import DOCUMENT
-from loadtest.report.folder import write_file
+from loadtest.report.compare.comparison_report import COMPARISON
 from loadtest.report.junit_suite import elapsed_s
 from loadtest.result.compare.compare_result import (
     WARM_UP,
@@ -45,7 +44,7 @@ ReadBack = Callable[[CompareRequest, Mapping[str, Variant], PrivateBrokers], Map
 LAPS: Final = "laps"
 
 
-class Comparison:
+class Comparison(Experiment[CompareRequest, CompareResult]):
     """
     One comparison in a folder.
 
@@ -54,10 +53,11 @@ class Comparison:
         read_back: Returns what variants come to on their brokers, which are up; None: that is not looked at.
     """
 
+    report = COMPARISON
+    trials_folder = "laps"
+
     def __init__(self, request: CompareRequest, folder: Path, say: Say, *, read_back: ReadBack | None = None) -> None:
-        self._request = request
-        self._folder = folder
-        self._say = say
+        super().__init__(request, folder, say)
         self._read_back = read_back
         self._effects: Mapping[str, Effect] = {}
         self._notes: list[str] = []
@@ -68,7 +68,6 @@ class Comparison:
         self._first: dict[str, Any] = {}
         self._runs: dict[str, RunResult] = {}
         self._configs: dict[str, str | None] = {}
-        self._started_at = datetime.now(UTC).isoformat()
         self._pace = Pace()
 
     def resume(self, before: CompareResult) -> None:
@@ -95,36 +94,35 @@ class Comparison:
         ]
         return settled(kept, names)
 
-    def run(self) -> CompareResult:
-        """
-        Run all rounds, and return what they say.
+    def plan(self) -> Iterator[str]:
+        """Yield what is compared, how many runs that takes, and about how long."""
+        yield from comparison_plan(self._request, len(self._trials))
 
-        Raises:
-            KeyboardInterrupt: What was done has been written, after each trial.
-            UsageError: If its variants are the same on this broker, before the first trial.
-            LoadTestError: If a broker cannot be started, a trial of the warm-up fails, or all of a round failed.
-        """
-        request = self._request
-        write_file(self._folder, REQUEST, request.to_json())
+    def _prepare(self, opened: ExitStack) -> None:
         for trial in self._trials:
             self._remember(trial.variant, self._folder / trial.folder)
-        brokers = None if request.restart else PrivateBrokers(request.environ, self._say)
-        kind = self._kind.trial
-        runner = TrialRunner(request.source, request.overrides, self._folder / LAPS, brokers, request.environ, kind)
-        with ExitStack() as opened:
-            if any(variant.settings for variant in request.variants):
-                configs = Path(opened.enter_context(TemporaryDirectory(prefix="loadtest-configs-")))
-                self._variants = {each.name: with_config_file(each, configs) for each in request.variants}
-            try:
-                if brokers is not None:
-                    brokers.start(list(self._variants.values()))
-                    self._configs = {name: brokers.config(variant) for name, variant in self._variants.items()}
-                self._look(brokers)
-                self._run_rounds(runner)
-            finally:
-                if brokers is not None:
-                    brokers.close()
-        return self._write(complete=True)
+        if any(variant.settings for variant in self._request.variants):
+            configs = Path(opened.enter_context(TemporaryDirectory(prefix="loadtest-configs-")))
+            self._variants = {each.name: with_config_file(each, configs) for each in self._request.variants}
+
+    def _on_brokers(self) -> list[Variant]:
+        return list(self._variants.values())
+
+    def _trial_kind(self) -> TrialKind[Any]:
+        return self._kind.trial
+
+    def _run_trials(self, runner: TrialRunner[Any], brokers: PrivateBrokers | None) -> None:
+        """
+        Run all rounds.
+
+        Raises:
+            UsageError: If its variants are the same on this broker, before the first trial.
+            LoadTestError: If a trial of the warm-up fails, or all of a round failed.
+        """
+        if brokers is not None:
+            self._configs = {name: brokers.config(variant) for name, variant in self._variants.items()}
+        self._look(brokers)
+        self._run_rounds(runner)
 
     def _look(self, brokers: PrivateBrokers | None) -> None:
         """
@@ -181,20 +179,17 @@ class Comparison:
         if any((each.round, each.turn, each.variant, each.attempt) == astuple(trial) for each in self._trials):
             return
         self._say(where_text(trial, self._trials, list(self._variants), self._pace, self._planned()))
-        before = read_times()
-        exit_code, folder, result = runner.run(trial, self._variants[trial.variant])
-        after = read_times()
-        self._pace.take(trial.variant, after.at_s - before.at_s)
-        if result is None and trial.round == WARM_UP:
-            kind = BrokerError if exit_code == EXIT_BROKER else UsageError
-            raise kind(f"{trial.variant} cannot be run: {runner.last_words(folder)}")
-        if result is not None:
-            self._refuse_other(trial, result)
-            self._keep(trial.variant, folder, result)
-        taken = interference(before, after)
-        part = lap_part(trial, exit_code, folder, result, self._metrics, self._kind, taken)
+        done = self._run(runner, trial, self._variants[trial.variant])
+        self._pace.take(trial.variant, done.took_s)
+        if done.result is None and trial.round == WARM_UP:
+            kind = BrokerError if done.exit_code == EXIT_BROKER else UsageError
+            raise kind(f"{trial.variant} cannot be run: {done.last_words}")
+        if done.result is not None:
+            self._refuse_other(trial, done.result)
+            self._keep(trial.variant, done.folder, done.result)
+        part = lap_part(trial, done.exit_code, done.folder, done.result, self._metrics, self._kind, done.interference)
         if FAILED in part.marks:
-            part = part.model_copy(update={"why": (redacted(runner.last_words(folder)),)})
+            part = part.model_copy(update={"why": (done.last_words or redacted(runner.last_words(done.folder)),)})
         if part.marks:
             why = f" ({'; '.join(part.why)})" if part.why else ""
             self._say(f"  {trial.variant}: {', '.join(part.marks)}{why}")
@@ -338,20 +333,3 @@ class Comparison:
             "environment": shown_environment(dict(self._variants[variant].env)),
         }
         return {**result.broker, **{key: value for key, value in told.items() if value}}
-
-    def _write(self, *, complete: bool) -> CompareResult:
-        document = self.document(complete=complete)
-        write_file(self._folder, DOCUMENT, document.model_dump_json(by_alias=True, indent=2) + "\n")
-        return document
-
-
-def broker_text(variant: Variant, result: RunResult | None) -> str:
-    """Return what the broker of a variant is, which has no secrets in it (`shown_variant`)."""
-    told = () if result is None else (result.broker.get(key) for key in ("product", "version"))
-    product = " ".join(str(each) for each in told if each)
-    own = [f"{variant.nodes} nodes"] if variant.nodes else []
-    own += [f"config {variant.config.name}"] if variant.config else []
-    own += [*variant.settings, *(f"{name}={value}" for name, value in variant.env)]
-    own += ["over TLS"] if variant.tls else []
-    where = ", ".join(variant.brokers) or ", ".join(["private", *own])
-    return f"{product}, {where}".strip(", ")

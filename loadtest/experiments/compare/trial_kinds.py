@@ -16,8 +16,7 @@ from loadtest.errors import EXIT_FAILED, EXIT_INCONCLUSIVE, EXIT_PASSED, Results
 from loadtest.experiments.compare.blocks import DISTURBED, FAILED, GENERATOR_BOUND
 from loadtest.experiments.compare.rounds import Trial
 from loadtest.experiments.trial_runner import RUN, TrialKind
-from loadtest.report.capacity.capacity_files import DOCUMENT as CAPACITY_DOCUMENT
-from loadtest.report.capacity.capacity_files import read_capacity
+from loadtest.report.capacity.capacity_report import CAPACITY
 from loadtest.report.run.read import read_result
 from loadtest.result.capacity.capacity_result import CapacityResult
 from loadtest.result.compare.compare_result import LapPart, MetricPart
@@ -32,7 +31,7 @@ from loadtest.scenario.grammar.threshold import parse_figure
 NOT_SETTLED: Final = "not-settled"
 """A mark of a trial, besides those of `blocks`, of which only `failed` keeps it from counting."""
 
-CAPACITY: Final = MetricPart(name="capacity", better="more", unit="rate")
+CAPACITY_METRIC: Final = MetricPart(name="capacity", better="more", unit="rate")
 _USABLE: Final = frozenset({0, 1})
 _GOLDEN_RATIO: Final = 0.618033988749895
 
@@ -116,7 +115,7 @@ class CapacityTrials:
     @cached_property
     def trial(self) -> TrialKind[CapacityResult]:
         """What is run."""
-        return TrialKind("capacity", CAPACITY_DOCUMENT, read_capacity, self._options)
+        return TrialKind("capacity", CAPACITY.document, CAPACITY.read, self._options)
 
     def _options(self, trial: Trial) -> list[str]:
         """
@@ -137,11 +136,11 @@ class CapacityTrials:
             raise UsageError(
                 f"no variant has a capacity: {results[0].reason}" if results else "no variant was searched"
             )
-        return [CAPACITY]
+        return [CAPACITY_METRIC]
 
     def value(self, metric: str, result: CapacityResult) -> float | None:
         """Return the rate; None where none was held."""
-        return result.capacity_per_s if metric == CAPACITY.name else None
+        return result.capacity_per_s if metric == CAPACITY_METRIC.name else None
 
     def marks(self, exit_code: int, result: CapacityResult | None) -> Iterator[str]:
         """Yield whether it failed, was bounded by the generator or by --most, or was not settled."""

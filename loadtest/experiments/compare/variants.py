@@ -11,13 +11,16 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from loadtest.errors import UsageError
 from loadtest.scenario.grammar.compare_block import MOST_VARIANTS, VARIANT_PATTERN, CompareBlock, VariantEntry
 from loadtest.scenario.grammar.node_environment import variable_error
 from loadtest.scenario.loading.dump import flow_text
 from loadtest.scenario.loading.secrets_in_yaml import redacted_override
+
+if TYPE_CHECKING:
+    from loadtest.result.run.document import RunResult
 
 NAME: Final = re.compile(VARIANT_PATTERN)
 _NAMED: Final = "a name and a value, such as a=VALUE"
@@ -238,6 +241,18 @@ def name_of(chosen: Mapping[str, str]) -> str:
 def _tidy(value: str) -> str:
     tidy = re.sub(r"[^A-Za-z0-9._-]+", "-", value).strip("-.")
     return tidy[:40] or "value"
+
+
+def broker_text(variant: Variant, result: RunResult | None) -> str:
+    """Return what the broker of a variant is, which has no secrets in it (`shown_variant`)."""
+    told = () if result is None else (result.broker.get(key) for key in ("product", "version"))
+    product = " ".join(str(each) for each in told if each)
+    own = [f"{variant.nodes} nodes"] if variant.nodes else []
+    own += [f"config {variant.config.name}"] if variant.config else []
+    own += [*variant.settings, *(f"{name}={value}" for name, value in variant.env)]
+    own += ["over TLS"] if variant.tls else []
+    where = ", ".join(variant.brokers) or ", ".join(["private", *own])
+    return f"{product}, {where}".strip(", ")
 
 
 def _split(text: str) -> list[str]:

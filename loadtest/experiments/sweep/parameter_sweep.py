@@ -7,30 +7,28 @@ Knows trials (`compare.trials`) and the document; prints nothing but by `say`.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from time import monotonic
 from typing import Final
 
 from pydantic_core import PydanticCustomError
 
 from loadtest.errors import EXIT_BROKER, EXIT_FAILED, EXIT_INTERRUPTED, BrokerError, UsageError
 from loadtest.experiments.compare.compare_request import redacted_all, shown_variant, source_of
-from loadtest.experiments.compare.comparison import broker_text
 from loadtest.experiments.compare.rounds import Trial
 from loadtest.experiments.compare.trial_kinds import RunTrials, headlines, lap_part, value_of
-from loadtest.experiments.compare.variants import Variant
+from loadtest.experiments.compare.variants import Variant, broker_text
+from loadtest.experiments.experiment import Experiment
 from loadtest.experiments.sweep.axes import Axis, Point, axis_parts, points_of, redacted_axis_value
 from loadtest.experiments.sweep.point_order import order_of_round
-from loadtest.experiments.trial_runner import RUN, PrivateBrokers, TrialRunner
+from loadtest.experiments.trial_runner import RUN, PrivateBrokers, TrialKind, TrialRunner
 from loadtest.redaction import redacted
 from loadtest.report import json_file
-from loadtest.report.folder import write_file
+from loadtest.report.experiment_report import file_of_run
 from loadtest.report.run.read import read_result
-from loadtest.report.several_runs import file_of_run
-from loadtest.report.sweep.sweep_files import DOCUMENT
+from loadtest.report.sweep.sweep_report import SWEEP
 from loadtest.report.sweep.sweep_text import point_label
 from loadtest.result.run.document import RunResult
 from loadtest.result.sweep_result import (
@@ -44,14 +42,16 @@ from loadtest.result.sweep_result import (
     judge,
     point_part,
 )
-from loadtest.result.units import rough_text
+from loadtest.result.units import count_text, rough_text
 from loadtest.scenario.grammar.threshold import parse_figure
 from loadtest.scenario.loading.error_detail import words_of
 
 Say = Callable[[str], None]
 
-REQUEST: Final = "request.json"
 RUNS: Final = "runs"
+SHORT_RUN_S: Final = 1.0
+"""Of a run whose length messages decide: good for proportions."""
+
 WARM_UP: Final = 0
 
 
@@ -105,31 +105,37 @@ class SweepRequest:
         return json.dumps(asked, indent=2, default=str)
 
 
-class Sweep:
+class Sweep(Experiment[SweepRequest, SweepResult]):
     """
     One sweep in a folder.
 
     Args:
         variants: By point, where and how it runs.
-        expected_s: By point, about how long a run takes; anything in proportion will do.
+        takes_s: By point, about how long a run takes; None where messages decide.
         say: Takes a line about what goes on.
     """
 
+    report = SWEEP
+    trials_folder = RUNS
+
     def __init__(
-        self, request: SweepRequest, variants: Sequence[Variant], expected_s: Sequence[float], folder: Path, say: Say
+        self,
+        request: SweepRequest,
+        variants: Sequence[Variant],
+        takes_s: Sequence[float | None],
+        folder: Path,
+        say: Say,
     ) -> None:
-        self._request = request
+        super().__init__(request, folder, say)
         self._variants = variants
-        self._expected_s = expected_s
-        self._folder = folder
-        self._say = say
+        self._takes_s = takes_s
+        self._expected_s = [SHORT_RUN_S if each is None else each for each in takes_s]
         self._axes = axis_parts(request.axes)
         self._points = request.points
         self._runs: dict[tuple[int, int], SweepRunPart] = {}  # by round and point
         self._warm_up: SweepRunPart | None = None
         self._metrics = {name: sweep_metric(name) for name in request.metrics}
         self._broker = ""
-        self._started_at = datetime.now(UTC).isoformat()
         self._took_s = self._expected_done_s = 0.0
 
     def resume(self, before: SweepResult) -> None:
@@ -148,41 +154,36 @@ class Sweep:
         self._metrics = {metric.name: metric for metric in before.metrics}
         self._broker, self._started_at = before.broker, before.started_at
 
-    def run(self) -> SweepResult:
-        """
-        Run all rounds, and return what they say.
+    def plan(self) -> Iterator[str]:
+        """Yield what is varied, how many runs that takes, and about how long."""
+        for axis in self._request.axes:
+            yield f"{axis.path} = {', '.join(redacted_axis_value(axis.path, value) for value in axis.values)}"
+        yield sweep_duration_text(len(self._points), self._request.repeats, self._takes_s)
 
-        Raises:
-            KeyboardInterrupt: What was done has been written, after each run.
-            LoadTestError: If a broker cannot be started or reached, or all points of a round failed.
-        """
+    def _on_brokers(self) -> list[Variant]:
+        # One of each: what is printed of the only broker there is has the name of no point.
+        return list({variant.broker: variant for variant in reversed(self._variants)}.values())
+
+    def _trial_kind(self) -> TrialKind[RunResult]:
+        return RUN
+
+    def _run_trials(self, runner: TrialRunner[RunResult], brokers: PrivateBrokers | None) -> None:
+        """Run all rounds; `LoadTestError` if the broker cannot be reached, or all points of a round failed."""
+        del brokers
         request = self._request
-        write_file(self._folder, REQUEST, request.to_json())
-        brokers = None if request.restart else PrivateBrokers(request.environ, self._say)
-        runner = TrialRunner(request.source, request.overrides, self._folder / RUNS, brokers, request.environ, RUN)
-        try:
-            if brokers is not None:
-                # One of each: what is said of the only broker there is has the name of no point.
-                brokers.start(list({variant.broker: variant for variant in reversed(self._variants)}.values()))
-            self._run_warm_up(runner)
-            for number in range(1, request.repeats + 1):
-                for turn, point in enumerate(order_of_round(number, len(self._points), request.seed)):
-                    if (number, point) not in self._runs:
-                        self._run_point(number, turn, point, runner)
-                self._stop_if_all_failed(number)
-        finally:
-            if brokers is not None:
-                brokers.close()
-        return self._write(complete=True)
+        self._run_warm_up(runner)
+        for number in range(1, request.repeats + 1):
+            for place, point in enumerate(order_of_round(number, len(self._points), request.seed)):
+                if (number, point) not in self._runs:
+                    self._run_point(number, place, point, runner)
+            self._stop_if_all_failed(number)
 
     def _run_warm_up(self, runner: TrialRunner[RunResult]) -> None:
         """Run the first point once for nothing; of a broker that is not there this is where one hears."""
         if self._warm_up is not None:
             return
         self._say(f"warm-up: {self._label(0)}")
-        began = monotonic()
         run = self._part(WARM_UP, 0, 0, runner)
-        self._took_s += monotonic() - began
         self._expected_done_s += self._expected_s[0]
         if run.exit_code == EXIT_BROKER and not counts(run):
             raise BrokerError(f"{self._label(0)} cannot be run: {run.reason}")
@@ -191,9 +192,7 @@ class Sweep:
 
     def _run_point(self, number: int, turn: int, point: int, runner: TrialRunner[RunResult]) -> None:
         self._say(self._where(number, point))
-        began = monotonic()
         run = self._part(number, turn, point, runner)
-        self._took_s += monotonic() - began
         self._expected_done_s += self._expected_s[point]
         self._tell(run)
         self._runs[number, point] = run
@@ -201,11 +200,13 @@ class Sweep:
 
     def _part(self, number: int, turn: int, point: int, runner: TrialRunner[RunResult]) -> SweepRunPart:
         trial = Trial(number, turn, self._points[point].name)
-        exit_code, folder, result = runner.run(trial, replace(self._variants[point], name=trial.variant))
+        done = self._run(runner, trial, replace(self._variants[point], name=trial.variant))
+        self._took_s += done.took_s
+        exit_code, result = done.exit_code, done.result
         if result is not None:
             self._learn(result)
-        part = lap_part(trial, exit_code, folder, result, (), RunTrials())
-        words = redacted(runner.last_words(folder) if result is None else result.verdict.reason)
+        part = lap_part(trial, exit_code, done.folder, result, (), RunTrials(), done.interference)
+        words = done.last_words if result is None else redacted(result.verdict.reason)
         metrics = self._metrics if FAILED not in part.marks else {}
         return SweepRunPart(
             round=number,
@@ -293,11 +294,6 @@ class Sweep:
     def _runs_of(self, place: int) -> list[SweepRunPart]:
         return [run for (_, point), run in sorted(self._runs.items()) if point == place]
 
-    def _write(self, *, complete: bool) -> SweepResult:
-        document = self.document(complete=complete)
-        write_file(self._folder, DOCUMENT, document.model_dump_json(by_alias=True, indent=2) + "\n")
-        return document
-
 
 def sweep_metric(name: str) -> SweepMetricPart:
     """
@@ -326,3 +322,14 @@ def _verdict_marks(result: RunResult | None, exit_code: int) -> tuple[str, ...]:
     if result is not None and (result.totals.lost or result.totals.corrupted):
         return (LOST,)
     return (NOT_PASSED,) if result is not None and exit_code == EXIT_FAILED else ()
+
+
+def sweep_duration_text(points: int, repeats: int, takes_s: Sequence[float | None]) -> str:
+    """Return how many runs are to be made, and how long that takes where the scenario says."""
+    runs = points * repeats
+    rounds = "one round" if repeats == 1 else f"{repeats} rounds"
+    text = f"{count_text(points)} points, {count_text(runs + 1)} runs: a warm-up, then {rounds} of all in random order"
+    if any(each is None for each in takes_s):
+        return f"{text}; how long its messages decide"
+    known = [each for each in takes_s if each is not None]
+    return f"{text}; about {rough_text(known[0] + repeats * sum(known))} in all"

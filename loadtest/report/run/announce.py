@@ -1,7 +1,7 @@
 """
 What is printed of a run when its result is there: the summary, the JSON document, and what GitHub Actions takes.
 
-The one way in which every command that has the result of a run prints it; those of several runs: `announce_several`.
+The one way in which every command that has the result of a run prints it; those of several runs: `experiment_report`.
 Standard output is either the summary or, for ``--json -``, the document and nothing else: then all that people read
 goes to standard error.
 """

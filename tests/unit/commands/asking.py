@@ -20,8 +20,8 @@ from typer.testing import CliRunner
 from werkzeug.datastructures import ImmutableMultiDict
 
 from loadtest import cli
-from loadtest.commands import run as running
 from loadtest.dashboard.start_form import form_options
+from loadtest.locust_app import headless_run as running
 from loadtest.locust_app.command_line import add_arguments
 from loadtest.report.run import announce
 from loadtest.run.option_table import arguments_of, run_options_of

@@ -11,15 +11,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from loadtest.commands.results import report_capacity
 from loadtest.errors import ResultsError
-from loadtest.report.annotations_several import capacity_annotations
-from loadtest.report.announce_several import announce_capacity
 from loadtest.report.capacity.capacity_charts import capacity_data
-from loadtest.report.capacity.capacity_files import capacity_json, is_capacity, read_capacity, write_capacity
 from loadtest.report.capacity.capacity_junit import RUN_CASE, capacity_junit
 from loadtest.report.capacity.capacity_page import capacity_html
+from loadtest.report.capacity.capacity_report import CAPACITY, capacity_annotations
 from loadtest.report.capacity.capacity_text import capacity_markdown, print_capacity
+from loadtest.report.experiment_report import to_json
 from loadtest.report.run.write import regenerate
 from loadtest.result.capacity.capacity_result import CapacityResult, ProbePart, UncertaintyPart
 from loadtest.result.units import rate_text
@@ -258,34 +256,34 @@ def test_junit_shows_what_the_exit_code_says(result: CapacityResult, run: list[s
 
 def test_files_are_made_of_the_document(tmp_path: Path) -> None:
     """A try's page is linked; a try that left nothing, or lies outside, is not."""
-    (tmp_path / "capacity.json").write_text(capacity_json(WHOLE), encoding="utf-8")
+    (tmp_path / "capacity.json").write_text(to_json(WHOLE), encoding="utf-8")
     run = tmp_path / WHOLE.probes[1].folder / "2026 #1"
     run.mkdir(parents=True)
     orders().journal(run)
     regenerate(run)
-    text = write_capacity(tmp_path, read_capacity(tmp_path)).read_text(encoding="utf-8")
+    text = CAPACITY.write(tmp_path, CAPACITY.read(tmp_path)).read_text(encoding="utf-8")
     outside = WHOLE.probes[1].model_copy(update={"folder": f"../{tmp_path.name}/{WHOLE.probes[1].folder}"})
     changed = WHOLE.model_copy(update={"probes": (outside,)})
 
-    assert is_capacity(tmp_path)
-    assert not is_capacity(run)
+    assert CAPACITY.is_in(tmp_path)
+    assert not CAPACITY.is_in(run)
     assert {path.name for path in tmp_path.iterdir()} >= {"capacity.html", "junit.xml", "summary.md"}
     assert f'href="{WHOLE.probes[1].folder}/2026%20%231/report.html"' in text
     assert text.count('href="probes/') == 1
-    assert "report of try" not in write_capacity(tmp_path, changed).read_text(encoding="utf-8")
+    assert "report of try" not in CAPACITY.write(tmp_path, changed).read_text(encoding="utf-8")
 
 
 def test_a_report_of_a_search_says_it_again(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The exit code is that of the search; with --json - standard output is the document alone."""
-    (tmp_path / "capacity.json").write_text(capacity_json(WHOLE), encoding="utf-8")
+    (tmp_path / "capacity.json").write_text(to_json(WHOLE), encoding="utf-8")
 
-    assert report_capacity(tmp_path, None, {}) == 0
+    assert CAPACITY.publish(tmp_path, CAPACITY.read(tmp_path), {}, None) == 0
     said = capsys.readouterr().out
     assert said.startswith("steady-1kb, capacity\n")
     assert said.rstrip().endswith("capacity.html")
-    assert report_capacity(tmp_path, Path("-"), {}) == 0
+    assert CAPACITY.publish(tmp_path, CAPACITY.read(tmp_path), {}, Path("-")) == 0
     both = capsys.readouterr()
-    assert json.loads(both.out) == json.loads(capacity_json(WHOLE))
+    assert json.loads(both.out) == json.loads(to_json(WHOLE))
     assert "9,510/s (exit code 0)" in both.err
     assert "capacity.html" in both.err
 
@@ -298,14 +296,14 @@ def test_document_of_another_kind_is_refused(tmp_path: Path, text: str | None, w
     if text is not None:
         (tmp_path / "capacity.json").write_text(text)
     with pytest.raises(ResultsError, match=words):
-        read_capacity(tmp_path)
+        CAPACITY.read(tmp_path)
 
 
 def test_faults_of_the_disk_are_told(tmp_path: Path) -> None:
     """All that could be written is there then."""
     (tmp_path / "junit.xml").mkdir()
     with pytest.raises(ResultsError, match=r"junit\.xml"):
-        write_capacity(tmp_path, WHOLE)
+        CAPACITY.write(tmp_path, WHOLE)
 
     assert (tmp_path / "capacity.html").is_file()
     assert (tmp_path / "summary.md").is_file()
@@ -316,9 +314,9 @@ def test_github_has_an_annotation_and_a_summary(tmp_path: Path, capsys: pytest.C
     summary = tmp_path / "summary"
     environ = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)}
 
-    assert announce_capacity(WHOLE, json_file=None, environ=environ) == 0
+    assert CAPACITY.publish_summary(WHOLE, environ, None) == 0
     assert "::notice title=steady-1kb%3A capacity 9%2C510/s::9,510/s is held" in capsys.readouterr().out
     assert summary.read_text().startswith("# steady-1kb, capacity: 9,510/s")
     assert capacity_annotations(NONE)[0].startswith("::error title=steady-1kb%3A capacity (exit code 1)::no rate")
-    assert announce_capacity(WHOLE, json_file=tmp_path, environ={**environ, "GITHUB_STEP_SUMMARY": str(tmp_path)}) == 4
+    assert CAPACITY.publish_summary(WHOLE, {**environ, "GITHUB_STEP_SUMMARY": str(tmp_path)}, tmp_path) == 4
     assert capsys.readouterr().err.count("cannot be written") == 2

@@ -9,12 +9,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from loadtest.errors import ResultsError
-from loadtest.report.annotations_several import comparison_annotations
-from loadtest.report.announce_several import announce_comparison
 from loadtest.report.compare.comparison_charts import NO_CHANGE, comparison_data, merged_latencies
-from loadtest.report.compare.comparison_files import is_comparison, read_comparison, write_comparison
 from loadtest.report.compare.comparison_junit import RUN_CASE, comparison_junit
 from loadtest.report.compare.comparison_page import comparison_html, p_text
+from loadtest.report.compare.comparison_report import COMPARISON, comparison_annotations
 from loadtest.report.compare.comparison_text import comparison_markdown, remarks
 from loadtest.report.run.write import regenerate
 from loadtest.result.compare.compare_result import CompareResult, findings_of, judge, signed
@@ -214,11 +212,11 @@ def test_files_are_made_of_the_document_and_the_laps(tmp_path: Path) -> None:
     run.mkdir(parents=True)
     orders().journal(run)
     regenerate(run)
-    page = write_comparison(tmp_path, read_comparison(tmp_path))
+    page = COMPARISON.write(tmp_path, COMPARISON.read(tmp_path))
     text = page.read_text(encoding="utf-8")
 
-    assert is_comparison(tmp_path)
-    assert not is_comparison(run)
+    assert COMPARISON.is_in(tmp_path)
+    assert not COMPARISON.is_in(run)
     assert {path.name for path in tmp_path.iterdir()} >= {"compare.html", "junit.xml", "summary.md"}
     assert f'href="{lap.folder}/2026%20%231/report.html"' in text
     assert text.count('href="laps/') == 1
@@ -226,7 +224,7 @@ def test_files_are_made_of_the_document_and_the_laps(tmp_path: Path) -> None:
     outside = WHOLE.model_copy(
         update={"laps": (lap.model_copy(update={"folder": f"../{tmp_path.name}/{lap.folder}"}),)}
     )
-    assert 'aria-label="report of' not in write_comparison(tmp_path, outside).read_text(encoding="utf-8")
+    assert 'aria-label="report of' not in COMPARISON.write(tmp_path, outside).read_text(encoding="utf-8")
 
 
 def test_document_of_another_kind_is_refused(tmp_path: Path) -> None:
@@ -234,9 +232,9 @@ def test_document_of_another_kind_is_refused(tmp_path: Path) -> None:
     (tmp_path / "compare.json").write_text('{"schema": "loadtest.compare/9"}', encoding="utf-8")
 
     with pytest.raises(ResultsError, match=r"compare\.json: not a comparison of this version: schema"):
-        read_comparison(tmp_path)
+        COMPARISON.read(tmp_path)
     with pytest.raises(ResultsError, match="cannot be read"):
-        read_comparison(tmp_path / "nowhere")
+        COMPARISON.read(tmp_path / "nowhere")
 
 
 @pytest.mark.parametrize(
@@ -261,9 +259,9 @@ def test_annotations_say_what_came_of_it(result: CompareResult, kinds: list[str]
 def test_github_has_annotations_and_the_step_summary(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The table comes first, then the annotations; the step's summary has the Markdown; elsewhere there is neither."""
     summary = tmp_path / "step.md"
-    announce_comparison(WHOLE, {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)})
+    COMPARISON.publish_summary(WHOLE, {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)})
     on_github = capsys.readouterr().out
-    announce_comparison(WHOLE, {"GITHUB_STEP_SUMMARY": str(summary)})
+    COMPARISON.publish_summary(WHOLE, {"GITHUB_STEP_SUMMARY": str(summary)})
 
     assert on_github.startswith("steady-1kb, compared\n")
     assert "\n::error title=" in on_github
@@ -275,7 +273,7 @@ def test_remarks_speak_of_one_run_and_of_several(capsys: pytest.CaptureFixture[s
     """They stand below the tables; the warm-up is not counted."""
     marked = WHOLE.laps[7].model_copy(update={"round": 3, "turn": 0, "variant": "stream"})
     twice = WHOLE.model_copy(update={"laps": (*WHOLE.laps, marked)})
-    announce_comparison(twice, {})
+    COMPARISON.publish_summary(twice, {})
     told = " ".join(capsys.readouterr().out.split())
 
     assert "1 of 37 runs failed and counts for nothing" in told
@@ -290,7 +288,7 @@ def test_searches_are_linked_by_their_own_page(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "capacity.html").write_text("")
     result = WHOLE.model_copy(update={"slo": ("in.confirm.p99 < 20ms", "lost == 0")})
-    text = write_comparison(tmp_path, result).read_text(encoding="utf-8")
+    text = COMPARISON.write(tmp_path, result).read_text(encoding="utf-8")
 
     assert f'href="{lap.folder}/2026-capacity/capacity.html"' in text
     assert "capacity within in.confirm.p99 &lt; 20ms, lost == 0" in text

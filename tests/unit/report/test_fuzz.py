@@ -24,10 +24,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from loadtest.commands.check import check
-from loadtest.commands.results import put_side_by_side
+from loadtest.commands.report import put_side_by_side
 from loadtest.errors import LoadTestError, ResultsError
 from loadtest.report.run.announce import announce
+from loadtest.report.run.second_verdict import judge_again as check
 from loadtest.report.run.write import regenerate
 
 GOLDEN = Path(__file__).parents[2] / "golden"

@@ -10,11 +10,10 @@ from pathlib import Path
 import pytest
 
 from loadtest.errors import ResultsError
-from loadtest.report.announce_several import announce_sweep
 from loadtest.report.sweep.sweep_charts import scale_of, sweep_data
 from loadtest.report.sweep.sweep_csv import sweep_csv
-from loadtest.report.sweep.sweep_files import is_sweep, read_sweep, write_sweep
 from loadtest.report.sweep.sweep_page import sweep_html
+from loadtest.report.sweep.sweep_report import SWEEP
 from loadtest.report.sweep.sweep_text import figure_text, sweep_markdown
 from loadtest.result.sweep_result import SweepMetricPart, figure_of
 from tests.unit.report.staged_sweep import SIZES, TYPES, USERS, sweep
@@ -25,7 +24,7 @@ WHOLE = sweep()
 
 def printed(result: object, capsys: pytest.CaptureFixture[str]) -> str:
     """Return what a person sees."""
-    announce_sweep(result, {})  # type: ignore[arg-type]
+    SWEEP.publish_summary(result, {})  # type: ignore[arg-type]
     return capsys.readouterr().out
 
 
@@ -232,9 +231,9 @@ def test_files_are_made_again(tmp_path: Path) -> None:
     run = tmp_path / "runs" / "01-1-p" / "2026-run"
     run.mkdir(parents=True)
     (run / "report.html").touch()
-    page = write_sweep(tmp_path, read_sweep(tmp_path))
+    page = SWEEP.write(tmp_path, SWEEP.read(tmp_path))
 
-    assert is_sweep(tmp_path)
+    assert SWEEP.is_in(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
         "summary.md",
         "sweep.csv",
@@ -244,15 +243,15 @@ def test_files_are_made_again(tmp_path: Path) -> None:
     assert '<a href="runs/01-1-p/2026-run/report.html"' in page.read_text()
     (tmp_path / "sweep.json").write_text(WHOLE.model_dump_json(by_alias=True).replace("sweep/1", "sweep/9"))
     with pytest.raises(ResultsError, match="not a sweep of this version: schema"):
-        read_sweep(tmp_path)
+        SWEEP.read(tmp_path)
     with pytest.raises(ResultsError, match="cannot be read"):
-        read_sweep(tmp_path / "runs")
+        SWEEP.read(tmp_path / "runs")
 
 
 def test_github_hears_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """An annotation with the outcome, one for what is to be known, and the summary of the step."""
     summary = tmp_path / "step.md"
-    announce_sweep(sweep(gap=4), {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)})
+    SWEEP.publish_summary(sweep(gap=4), {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(summary)})
     out = capsys.readouterr().out
 
     assert "::error title=steady-1kb%3A done%2C with gaps (exit code 5)::2 of 18 runs failed" in out

@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from loadtest.errors import BrokerError, LoadTestError, UsageError
-from loadtest.experiments.capacity import capacity_search
+from loadtest.experiments import experiment
 from loadtest.experiments.capacity.capacity_request import CapacityRequest, request_again
 from loadtest.experiments.capacity.capacity_search import CapacitySearch
 from loadtest.experiments.capacity.load_step import LoadStep, rate_shares, scenario_rate_per_s
 from loadtest.experiments.compare.rounds import Trial
 from loadtest.experiments.compare.variants import Variant
-from loadtest.report.capacity.capacity_files import read_capacity
+from loadtest.report.capacity.capacity_report import CAPACITY
 from loadtest.result.run.build import build_result
 from loadtest.result.run.document import CheckPart, RunResult
 from loadtest.scenario import load_scenario
@@ -152,7 +152,7 @@ def carried_out(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[...
     """Return what makes a search that runs nothing, and what it says."""
 
     def made(tries: Tries) -> tuple[CapacitySearch, list[str]]:
-        monkeypatch.setattr(capacity_search, "TrialRunner", lambda *_: tries)
+        monkeypatch.setattr(experiment, "TrialRunner", lambda *_: tries)
         said: list[str] = []
         broker = Variant("broker", brokers=("amqp://guest:secret@nowhere/",))
         return CapacitySearch(run_options_of(tmp_path, broker=broker), tmp_path, said.append), said
@@ -185,7 +185,7 @@ def test_a_search_says_and_writes_what_it_does(
     ]
     assert f"  not held (SLO): {SLO} came to 31 ms" in said
     assert any(line.startswith("bisect ") and "left" in line for line in said)
-    assert result == read_capacity(tmp_path)
+    assert result == CAPACITY.read(tmp_path)
     assert (result.exit_code, result.complete, result.bound) == (0, True, "slo")
     assert result.capacity_per_s is not None
     assert result.capacity_per_s <= 3_000 < (result.missed_per_s or 0) <= result.capacity_per_s * 1.05
@@ -204,7 +204,7 @@ def test_users_are_spread_over_processes(
         kinds.append(arguments[-1])
         return Tries(3_000)
 
-    monkeypatch.setattr(capacity_search, "TrialRunner", runner)
+    monkeypatch.setattr(experiment, "TrialRunner", runner)
     broker = Variant("broker", brokers=("amqp://nowhere/",))
     CapacitySearch(run_options_of(tmp_path, broker=broker, processes=processes), tmp_path, lambda _: None).run()
 
@@ -220,7 +220,7 @@ def test_an_interrupted_search_is_gone_on_with(
     search, _ = carried_out(Tries(3_000, stop_at=7))
     with pytest.raises(KeyboardInterrupt):
         search.run()
-    before = read_capacity(tmp_path)
+    before = CAPACITY.read(tmp_path)
     again, _ = carried_out(Tries(3_000))
     again.resume(before)
     result = again.run()

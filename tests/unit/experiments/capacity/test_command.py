@@ -11,7 +11,7 @@ from loadtest.cli import app
 from loadtest.errors import LoadTestError
 from loadtest.experiments.capacity.capacity_request import CapacityRequest
 from loadtest.experiments.compare.variants import Variant
-from loadtest.report.capacity.capacity_files import capacity_json
+from loadtest.report.experiment_report import to_json
 from loadtest.scenario import load_scenario
 from tests.unit.report.staged_capacity import capacity
 
@@ -57,10 +57,10 @@ def test_what_cannot_be_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyP
     digest = load_scenario(str(path)).hash
     request = CapacityRequest(scenario=str(path), slo=("lost == 0",), broker=Variant("broker"), hash=digest)
     (tmp_path / "request.json").write_text(request.to_json())
-    (tmp_path / "capacity.json").write_text(capacity_json(capacity()))
+    (tmp_path / "capacity.json").write_text(to_json(capacity()))
     resume = ["capacity", "--resume", str(tmp_path)]
     complete = CliRunner().invoke(app, resume).exception
-    (tmp_path / "capacity.json").write_text(capacity_json(capacity(complete=False)))
+    (tmp_path / "capacity.json").write_text(to_json(capacity(complete=False)))
     path.write_text(path.read_text().replace("5/s", "6/s"))
     monkeypatch.chdir("/")
     changed = CliRunner().invoke(app, resume).exception

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 
 from loadtest.cli import app
-from loadtest.commands.compare import _checked
-from loadtest.commands.compare_opening import opening_lines
 from loadtest.errors import LoadTestError
 from loadtest.experiments.compare.compare_options import CompareOptions, request_from
 from loadtest.experiments.compare.compare_request import CompareRequest
+from loadtest.experiments.compare.comparison import Comparison
+from loadtest.experiments.compare.comparison_plan import comparison_plan
+from loadtest.experiments.compare.comparison_setup import checked_request
 from loadtest.experiments.compare.variants import VariantOptions
 
 TYPES = "topology.queues.Queue111112.type=classic,quorum"
@@ -114,7 +115,7 @@ def interrupted(folder: Path, **changes: object) -> None:
     """Leave a comparison of a file in *folder* as an interruption would."""
     (folder / "two.yaml").write_text(SCENARIO)
     (folder / "own.conf").write_text("heartbeat = 30\n")
-    request = _checked(request_from(CompareOptions(str(folder / "two.yaml")), {}))
+    request = checked_request(request_from(CompareOptions(str(folder / "two.yaml")), {}))
     (folder / "request.json").write_text(request.to_json())
     variants = [{"name": name, "overrides": [], "broker": ""} for name in "ab"]
     (folder / "compare.json").write_text(json.dumps({**json.loads(DOCUMENT), "variants": variants, **changes}))
@@ -134,7 +135,7 @@ def test_what_has_changed_meanwhile_is_not_gone_on_with(
 ) -> None:
     """Its runs would not compare with those of before."""
     interrupted(tmp_path)
-    monkeypatch.setattr("loadtest.commands.compare._compare", lambda request, folder, before: 0)
+    monkeypatch.setattr("loadtest.experiments.life_cycle.carry_out", lambda *_: 0)
     assert app(["compare", "--resume", str(tmp_path)], standalone_mode=False) in {0, None}
 
     path = tmp_path / file
@@ -155,11 +156,11 @@ def test_a_complete_comparison_with_marks(tmp_path: Path, monkeypatch: pytest.Mo
         app(["compare", "--resume", str(tmp_path)], standalone_mode=False)
     asked: list[CompareRequest] = []
 
-    def gone_on_with(request: CompareRequest, folder: Path, before: object) -> int:
-        asked.append(request)
+    def resumed(comparison: Comparison, *_: object) -> int:
+        asked.append(comparison._request)
         return 0
 
-    monkeypatch.setattr("loadtest.commands.compare._compare", gone_on_with)
+    monkeypatch.setattr("loadtest.experiments.life_cycle.carry_out", resumed)
     app(["compare", "--resume", str(tmp_path), "--repeat-marked", "2"], standalone_mode=False)
 
     assert asked[0].repeat_marked == 2
@@ -171,7 +172,7 @@ def test_what_is_said_before_it_begins(tmp_path: Path) -> None:
     asked = request_from(
         CompareOptions(str(tmp_path / "two.yaml"), VariantOptions(variants=["a", "b", "c=run.duration=4s"])), {}
     )
-    lines = list(opening_lines(_checked(replace(asked, until_decided=True)), None))
+    lines = list(comparison_plan(checked_request(replace(asked, until_decided=True)), 0))
 
     assert lines == [
         f"comparing {tmp_path}/two.yaml: a, b, c (run.duration=4s)",

@@ -13,13 +13,15 @@ import pytest
 
 from loadtest.broker.endpoint import broker_urls
 from loadtest.errors import BrokerError, UsageError
+from loadtest.experiments import experiment
 from loadtest.experiments.compare import comparison
-from loadtest.experiments.compare.compare_request import REQUEST, CompareRequest
+from loadtest.experiments.compare.compare_request import CompareRequest
 from loadtest.experiments.compare.comparison import Comparison
 from loadtest.experiments.compare.effects import Effect
 from loadtest.experiments.compare.rounds import Trial
 from loadtest.experiments.compare.variants import Variant
-from loadtest.report.compare.comparison_files import DOCUMENT
+from loadtest.experiments.experiment import REQUEST
+from loadtest.report.compare.comparison_report import COMPARISON
 from loadtest.report.run.read import read_result
 from loadtest.result.compare.compare_result import CompareResult
 from loadtest.result.run.document import RunResult
@@ -90,7 +92,8 @@ def with_rate(rate: float) -> RunResult:
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put them in the place of what runs processes."""
-    monkeypatch.setattr(comparison, "TrialRunner", FakeRunner)
+    monkeypatch.setattr(experiment, "TrialRunner", FakeRunner)
+    monkeypatch.setattr(experiment, "PrivateBrokers", FakeBrokers)
     monkeypatch.setattr(comparison, "PrivateBrokers", FakeBrokers)
     monkeypatch.setattr(FakeRunner, "rate", staticmethod(lambda trial: 100.0))
     monkeypatch.setattr(FakeRunner, "trials", ())
@@ -120,7 +123,7 @@ def keys(trials: Sequence[Any]) -> list[tuple[int, int, str]]:
 
 def written(folder: Path) -> CompareResult:
     """Return the document as it is on disk."""
-    return CompareResult.model_validate_json((folder / DOCUMENT).read_text())
+    return CompareResult.model_validate_json((folder / COMPARISON.document).read_text())
 
 
 def silent(text: str) -> None:
@@ -158,7 +161,7 @@ def test_every_lap_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     seen: list[int] = []
 
     def rate(trial: Trial) -> float:
-        if (tmp_path / DOCUMENT).exists():
+        if (tmp_path / COMPARISON.document).exists():
             document = written(tmp_path)
             seen.append(len(document.laps))
             assert not document.complete
@@ -170,7 +173,7 @@ def test_every_lap_is_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     Comparison(replace(REQUEST_OF_TWO, rounds=2), tmp_path, silent).run()
 
     assert seen == list(range(1, 10))
-    assert sorted(path.name for path in tmp_path.iterdir()) == [DOCUMENT, "laps", REQUEST]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [COMPARISON.document, "laps", REQUEST]
 
 
 @pytest.mark.parametrize("at", [(0, 0, "b"), (1, 0, "a"), (2, 1, "b"), (5, 1, "a")])
@@ -188,7 +191,7 @@ def test_resume(at: tuple[int, int, str], tmp_path: Path, monkeypatch: pytest.Mo
     rates(monkeypatch, lambda trial: -1.0 if keys([trial]) == [at] else rate(trial))
     with pytest.raises(KeyboardInterrupt):
         Comparison(REQUEST_OF_TWO, tmp_path, silent).run()
-    before = written(tmp_path) if (tmp_path / DOCUMENT).exists() else None
+    before = written(tmp_path) if (tmp_path / COMPARISON.document).exists() else None
     done = keys(FakeRunner.trials)
     assert not FakeBrokers.up
 
@@ -236,7 +239,7 @@ def disturbed(monkeypatch: pytest.MonkeyPatch, *places: tuple[int, int, str, int
         read.append(FakeRunner.trials[-1])
         return ("stopped by a quota",) if astuple(FakeRunner.trials[-1]) in places else ()
 
-    monkeypatch.setattr(comparison, "interference", taken)
+    monkeypatch.setattr(experiment, "interference", taken)
 
 
 def test_marked_turns_are_run_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -452,7 +455,7 @@ def test_nothing_secret_is_written(tmp_path: Path) -> None:
         REQUEST_OF_TWO, variants=variants, overrides=(f"description={url}",), rounds=2, environ={"LOADTEST_BROKER": url}
     )
     Comparison(request, tmp_path, silent).run()
-    texts = [(tmp_path / name).read_text() for name in (DOCUMENT, REQUEST)]
+    texts = [(tmp_path / name).read_text() for name in (COMPARISON.document, REQUEST)]
 
     assert all(SECRET not in text for text in texts)
     assert "amqp://ann:***@broker.example/" in texts[0]
@@ -488,7 +491,7 @@ def test_a_comparison_of_nothing_is_refused_before_a_lap(tmp_path: Path, restart
         Comparison(asked, tmp_path, silent, read_back=same).run()
 
     assert (seen, FakeBrokers.up, FakeRunner.trials) == ([True], False, ())
-    assert not (tmp_path / DOCUMENT).exists()
+    assert not (tmp_path / COMPARISON.document).exists()
 
 
 def test_what_was_read_back_is_in_the_document(tmp_path: Path) -> None:

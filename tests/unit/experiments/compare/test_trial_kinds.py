@@ -10,7 +10,7 @@ import pytest
 from loadtest.errors import UsageError
 from loadtest.experiments.capacity.search import Search
 from loadtest.experiments.compare.rounds import Trial
-from loadtest.experiments.compare.trial_kinds import CAPACITY, CapacityTrials, lap_part
+from loadtest.experiments.compare.trial_kinds import CAPACITY_METRIC, CapacityTrials, lap_part
 from loadtest.experiments.compare.variants import Variant
 from loadtest.experiments.trial_runner import PrivateBrokers, TrialRunner
 from loadtest.result.capacity.capacity_result import CapacityResult
@@ -85,14 +85,14 @@ def test_what_is_taken_from_a_search(
     exit_code: int, result: CapacityResult | None, value: float | None, marks: tuple[str, ...]
 ) -> None:
     """Its rate, and what is to be known of it."""
-    part = lap_part(Trial(1, 0, "a"), exit_code, Path("laps/01-1-a"), result, [CAPACITY], LAPS)
+    part = lap_part(Trial(1, 0, "a"), exit_code, Path("laps/01-1-a"), result, [CAPACITY_METRIC], LAPS)
 
     assert (part.values, part.marks) == ({"capacity": value}, marks)
 
 
 def test_what_is_looked_at_is_the_capacity() -> None:
     """Where no variant has one there is nothing to compare, which says why."""
-    assert LAPS.default_metrics([WHOLE, capacity(holds=False)]) == [CAPACITY]
+    assert LAPS.default_metrics([WHOLE, capacity(holds=False)]) == [CAPACITY_METRIC]
     with pytest.raises(UsageError, match="no variant has a capacity: no rate was held"):
         LAPS.default_metrics([capacity(holds=False)])
     with pytest.raises(UsageError, match="no variant was searched"):

@@ -10,13 +10,13 @@ import pytest
 from typer.testing import CliRunner
 
 from loadtest.cli import app
-from loadtest.commands import sweep as command
-from loadtest.commands.sweep import how_long
 from loadtest.errors import LoadTestError, UsageError
 from loadtest.experiments.compare.variants import Variant
+from loadtest.experiments.experiment import REQUEST
 from loadtest.experiments.sweep.axes import parse_axes
-from loadtest.experiments.sweep.parameter_sweep import REQUEST, SweepRequest
-from loadtest.report.sweep.sweep_files import DOCUMENT
+from loadtest.experiments.sweep.parameter_sweep import SweepRequest, sweep_duration_text
+from loadtest.experiments.sweep.sweep_setup import checked_plan, resumed_sweep
+from loadtest.report.sweep.sweep_report import SWEEP
 from loadtest.scenario.catalogue import find_scenario
 from tests.unit.report.staged_sweep import sweep
 
@@ -81,7 +81,7 @@ def test_thousands_of_points_are_refused_with_the_time_they_would_take() -> None
 )
 def test_how_long_it_takes_is_told(repeats: int, takes_s: list[float | None], expected: str) -> None:
     """By what each point's scenario says, which may differ."""
-    assert how_long(2, repeats, takes_s) == expected
+    assert sweep_duration_text(2, repeats, takes_s) == expected
 
 
 def staged(folder: Path, request: SweepRequest, *, complete: bool) -> SweepRequest:
@@ -90,8 +90,8 @@ def staged(folder: Path, request: SweepRequest, *, complete: bool) -> SweepReque
     if request.file is None:
         scenario.write_text(find_scenario("steady-1kb").read_text())
         request = replace(request, scenario="steady.yaml", file=scenario)
-        request = replace(request, hashes=command._checked(request).hashes)
-    (folder / DOCUMENT).write_text(sweep(complete=complete).model_dump_json(by_alias=True))
+        request = replace(request, hashes=checked_plan(request).hashes)
+    (folder / SWEEP.document).write_text(sweep(complete=complete).model_dump_json(by_alias=True))
     (folder / REQUEST).write_text(request.to_json())
     return request
 
@@ -107,13 +107,10 @@ ASKED = SweepRequest(
 )
 
 
-def test_what_was_asked_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_was_asked_is_asked_again(tmp_path: Path) -> None:
     """All of it, but for the environment; more rounds, if asked for."""
-    taken: list[SweepRequest] = []
-    monkeypatch.setattr(command, "_sweep", lambda request, *rest: taken.append(request))
     asked = staged(tmp_path, ASKED, complete=False)
-    command.resume(tmp_path, ())
-    command.resume(tmp_path, (), 5)
+    taken = [resumed_sweep(tmp_path, (), repeats)[0]._request for repeats in (None, 5)]
 
     assert [replace(request, environ={}) for request in taken] == [asked, replace(asked, repeats=5)]
     assert taken[0].source == str(tmp_path / "steady.yaml")
@@ -141,7 +138,7 @@ def test_what_cannot_be_gone_on_with(
     staged(tmp_path, asked, complete=complete)
 
     with pytest.raises(UsageError, match=why):
-        command.resume(tmp_path, (), repeats)
+        resumed_sweep(tmp_path, (), repeats)
 
 
 def test_a_scenario_that_was_changed_is_not_gone_on_with(tmp_path: Path) -> None:
@@ -150,11 +147,11 @@ def test_a_scenario_that_was_changed_is_not_gone_on_with(tmp_path: Path) -> None
     scenario = tmp_path / "steady.yaml"
     scenario.write_text(scenario.read_text().replace("prefetch: 200", "prefetch: 20"))
     with pytest.raises(UsageError, match=r"steady\.yaml, or its config, has been changed since that sweep"):
-        command.resume(tmp_path, ())
+        resumed_sweep(tmp_path, ())
 
     scenario.unlink()
     with pytest.raises(UsageError, match=rf"the scenario {asked.file} is not there any more"):
-        command.resume(tmp_path, ())
+        resumed_sweep(tmp_path, ())
 
 
 def test_the_schema_is_printed() -> None:

@@ -10,14 +10,15 @@ from typing import Any, Final
 import pytest
 
 from loadtest.errors import BrokerError, UsageError
+from loadtest.experiments import experiment
 from loadtest.experiments.compare.rounds import Trial
 from loadtest.experiments.compare.variants import Variant
-from loadtest.experiments.sweep import parameter_sweep
+from loadtest.experiments.experiment import REQUEST
 from loadtest.experiments.sweep.axes import parse_axes
-from loadtest.experiments.sweep.parameter_sweep import REQUEST, Sweep, SweepRequest, sweep_metric
+from loadtest.experiments.sweep.parameter_sweep import Sweep, SweepRequest, sweep_metric
 from loadtest.experiments.sweep.point_order import order_of_round
 from loadtest.report.run.read import read_result
-from loadtest.report.sweep.sweep_files import DOCUMENT, read_sweep
+from loadtest.report.sweep.sweep_report import SWEEP
 from loadtest.result.run.document import RunResult
 from loadtest.result.sweep_result import SweepResult
 
@@ -87,8 +88,8 @@ def with_rate(rate: float, **more: Any) -> RunResult:
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Put them in the place of what runs processes."""
-    monkeypatch.setattr(parameter_sweep, "TrialRunner", FakeRunner)
-    monkeypatch.setattr(parameter_sweep, "PrivateBrokers", FakeBrokers)
+    monkeypatch.setattr(experiment, "TrialRunner", FakeRunner)
+    monkeypatch.setattr(experiment, "PrivateBrokers", FakeBrokers)
     monkeypatch.setattr(FakeRunner, "came", staticmethod(lambda trial: 100.0))
     monkeypatch.setattr(FakeRunner, "trials", ())
     monkeypatch.setattr(FakeBrokers, "up", False)
@@ -139,7 +140,7 @@ def test_all_rounds(tmp_path: Path) -> None:
     planned = [(number, turn, names[point]) for number, order in orders.items() for turn, point in enumerate(order)]
 
     assert [(trial.round, trial.block, trial.variant) for trial in FakeRunner.trials] == [(0, 0, names[0]), *planned]
-    assert result == read_sweep(tmp_path)
+    assert result == SWEEP.read(tmp_path)
     assert (result.complete, result.exit_code) == (True, 0)
     assert keys(result) == {(number, point) for number in (1, 2) for point in range(POINTS)}
     assert all(point.figures[METRIC].count == 2 for point in result.points)
@@ -160,9 +161,9 @@ def test_resume(at: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyP
     done = {(trial.round, trial.block) for trial in FakeRunner.trials}
     assert not FakeBrokers.up
     if at == (1, 0):  # the warm-up alone leaves nothing to go on with
-        assert not (tmp_path / DOCUMENT).exists()
+        assert not (tmp_path / SWEEP.document).exists()
         return
-    before = read_sweep(tmp_path)
+    before = SWEEP.read(tmp_path)
     assert (before.complete, before.exit_code) == (False, 130)
     assert before.reason == f"not complete: {len(done) - 1} of 8 runs"
 
@@ -190,7 +191,7 @@ def test_what_failed_is_a_gap_and_is_repeated(tmp_path: Path, monkeypatch: pytes
     assert first.reason.endswith(f"with exit code 3; no figures of {gap}")
     assert [METRIC in point.figures for point in first.points] == [True, True, False, True]
     assert "  failed (amqp://ann:***@host/ is gone)" in said
-    assert "hunter2" not in (tmp_path / DOCUMENT).read_text()
+    assert "hunter2" not in (tmp_path / SWEEP.document).read_text()
 
     FakeRunner.trials = []
     came(monkeypatch, well)
@@ -209,7 +210,7 @@ def test_a_round_in_which_all_failed_ends_it(tmp_path: Path, monkeypatch: pytest
         sweep_of(tmp_path).run()
 
     assert len(FakeRunner.trials) == 1 + 2 * POINTS
-    assert all(point.figures[METRIC].count == 1 for point in read_sweep(tmp_path).points)
+    assert all(point.figures[METRIC].count == 1 for point in SWEEP.read(tmp_path).points)
 
 
 def test_a_broker_that_is_not_there_ends_it_at_the_warm_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,7 +284,7 @@ def test_nothing_secret_is_written(tmp_path: Path) -> None:
     )
     sweep_of(tmp_path, request).run()
 
-    assert "hunter" not in (tmp_path / DOCUMENT).read_text() + (tmp_path / REQUEST).read_text()
+    assert "hunter" not in (tmp_path / SWEEP.document).read_text() + (tmp_path / REQUEST).read_text()
     assert (tmp_path / REQUEST).read_text().count("***") == 4
 
 

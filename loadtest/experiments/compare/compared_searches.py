@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from loadtest.commands.capacity import check_slo, hold_of
-from loadtest.commands.progress import say
 from loadtest.errors import ScenarioError, UsageError
 from loadtest.experiments.capacity.capacity_request import CapacityRequest
 from loadtest.experiments.capacity.capacity_search import CapacitySearch
+from loadtest.experiments.capacity.capacity_setup import check_slo, hold_of
 from loadtest.experiments.capacity.load_step import scenario_rate_per_s
 from loadtest.experiments.compare.trial_kinds import CapacityTrials
 from loadtest.scenario import load_scenario
+from loadtest.streams import log_progress
 
 if TYPE_CHECKING:
     from loadtest.experiments.compare.compare_request import CompareRequest
@@ -80,6 +80,6 @@ def _search_s(request: CompareRequest, searching: CapacityTrials, variant: Varia
         repeats=int(repeats),
     )
     try:
-        return CapacitySearch(asked, Path(), say).usual_s()
+        return CapacitySearch(asked, Path(), log_progress).usual_s()
     except (ScenarioError, UsageError) as error:
         raise type(error)(f"{variant.name}: {error}") from None

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from itertools import combinations
 from typing import TYPE_CHECKING
 
-from loadtest.commands.compare_capacity import search_s
 from loadtest.experiments.compare.compare_request import shown_variant
+from loadtest.experiments.compare.compared_searches import search_s
 from loadtest.experiments.trial_runner import run_s
 from loadtest.result.compare.compare_result import LAPS_A_ROUND
 from loadtest.result.units import rough_text
@@ -16,18 +16,17 @@ from loadtest.scenario import load_scenario
 if TYPE_CHECKING:
     from loadtest.experiments.compare.compare_request import CompareRequest
     from loadtest.experiments.compare.variants import Variant
-    from loadtest.result.compare.compare_result import CompareResult
 
 
-def opening_lines(request: CompareRequest, before: CompareResult | None) -> Iterator[str]:
-    """Yield the lines; *before* is what was done before a pause."""
+def comparison_plan(request: CompareRequest, done: int) -> Iterator[str]:
+    """Yield the lines; *done* is the number of runs of before an interruption."""
     yield f"comparing {request.scenario}: {', '.join(_told(variant) for variant in request.variants)}"
     for one, other in combinations(request.variants, 2):
         if request.hashes.get(one.name) == request.hashes.get(other.name) and one.broker == other.broker:
             yield f"{one.name} and {other.name} are the same: what differs between them is noise, and nothing else"
     yield _how_long(request)
-    if before is not None:
-        yield f"{len(before.laps)} runs are done already"
+    if done:
+        yield f"{done} runs are done already"
 
 
 def _told(variant: Variant) -> str:
