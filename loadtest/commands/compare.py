@@ -111,11 +111,9 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
 
     if resume is not None or scenario is None:
         raise typer.Exit(carry_out(*resumed_comparison(resume, broker or (), repeat_marked), os.environ))
+    variants = VariantOptions(*(each or () for each in (vary, variant, broker, config, nodes, server, env, tls)))
     asked = CompareOptions(
-        scenario=scenario,
-        variants=VariantOptions(*(each or () for each in (vary, variant, broker, config, nodes, server, env, tls))),
-        overrides=tuple(overrides or ()),
-        baseline=baseline,
+        *(scenario, variants, overrides or (), baseline),
         rounds=rounds,
         max_rounds=max_rounds,
         until_decided=until_decided,
@@ -126,5 +124,4 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
         searching=searches_of(scenario, overrides or (), SearchOptions(capacity, slo or (), hold, precision, repeats)),
         repeat_marked=repeat_marked,
     )
-    comparison = new_comparison(request_from(asked, dict(os.environ)), results)
-    raise typer.Exit(carry_out(comparison, None, os.environ))
+    raise typer.Exit(carry_out(new_comparison(request_from(asked, dict(os.environ)), results), None, os.environ))
