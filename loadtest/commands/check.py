@@ -24,7 +24,7 @@ def check(
     ] = None,
 ) -> None:
     """Judge a run that is over anew: by its thresholds and others, and beside an older run."""
-    from loadtest.report.run.second_verdict import judge_again
+    from loadtest.report.second_verdict import judge_again
 
     result = judge_again(folder, threshold or (), baseline, max_regression or (), despite or ())
     raise typer.Exit(result.verdict.exit_code)

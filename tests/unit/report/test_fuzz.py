@@ -27,8 +27,8 @@ from hypothesis import strategies as st
 from loadtest.commands.report import put_side_by_side
 from loadtest.errors import LoadTestError, ResultsError
 from loadtest.report.run.announce import announce
-from loadtest.report.run.second_verdict import judge_again as check
 from loadtest.report.run.write import regenerate
+from loadtest.report.second_verdict import judge_again as check
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 RUNS = ("flood", "staged-orders", "slow-consumers")
