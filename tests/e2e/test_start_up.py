@@ -69,7 +69,7 @@ class Limits:
     is_locust: bool = True
 
 
-RUN: Final = Limits(TRAFFIC | {"rich"}, own=294, beyond_locust=640)
+RUN: Final = Limits(TRAFFIC | {"rich"}, own=302, beyond_locust=640)
 LOADTEST_RUN: Final = Limits(TRAFFIC | COMMAND_LINE | {"rich"}, own=304, beyond_locust=680)
 WORKER: Final = Limits(TRAFFIC, own=185, beyond_locust=460, absent=(*OF_SEVERAL, *MASTER_ONLY))
 LIST: Final = Limits(
