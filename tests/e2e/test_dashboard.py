@@ -149,7 +149,7 @@ def test_a_visit(site: Site) -> None:
     page = site.open()
     question = page.locator(".lt-start p").first
     page.get_by_label("Scenario").select_option("get-one-by-one")
-    expect(question).to_have_text("What lies in Queue111112, and how long does each Get take?")
+    expect(question).to_have_text("What is in Queue111112, and how long does each Get take?")
     fill(page, "steady-1kb", "run.warm_up=0s", "publishers.in.rat=800/s", Users="4")
     expect(page.get_by_role("alert")).to_contain_text("override 2: publishers.in.rat")
 
