@@ -12,7 +12,9 @@ from loadtest.commands.options import Broker, Config, JsonFile, Nodes, Results, 
 from loadtest.errors import UsageError
 
 SearchedScenario = Annotated[str | None, typer.Argument(help="Name of a scenario of the catalogue, or a file.")]
-Slo = Annotated[list[str] | None, typer.Option(metavar="CHECK", help="What has to hold, as a threshold; repeatable.")]
+Slo = Annotated[
+    list[str] | None, typer.Option(metavar="CHECK", help="Condition that must hold, as a threshold; repeatable.")
+]
 Start = Annotated[str | None, typer.Option("--from", metavar="RATE", help="The first rate, such as 1000/s.")]
 Most = Annotated[str | None, typer.Option("--most", metavar="RATE", help="No rate above it is tried.")]
 Hold = Annotated[str, typer.Option(help="How long each rate is held; in the ramp less.")]

@@ -20,10 +20,12 @@ def check(
     ] = None,
     despite: Annotated[
         list[str] | None,
-        typer.Option(metavar="WHAT", help="Compare though they differ in this: scenario, broker or host; repeatable."),
+        typer.Option(
+            metavar="WHAT", help="Compare although they differ in this: scenario, broker or host; repeatable."
+        ),
     ] = None,
 ) -> None:
-    """Judge a run that is over anew: by its thresholds and others, and beside an older run."""
+    """Judge a finished run again: by its own and more thresholds, and against an older run."""
     from loadtest.report.second_verdict import judge_again
 
     result = judge_again(folder, threshold or (), baseline, max_regression or (), despite or ())

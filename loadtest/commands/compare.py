@@ -38,19 +38,24 @@ VariantEnv = Annotated[
 VariantTls = Annotated[
     list[str] | None, typer.Option(metavar="NAME", help="A variant whose private broker is reached over TLS.")
 ]
-Baseline = Annotated[str | None, typer.Option(help="What the others are compared with; the first unless told.")]
+Baseline = Annotated[str | None, typer.Option(help="Variant that the others are compared with. Default: the first.")]
 Rounds = Annotated[
     int | None, typer.Option(min=2, max=1000, help="Rounds, each variant there and back: A B B A. Default: 5.")
 ]
-MetricOption = Annotated[list[str] | None, typer.Option(help="What is looked at, such as in.confirm.p99; repeatable.")]
-MinEffect = Annotated[float | None, typer.Option(min=0, max=100, help="In percent: less is no difference. Default: 5.")]
+MetricOption = Annotated[list[str] | None, typer.Option(help="Figure, such as in.confirm.p99; repeatable.")]
+MinEffect = Annotated[
+    float | None,
+    typer.Option(min=0, max=100, help="Smallest change that counts as a difference, in percent. Default: 5."),
+]
 UntilDecided = Annotated[
     bool | None,
-    typer.Option("--until-decided/--no-until-decided", help="Go on until all is decided, or --max-rounds are done."),
+    typer.Option(
+        "--until-decided/--no-until-decided", help="Continue until every figure is decided, or for --max-rounds."
+    ),
 ]
 MaxRounds = Annotated[int | None, typer.Option(min=2, max=1000, help="Most rounds with --until-decided. Default: 20.")]
 FailOn = Annotated[str | None, typer.Option(metavar="worse", help="Exit with 1 if a figure is worse.")]
-Restart = Annotated[str | None, typer.Option(metavar="each", help="A private broker of its own for each run.")]
+Restart = Annotated[str | None, typer.Option(metavar="each", help="A new private broker for each run.")]
 Capacity = Annotated[bool, typer.Option("--capacity", help="Compare capacities: each run is a search for one.")]
 SearchSlo = Annotated[
     list[str] | None, typer.Option("--slo", metavar="CHECK", help="With --capacity: what has to hold; repeatable.")
@@ -68,7 +73,7 @@ SearchRepeats = Annotated[
 RepeatMarked = Annotated[
     int | None,
     typer.Option(
-        min=0, max=10, metavar="N", help="Run a block again, at most N times, in which a run was marked. Default: 0."
+        min=0, max=10, metavar="N", help="Repeat a block, at most N times, if one of its trials was marked. Default: 0."
     ),
 ]
 Resume = Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder of a comparison that was interrupted.")]
@@ -102,7 +107,7 @@ def compare(  # noqa: PLR0913, PLR0917  # typer makes an option of each argument
     resume: Resume = None,
     results: Results = Path("results"),
 ) -> None:
-    """Run variants of a scenario, or of a broker, in turns, and say which is better, by how much, and how surely."""
+    """Run variants of a scenario or a broker in alternation; report which is better, by how much, and how certainly."""
     from loadtest.experiments.compare.compare_options import CompareOptions, request_from
     from loadtest.experiments.compare.compared_searches import SearchOptions, searches_of
     from loadtest.experiments.compare.comparison_setup import new_comparison, resumed_comparison

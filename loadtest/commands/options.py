@@ -13,7 +13,7 @@ Set = Annotated[
 ]
 Thresholds = Annotated[
     list[str] | None,
-    typer.Option("--threshold", metavar="CHECK", help="What must hold besides the scenario's thresholds; repeatable."),
+    typer.Option("--threshold", metavar="CHECK", help="Threshold in addition to the scenario's; repeatable."),
 ]
 Users = Annotated[int | None, typer.Option("--users", "-u", help="Users in all, shared over the groups.")]
 ConnectRate = Annotated[float | None, typer.Option("--connect-rate", "-r", help="Most users that connect in a second.")]
@@ -41,13 +41,13 @@ Nodes = Annotated[
 Tls = Annotated[bool, typer.Option("--tls", help="Reach the private node over TLS, with certificates made for it.")]
 OnWorkerLost = Annotated[
     Literal["fail", "continue"],
-    typer.Option(help="When one of several processes is gone: end the run, or have others take its users' place."),
+    typer.Option(help="If one of several processes is lost: end the run, or let others take over its users."),
 ]
 Processes = Annotated[int, typer.Option(help="Processes that the users are spread over; -1: one a core.")]
 PrometheusLinger = Annotated[
     str | None, typer.Option(help="Longest time to wait at the end for a last scrape: 30, 30s, 1m.")
 ]
-Results = Annotated[Path, typer.Option(help="Folder that the results go to.")]
+Results = Annotated[Path, typer.Option(help="Parent of the results folder.")]
 JsonFile = Annotated[
     Path | None,
     typer.Option("--json", metavar="FILE", help="Write the result as JSON; - prints it instead of the summary."),

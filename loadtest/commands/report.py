@@ -25,7 +25,7 @@ def report(
     output: Annotated[Path, typer.Option(help="Where the page of several runs goes.")] = Path("side-by-side.html"),
     json_file: JsonFile = None,
 ) -> None:
-    """Make every output of a run, comparison, capacity or sweep again and print it; put several runs side by side."""
+    """Rebuild every output of a run, comparison, capacity or sweep and print it; show several runs side by side."""
     from loadtest.report.capacity.capacity_report import CAPACITY
     from loadtest.report.compare.comparison_report import COMPARISON
     from loadtest.report.run.announce import announce, check_json_file

@@ -15,10 +15,12 @@ from loadtest.errors import UsageError
 SweptScenario = Annotated[str | None, typer.Argument(help="Name of a scenario of the catalogue, or a file.")]
 VaryAxis = Annotated[
     list[str] | None,
-    typer.Option("--vary", metavar="PATH=V1,V2,…", help="What is varied; several: every combination. Repeatable."),
+    typer.Option(
+        "--vary", metavar="PATH=V1,V2,…", help="Path to vary, and its values; several: every combination. Repeatable."
+    ),
 ]
 MetricOfPoints = Annotated[
-    list[str] | None, typer.Option("--metric", help="What is looked at, such as in.confirm.p99; repeatable.")
+    list[str] | None, typer.Option("--metric", help="Figure, such as in.confirm.p99; repeatable.")
 ]
 Repeats = Annotated[
     int | None, typer.Option(min=1, max=1000, help="Rounds, each of which runs every point. Default: 1.")

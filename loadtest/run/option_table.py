@@ -151,7 +151,7 @@ OPTIONS: Final[tuple[RunOption, ...]] = (
         default=DEFAULT_SCENARIO,
     ),
     _repeated("overrides", "--set", "PATH=VALUE", "Override a value of the scenario; repeatable."),
-    _repeated("thresholds", "--threshold", "CHECK", "What must hold besides the scenario's thresholds; repeatable."),
+    _repeated("thresholds", "--threshold", "CHECK", "Threshold in addition to the scenario's; repeatable."),
     _repeated(
         "brokers",
         "--broker",
@@ -162,7 +162,7 @@ OPTIONS: Final[tuple[RunOption, ...]] = (
     RunOption("users", "--users", "num_users"),
     RunOption("connect_rate_per_s", "--spawn-rate", "spawn_rate", write=_rate_text),
     RunOption("run_time_s", "--run-time", "run_time", seconds_of, _seconds_text),
-    _single("results", "--results", "Folder that the results go to.", Path, default=str(RESULTS)),
+    _single("results", "--results", "Parent of the results folder.", Path, default=str(RESULTS)),
     _single("server", "--server", "RabbitMQ installation for the private node.", _path),
     _single("config", "--node-config", "rabbitmq.conf for the private node; --config is Locust's own.", _path),
     _single(
@@ -181,7 +181,7 @@ OPTIONS: Final[tuple[RunOption, ...]] = (
     _single(
         "on_worker_lost",
         "--on-worker-lost",
-        "When a worker is gone: fail, the default, ends the run; continue has others take its users' place.",
+        "If a worker is lost: fail, the default, ends the run; with continue others take over its users.",
         choices=("fail", "continue"),
         default="fail",
     ),
