@@ -142,4 +142,4 @@ def _wait_begun(work: Work, broker: BenchBroker, group: ProcessGroup) -> None:
         if not group.is_alive:
             break
         time.sleep(_POLL_S)
-    raise TrialError(f"no message came: {group.output()[-_SHOWN_CHARACTERS:]}")
+    raise TrialError(f"no message arrived: {group.output()[-_SHOWN_CHARACTERS:]}")

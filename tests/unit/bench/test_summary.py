@@ -25,7 +25,7 @@ TRIALS = [
     trial("PerfTest", 0, 60_000, 6.0),
     trial("PerfTest", 1, 40_000, 5.0),
     trial("loadtest", 1, 80_000, 1.0),
-    Trial("saturation", "PerfTest", 2, 2.0, error="no message came"),
+    Trial("saturation", "PerfTest", 2, 2.0, error="no message arrived"),
     trial("loadtest", 2, 1, 99.0),
 ]
 
@@ -37,7 +37,7 @@ def test_ratios_are_worked_out_within_rounds() -> None:
     assert ("loadtest", None, 3) == (ours.generator, ours.rate_ratio, ours.rounds)
     assert Spread(1.75, 1.5, 2.0) == theirs.rate_ratio
     assert Spread(0.225, 0.2, 0.25) == theirs.cpu_ratio
-    assert ["no message came"] == theirs.errors
+    assert ["no message arrived"] == theirs.errors
     assert Spread(50_000, 40_000, 60_000) == theirs.rate
 
 
@@ -137,7 +137,7 @@ def test_markdown_has_a_table_for_each_work() -> None:
 
     assert "| RabbitMQ | 3.10.8 |" in text
     assert "| PerfTest | 50,000 ±20% |" in text
-    assert "- PerfTest failed: no message came" in text
+    assert "- PerfTest failed: no message arrived" in text
     assert "Load average before a trial: 2.0 to 2.0" in text
 
 
