@@ -39,15 +39,34 @@ DOCUMENTED = {
 }
 
 
+def is_of_a_cluster(command: str) -> bool:
+    """Return whether a command runs a scenario on a cluster of its own, which takes half a minute."""
+    return " run " in command and "--nodes" in command
+
+
 @pytest.mark.first
 @pytest.mark.parametrize("document", DOCUMENTED, ids=lambda path: path.stem)
 def test_commands_of_a_document_work(document: Path, processes: Processes, vhost_url: str) -> None:
     """Each command ends with exit code 0, without a traceback."""
+    run_all([command for command in DOCUMENTED[document] if not is_of_a_cluster(command)], processes, vhost_url)
+
+
+@pytest.mark.long
+def test_commands_that_run_on_a_cluster_work(processes: Processes, vhost_url: str) -> None:
+    """As above, of those that start a cluster for their run."""
+    commands = [command for document in DOCUMENTED.values() for command in document if is_of_a_cluster(command)]
+
+    assert commands
+    run_all(commands, processes, vhost_url)
+
+
+def run_all(commands: list[str], processes: Processes, vhost_url: str) -> None:
+    """Run commands one after the other in a folder with what a checkout has; each has to succeed."""
     for name in CHECKOUT:
         (processes.folder / name).symlink_to(ROOT / name)
     settings = {STATE_ENVIRONMENT_NAME: str(processes.folder / "state")}
     has_server = find_server(None, os.environ) is not None
-    for command in DOCUMENTED[document]:
+    for command in commands:
         program, *arguments = shlex.split(command)
         starts_nodes = arguments[0] == "broker" or "--nodes" in arguments
         if starts_nodes and not has_server:
