@@ -107,8 +107,8 @@ class RunController:
         try:
             self._lead()
         except Exception as error:
-            _logger.exception("the run ends because of a fault of loadtest's own")
-            self._workers.fail(f"a fault of loadtest's own: {type(error).__name__}: {error}", code="internal-error")
+            _logger.exception("the run ends because of an internal error of loadtest")
+            self._workers.fail(f"an internal error of loadtest: {type(error).__name__}: {error}", code="internal-error")
             self._is_over = True
             self._workers.close()
         self._cutter.cut(0)  # the last events; nothing is measured any more

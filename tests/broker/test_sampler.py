@@ -215,7 +215,7 @@ def test_a_node_without_management(rabbitmq_server: Path) -> None:
     assert samples.gauges[-1].keys() == {"machine.cpu"}
     assert [code for code, _ in samples.events] == [UNSAMPLED] * 2
     assert "no management plugin" in samples.events[0][1]
-    assert "the depth of the queues is not told for a while" in samples.events[1][1]
+    assert "queue depths are unavailable for now" in samples.events[1][1]
 
 
 def test_prometheus_instead(rabbitmq_server: Path) -> None:

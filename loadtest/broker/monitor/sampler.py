@@ -113,7 +113,7 @@ class Sampler:
             try:
                 seconds = max(1, read())
             except Exception as error:  # noqa: BLE001  # a broker that is going can make anything fail; the run goes on
-                self._say(read.__name__, f"a reading failed by loadtest's own fault: {type(error).__name__}: {error}")
+                self._say(read.__name__, f"a reading failed because of an internal error of loadtest: {type(error).__name__}: {error}")
                 seconds = 1
             behind_ns = max(0, monotonic_ns() - due_ns)
             due_ns += max(seconds, -(-behind_ns // INTERVAL_NS)) * INTERVAL_NS
@@ -129,7 +129,7 @@ class Sampler:
             try:
                 self._take(self._source)
             except BrokerError as error:
-                self._say("state", f"the broker's state is not told for a while: {error}")
+                self._say("state", f"the broker's state is unavailable for now: {error}")
             return 1
         faults = list(self._absent)
         for source in self._sources:
@@ -144,7 +144,7 @@ class Sampler:
                     self._say("fallback", f"{'; '.join(faults)}; {told}")
                 return 1
         self._tells_depths = False
-        self._say("absent", f"nobody tells the broker's memory, disk, alarms and connections: {'; '.join(faults)}")
+        self._say("absent", f"the broker's memory, disk, alarms and connections are unavailable: {'; '.join(faults)}")
         return ABSENT_REST_S
 
     def _take(self, source: StateSource) -> None:
@@ -173,7 +173,7 @@ class Sampler:
         try:
             depths = self._depths.read()
         except BrokerError as error:
-            self._say("depths", f"the depth of the queues is not told for a while: {error}")
+            self._say("depths", f"queue depths are unavailable for now: {error}")
             return 1
         if refused := self._depths.refused:
             name, text = next(iter(refused.items()))

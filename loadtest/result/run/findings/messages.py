@@ -244,7 +244,7 @@ def books_unbalanced(evidence: Evidence) -> Iterator[FindingPart]:
         yield finding(
             "books-unbalanced",
             f"{count_text(count)} of the ledger's books do not balance (limit 0): {evidence.ledger.imbalances[0]}",
-            "Believe no total of this run; it is a fault of the tool or of a plugin of the broker, please report it",
+            "Believe no total of this run; it is an error of loadtest or of a plugin of the broker, please report it",
             value=count,
             limit=0,
             unit="books",
