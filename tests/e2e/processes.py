@@ -122,13 +122,17 @@ class Running:
             raise AssertionError(f"still running after {timeout_s:g} s:\n{self.stdout}\n{self.stderr}") from None
         return Finished(exit_code, self.stdout, self.stderr, time.monotonic() - self._began, self.folder)
 
+    def measured(self, moved: str | None = "published") -> int:
+        """Return how many windows of the measured part its journal holds; with *moved*, those in which it grew."""
+        records = [record for path in self.folder.glob("results/*/windows.jsonl") for record in journal(path)]
+        return sum(is_window(record, moved) for record in records)
+
     def wait_measured(self, windows: int = 1, moved: str | None = "published", timeout_s: float = 30.0) -> None:
         """Block until its journal holds *windows* windows of the measured part; with *moved*, in which it grew."""
 
         def is_measured() -> bool:
             assert self.process.poll() is None, f"ended early:\n{self.stdout}\n{self.stderr}"
-            records = [record for path in self.folder.glob("results/*/windows.jsonl") for record in journal(path)]
-            return windows <= sum(is_window(record, moved) for record in records)
+            return windows <= self.measured(moved)
 
         wait_until(is_measured, timeout_s, f"{windows} windows of the measured part with {moved}")
 
