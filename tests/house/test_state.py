@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
-import pytest
+from tests.house.sources import MODULES, PACKAGE, nodes_of, short
 
-ROOT = Path(__file__).parents[2]
-PACKAGE = ROOT / "loadtest"
-MODULES = sorted(PACKAGE.rglob("*.py"))
 CONSTRUCTORS = {"__init__", "__post_init__", "__new__", "__enter__"}
 # What a run's parts share, by the names under which other modules of these rooms hold it.
 SHARED = {"run", "_run", "session", "_session", "workers", "_workers", "_broker"}
@@ -21,14 +17,9 @@ LATER = {"ProxiedConnection": {"up", "down"}}
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def short(path: Path) -> str:
-    """Return a path as people write it, from the root of the repository."""
-    return path.relative_to(ROOT).as_posix()
-
-
-def written(node: ast.AST) -> Iterator[ast.Attribute]:
-    """Yield the attributes that *node* assigns."""
-    for inner in ast.walk(node):
+def written(nodes: Iterable[ast.AST]) -> Iterator[ast.Attribute]:
+    """Yield the attributes that *nodes* assign themselves."""
+    for inner in nodes:
         targets: list[ast.expr] = []
         if isinstance(inner, ast.Assign):
             targets = inner.targets
@@ -41,14 +32,16 @@ def written(node: ast.AST) -> Iterator[ast.Attribute]:
 
 def own(node: ast.AST) -> set[str]:
     """Return the names of the attributes of `self` that *node* assigns."""
-    return {each.attr for each in written(node) if isinstance(each.value, ast.Name) and each.value.id == "self"}
+    return {
+        each.attr for each in written(ast.walk(node)) if isinstance(each.value, ast.Name) and each.value.id == "self"
+    }
 
 
 def classes() -> dict[str, list[ast.ClassDef]]:
     """Return the classes of the package, by name."""
     found: dict[str, list[ast.ClassDef]] = {}
     for path in MODULES:
-        for node in ast.walk(ast.parse(path.read_bytes())):
+        for node in nodes_of(path):
             if isinstance(node, ast.ClassDef):
                 found.setdefault(node.name, []).append(node)
     return found
@@ -82,28 +75,33 @@ def made(node: ast.ClassDef) -> set[str]:
     return found
 
 
-@pytest.mark.parametrize("path", MODULES, ids=short)
-def test_attributes_are_made_in_the_constructor(path: Path) -> None:
+def test_attributes_are_made_in_the_constructor() -> None:
     """An object has all its attributes when it is made: nobody has to know which method came first."""
     late = {
-        node.name: sorted(own(node) - made(node))
-        for node in ast.walk(ast.parse(path.read_bytes()))
+        f"{short(path)}:{node.lineno}: {node.name}": sorted(own(node) - made(node))
+        for path in MODULES
+        for node in nodes_of(path)
         if isinstance(node, ast.ClassDef)
     }
 
+    assert len(late) > len(MODULES)
     assert {name: attributes for name, attributes in late.items() if attributes} == {}
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in SHARING_ROOMS], ids=short
-)
-def test_shared_objects_are_written_by_their_own_methods(path: Path) -> None:
+def test_shared_objects_are_written_by_their_own_methods() -> None:
     """What a run's parts share has methods; no other module assigns its attributes."""
-    faults = []
-    for each in written(ast.parse(path.read_bytes())):
-        holder = each.value
-        held = holder.attr if isinstance(holder, ast.Attribute) else holder.id if isinstance(holder, ast.Name) else ""
-        if held in SHARED:
-            faults.append(f"line {each.lineno}: {ast.unparse(each)}: give the object a method")
+    sharing = [path for path in MODULES if path.relative_to(PACKAGE).parts[0] in SHARING_ROOMS]
+    assert {path.relative_to(PACKAGE).parts[0] for path in sharing} == SHARING_ROOMS
 
-    assert faults == []
+    assert [
+        f"{short(path)}:{each.lineno}: {ast.unparse(each)}: give the object a method"
+        for path in sharing
+        for each in written(nodes_of(path))
+        if holder(each) in SHARED
+    ] == []
+
+
+def holder(written_to: ast.Attribute) -> str:
+    """Return the name under which the object is held whose attribute is written; "" where it has none."""
+    held = written_to.value
+    return held.attr if isinstance(held, ast.Attribute) else held.id if isinstance(held, ast.Name) else ""
