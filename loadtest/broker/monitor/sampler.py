@@ -113,7 +113,8 @@ class Sampler:
             try:
                 seconds = max(1, read())
             except Exception as error:  # noqa: BLE001  # a broker that is going can make anything fail; the run goes on
-                self._say(read.__name__, f"a reading failed because of an internal error of loadtest: {type(error).__name__}: {error}")
+                told = f"{type(error).__name__}: {error}"
+                self._say(read.__name__, f"a reading failed because of an internal error of loadtest: {told}")
                 seconds = 1
             behind_ns = max(0, monotonic_ns() - due_ns)
             due_ns += max(seconds, -(-behind_ns // INTERVAL_NS)) * INTERVAL_NS
