@@ -199,7 +199,7 @@ class FaultDoer:
         if step.do == "start-node" and self._private is not None and len(nodes) == len(self._private.nodes):
             self._private.start_all()
         else:
-            gevent.joinall([gevent.spawn(_to_node, step.do, node) for node in nodes], raise_error=True)
+            _to_nodes(step.do, nodes)
         return ", ".join(node.name for node in nodes) + (
             f" (leader of {step.fault.leader_of})" if step.fault.leader_of is not None else ""
         )
@@ -235,6 +235,27 @@ class FaultDoer:
         if isinstance(answer, Refusal):
             raise BrokerError(str(answer))
         return f"{queue}, with {int(answer.message_count):,} messages ready"
+
+
+def _to_nodes(do: str, nodes: Sequence[PrivateNode]) -> None:
+    """
+    Do one thing to all of *nodes* at once, and wait for all of them.
+
+    Raises:
+        BrokerError, UsageError, OSError: The first that could not be done. It is raised here and not in its greenlet,
+            of which gevent would print a traceback.
+    """
+    errors: list[Exception] = []
+
+    def do_to(node: PrivateNode) -> None:
+        try:
+            _to_node(do, node)
+        except (BrokerError, UsageError, OSError) as error:
+            errors.append(error)
+
+    gevent.joinall([gevent.spawn(do_to, node) for node in nodes], raise_error=True)
+    if errors:
+        raise errors[0]
 
 
 def _to_node(do: str, node: PrivateNode) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import Mock
+
 import gevent
 import pytest
 
 from loadtest.broker.endpoint import Endpoint, resolve_endpoints
 from loadtest.broker.faults.fault_runner import FaultDoer, steps_of
 from loadtest.clock import NS_PER_S, monotonic_ns
-from loadtest.errors import UsageError
+from loadtest.errors import BrokerError, UsageError
 from loadtest.scenario.grammar.faults import BrokerFault
 
 UNTIL_NS = 10 * NS_PER_S
@@ -111,6 +115,37 @@ def test_what_is_under_way_at_the_end_is_told_once(monkeypatch: pytest.MonkeyPat
     doer.stop()
 
     assert told == ["stop-node: it was not done yet when the run ended"]
+
+
+@pytest.mark.parametrize("is_over", [False, True], ids=["in the run", "when it has ended"])
+def test_a_node_that_fails_is_told_without_a_traceback(capfd: pytest.CaptureFixture[str], is_over: bool) -> None:
+    """What is done to nodes is done in greenlets of their own, and gevent prints what one of these raises."""
+    done: list[str] = []
+    told: list[tuple[str, str]] = []
+
+    def restart() -> None:
+        gevent.sleep(0.1)
+        raise BrokerError("it ended while it started")
+
+    def start() -> None:
+        gevent.sleep(0.2)
+        done.append("n2")
+
+    nodes = [
+        SimpleNamespace(name=name, server=Mock(restart=restart_it))
+        for name, restart_it in (("n1", restart), ("n2", start))
+    ]
+    private: Any = SimpleNamespace(nodes=nodes, node=lambda number: nodes[number - 1], is_found=False)
+    doer = FaultDoer(private, None, [], lambda code, text: told.append((code, text)))
+    doer.begin([fault(at="0s", do="restart-node", node="all")], monotonic_ns(), UNTIL_NS)
+    gevent.sleep(0.05 if is_over else 0.5)
+    doer.stop()
+    gevent.sleep(0.3)
+
+    assert "Traceback" not in capfd.readouterr().err
+    assert done == ["n2"], "the others are done all the same"
+    what = "it was not done yet when the run ended" if is_over else "it ended while it started"
+    assert told == [("fault-failed", f"restart-node: {what}")]
 
 
 def test_queues_anywhere() -> None:
