@@ -85,6 +85,7 @@ class GroupTotals:
             users of the group at work.
         last_ns: When something was confirmed, or delivered, last; 0 if never.
         published_from_ns: Begin of the last window in which something was published; 0 if nothing was.
+        given_up_ns: End of the last window in which messages became in doubt; 0 if none did.
         due_ns: Begin of the last window in which something fell due by a schedule, and until when in it the group had
             work to do; zeros if there is none.
         by_user: Messages that each user published or took over the whole run, by its number from 0; those that are not
@@ -107,6 +108,7 @@ class GroupTotals:
     pauses: dict[str, list[tuple[int, int]]] = field(default_factory=dict)
     last_ns: int = 0
     published_from_ns: int = 0
+    given_up_ns: int = 0
     due_ns: tuple[int, int] = (0, 0)
     series: dict[str, dict[str, list[Run]]] = field(default_factory=dict)
     series_left_out: Counter[str] = field(default_factory=Counter)
@@ -134,11 +136,7 @@ class GroupTotals:
         moved = sum(group.counters.get(name, 0) for name in _MOVED)
         if moved:
             self.workers[window.worker] += moved
-        if group.counters.get("published"):
-            self.published_from_ns = max(self.published_from_ns, window.start_ns)
-        if group.counters.get("offered"):
-            until_ns = max((end for _, end in group.active), default=window.end_ns)
-            self.due_ns = max(self.due_ns, (window.start_ns, until_ns))
+        self._take_instants(group, window)
         for start, end in group.active:
             self.active.add(start, end)
         part = {"measured": self.measured, "warm_up": self.warm_up}.get(window.phase)
@@ -158,6 +156,15 @@ class GroupTotals:
             self.pauses.setdefault(window.worker, []).extend(group.pauses)
             self.last_ns = max(self.last_ns, group.last_ns)
         self._take_series(group)
+
+    def _take_instants(self, group: GroupWindow, window: Window) -> None:
+        if group.counters.get("published"):
+            self.published_from_ns = max(self.published_from_ns, window.start_ns)
+        if group.counters.get("in_doubt"):
+            self.given_up_ns = max(self.given_up_ns, window.end_ns)
+        if group.counters.get("offered"):
+            until_ns = max((end for _, end in group.active), default=window.end_ns)
+            self.due_ns = max(self.due_ns, (window.start_ns, until_ns))
 
     def _take_series(self, group: GroupWindow) -> None:
         for name, by_sink in group.series.items():

@@ -26,6 +26,7 @@ MEASURED: Final = "measured"
 
 CONNECTION_LOST: Final = "connection-lost"
 CONNECTION_BLOCKED: Final = "connection-blocked"
+CONNECTION_UNBLOCKED: Final = "connection-unblocked"
 RUN_FAILED: Final = "run-failed"
 OPERATION_REFUSED: Final = "operation-refused"
 NO_PROGRESS: Final = "no-progress"

@@ -12,6 +12,7 @@ from loadtest.measure.group_totals import GroupTotals, SpanTotals
 from loadtest.measure.histogram.histogram import Histogram
 from loadtest.measure.pauses import LEAST_NS, Stretch, common, joined, parted, without
 from loadtest.measure.runs import Run
+from loadtest.result.run.causes.lasting_holds import holds_group, lasting_holds
 from loadtest.result.run.document import (
     GroupPart,
     LatencyPart,
@@ -157,7 +158,16 @@ def _unanswered_until_ns(group: GroupTotals, collector: Collector) -> int:
         return max(group.last_ns, collector.last_ns)
     # Publishers that did not come back: nothing was sent, and nothing falls due any more when publishing ends.
     begin_ns, end_ns = group.due_ns
-    return end_ns if begin_ns > group.last_ns else group.last_ns
+    until_ns = end_ns if begin_ns > group.last_ns else group.last_ns
+    # What was published before they were held back, perhaps in the window of the last answer, waited until the end.
+    return max(until_ns, _held_until_ns(group, collector))
+
+
+def _held_until_ns(group: GroupTotals, collector: Collector) -> int:
+    """Return when messages were given up while the broker held the group back; 0 if that did not happen."""
+    events = sorted(collector.events, key=lambda event: int(event["at_ns"]))
+    before = [(event["code"], event["text"]) for event in events if event["at_ns"] <= group.given_up_ns]
+    return group.given_up_ns if holds_group(group.name, lasting_holds(before)) else 0
 
 
 def _unexcused(silent: Iterable[Stretch], excused: list[Stretch]) -> list[Stretch]:

@@ -14,7 +14,7 @@ Rules, the first that applies wins (exit codes: docs/commands.md):
 9. nothing was measured: 4. Thresholds that hold for want of messages prove nothing.
 10. a group of publishers got no confirm at all, or was blocked throughout: 4. What it published measured nothing.
 11. a group of publishers got no confirm any more until the run ended, for a second or longer: 3. It did not come back.
-12. messages are in doubt and nothing that happened explains it: 1.
+12. messages are in doubt and nothing that happened explains it, or only what had not ended: 1.
 13. a threshold failed: 1.
 14. otherwise it passed: 0.
 
@@ -27,6 +27,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from loadtest.errors import EXIT_BROKER, EXIT_FAILED, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_PASSED
+from loadtest.result.run.causes.lasting_holds import hold_of, lasting_holds
 from loadtest.result.run.document import CheckPart, FindingPart, Outcome, RunResult, VerdictPart
 from loadtest.result.run.evidence import (
     ABORTED,
@@ -188,9 +189,16 @@ def _blocked(evidence: Evidence) -> str:
 
 def _doubt(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
     totals = evidence.totals
-    if not totals.in_doubt or evidence.first_event(*EXPLAINS_DOUBT) is not None:
+    if not totals.in_doubt:
         return None
-    return f"{messages_text(totals.in_doubt)} in doubt: no confirm came, though no connection was lost or blocked"
+    lasting = lasting_holds((event.code, event.text) for event in evidence.events)
+    explaining = [event for event in evidence.events if event.code in EXPLAINS_DOUBT]
+    if any(hold_of(event.code, event.text) not in lasting for event in explaining):
+        return None
+    text = f"{messages_text(totals.in_doubt)} in doubt: no confirm came, "
+    if not explaining:
+        return f"{text}though no connection was lost or blocked"
+    return f"{text}and what held publishers back had not ended: {explaining[0].text}"
 
 
 def _unrecovered(evidence: Evidence, _: Sequence[CheckPart]) -> str | None:
