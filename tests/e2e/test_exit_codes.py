@@ -63,30 +63,15 @@ def assert_one_line(run: Finished, exit_code: int, *texts: str) -> None:
     assert results_folders(run.folder) == []
 
 
-@pytest.mark.parametrize(
-    "arguments, texts",
-    [
-        pytest.param(["flood-1000-direkt"], ['"flood-1000-direkt"', 'mean "flood-1000-direct"'], id="unknown-scenario"),
-        pytest.param(["nowhere.yaml"], ["nowhere.yaml", "no file"], id="no-file"),
-        pytest.param(
-            ["flood-1000-direct", "--set", "publishers.flood.confirm_windw=1"],
-            ["publishers.flood.confirm_windw", "confirm_window"],
-            id="set-unknown-key",
-        ),
-        pytest.param(
-            ["flood-1000-direct", "--set", "run.duration=10"], ["run.duration", "10", "10", "unit"], id="set-no-unit"
-        ),
-        pytest.param(["flood-1000-direct", "-u", "1"], ["-u", "1", "2 or more", "flood, drain"], id="too-few-users"),
-        pytest.param(
-            ["flood-1000-direct", "--broker", f"http://guest:{PASSWORD}@127.0.0.1/"], ["amqp://"], id="broker-url"
-        ),
-    ],
-)
-def test_wrong_usage_is_2(door: Door, arguments: list[str], texts: list[str], processes: Processes) -> None:
-    """What is typed wrong is said in a line, before any broker is asked or started."""
-    scenario, *rest = arguments
+def test_wrong_usage_is_2(door: Door, processes: Processes) -> None:
+    """
+    What is typed wrong is said in a line, before any broker is asked or started.
 
-    assert_one_line(processes.run(run_command(door, scenario, *rest)), 2, *texts)
+    The many ways to type something wrong are tried in tests/unit/commands/test_bad_input.py.
+    """
+    url = f"http://guest:{PASSWORD}@127.0.0.1/"
+
+    assert_one_line(processes.run(run_command(door, "flood-1000-direct", "--broker", url)), 2, "amqp://")
 
 
 def test_wrong_scenario_is_2(door: Door, processes: Processes) -> None:

@@ -25,10 +25,8 @@ BAD: Final = {
         "-u 0": "-u: found 0; allowed",
         "-u -5": "-u: found -5; allowed",
         "-u 1": "-u: found 1; allowed 2 or more",
-        "-u many": "'--users'",
         "-u ''": "-u: found nothing",
         "--users=": "--users: found nothing",
-        "-r 0": "-r: found 0.0; allowed",
         "-r -1": "-r: found -1.0; allowed",
         "-r nan": "-r: found nan; allowed",
         "-r inf": "-r: found inf; allowed",
@@ -148,9 +146,41 @@ ENVIRONMENTS: Final = {
     (LOCUST, "LOCUST_PROCESSES=100000"): "--processes: found 100000; allowed",
     (LOCUST, "LOADTEST_OVERRIDES=run.duration=900000h"): "run.duration: found",
 }
+# A command line, its exit code, and what its error holds, each.
+TOLD: Final = {
+    "list more": (2, "more"),
+    "show": (2, "scenario"),
+    "show steady": (2, '"steady"', "steady-1kb"),
+    "validate": (2, "FILE"),
+    "validate nowhere.yaml": (2, "nowhere.yaml"),
+    "schema results": (2, "results", "scenario, result, windows"),
+    "report": (2, "FOLDER"),
+    "report nowhere": (4, "nowhere", "windows.jsonl"),
+    "run": (2, "scenario"),
+    f"{RUN} -t soon": (2, "run time 'soon'", "1h20m"),
+    f"{RUN} -u many": (2, "'--users' / '-u'", "integer"),
+    f"{RUN} -r 0": (2, "-r: found 0.0; allowed", "connect_rate", "more than 0"),
+    "broker stop --name nobody": (2, "'nobody'"),
+    "broker logs --name nobody": (2, "'nobody'"),
+    **{
+        f"{door} {words}": (2, *texts)
+        for door in ("run", "locust --headless --scenario")
+        for words, texts in {
+            "flood-1000-direkt": ('"flood-1000-direkt"', 'mean "flood-1000-direct"'),
+            "nowhere.yaml": ("nowhere.yaml", "no file"),
+            "flood-1000-direct --set publishers.flood.confirm_windw=1": (
+                "publishers.flood.confirm_windw", "confirm_window",
+            ),
+            "flood-1000-direct --set run.duration=10": ("run.duration", "10", "unit"),
+            "flood-1000-direct -u 1": ("-u", "1", "2 or more", "flood, drain"),
+            "flood-1000-direct --broker http://guest:Zq7sec@127.0.0.1/": ("amqp://",),
+        }.items()
+    },
+}  # fmt: skip
 CASES: Final = {
-    **{(line, ""): told for line, told in BAD.items()},
-    **ENVIRONMENTS,
+    **{(line, ""): (2, told) for line, told in BAD.items()},
+    **{case: (2, told) for case, told in ENVIRONMENTS.items()},
+    **{(line, ""): told for line, told in TOLD.items()},
 }
 
 
@@ -164,7 +194,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Any:
     done = subprocess.run(
         [sys.executable, Path(__file__).with_name("misusing.py")], input=json.dumps(asked), capture_output=True,
         text=True, check=False, cwd=folder,
-        env={"PYTHONPATH": str(Path(__file__).parents[3]), "HOME": str(folder), "PATH": "/usr/bin:/bin"},
+        env={"PYTHONPATH": str(Path(__file__).parents[3]), "HOME": str(folder), "PATH": "/usr/bin:/bin",
+             "LOADTEST_STATE_DIR": str(folder / "state")},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     made = [path.name for path in folder.glob("results/*")]
@@ -173,13 +204,15 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> Any:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[1]} {case[0][:60]}{len(case[0])}".strip())
 def test_bad_input_is_a_line(case: tuple[str, str], answers: Any) -> None:
-    """It says which option, what was found and what is allowed, ends with 2, and shows no piece of a password."""
+    """It says which option, what was found and what is allowed, ends as told, and shows no piece of a password."""
     code, out, err = answers[case]
+    exit_code, *texts = CASES[case]
 
-    assert code == 2, (code, err)
+    assert code == exit_code, (code, err)
     assert out == ""
     assert len(err.splitlines()) == 1, err
-    assert CASES[case] in err
+    assert err.startswith("scenario: " if case[0] == "validate nowhere.yaml" else "loadtest: ")
+    assert [text for text in texts if text not in err] == [], err
     assert "Zq7" not in err
     assert "Xw9" not in err
 
