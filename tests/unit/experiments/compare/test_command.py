@@ -146,10 +146,31 @@ def test_what_has_changed_meanwhile_is_not_gone_on_with(
     assert str(error.value).startswith(told)
 
 
+def two_rounds() -> list[dict[str, object]]:
+    """Return the trials of two rounds, none of which failed or has a mark."""
+    trial: dict[str, object] = {"turn": 0, "folder": "", "exit_code": 0, "values": {}}
+    return [{**trial, "round": number, "variant": name} for number in (1, 2) for name in "ab"]
+
+
+def test_a_complete_comparison_is_not_gone_on_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """There is nothing to do; it is where a run of it failed."""
+    monkeypatch.setattr("loadtest.experiments.life_cycle.carry_out", lambda *_: 0)
+    trials = two_rounds()
+    interrupted(tmp_path, complete=True, laps=trials)
+    with pytest.raises(LoadTestError) as error:
+        app(["compare", "--resume", str(tmp_path)], standalone_mode=False)
+
+    assert str(error.value) == f"{tmp_path}: that comparison is complete, and no run of it failed"
+    assert error.value.exit_code == 2
+
+    trials[-1]["marks"] = ["failed"]
+    interrupted(tmp_path, complete=True, laps=trials)
+    assert app(["compare", "--resume", str(tmp_path)], standalone_mode=False) in {0, None}
+
+
 def test_a_complete_comparison_with_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It says how to have them run again, and does."""
-    trial = {"round": 1, "turn": 0, "folder": "", "exit_code": 0, "values": {}}
-    trials = [{**trial, "round": number, "variant": name} for number in (1, 2) for name in "ab"]
+    trials = two_rounds()
     trials[0]["marks"] = ["disturbed"]
     interrupted(tmp_path, complete=True, laps=trials)
     with pytest.raises(LoadTestError, match=r"1 blocks have marks: --repeat-marked N runs them again"):
