@@ -69,8 +69,8 @@ class Limits:
     is_locust: bool = True
 
 
-RUN: Final = Limits(TRAFFIC | {"rich"}, own=302, beyond_locust=640)
-LOADTEST_RUN: Final = Limits(TRAFFIC | COMMAND_LINE | {"rich"}, own=304, beyond_locust=680)
+RUN: Final = Limits(TRAFFIC | {"rich"}, own=306, beyond_locust=640)
+LOADTEST_RUN: Final = Limits(TRAFFIC | COMMAND_LINE | {"rich"}, own=312, beyond_locust=680)
 WORKER: Final = Limits(TRAFFIC, own=185, beyond_locust=460, absent=(*OF_SEVERAL, *MASTER_ONLY))
 LIST: Final = Limits(
     GRAMMAR | COMMAND_LINE | {"rich"},
