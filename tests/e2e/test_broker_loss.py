@@ -91,7 +91,8 @@ def test_deleted_queue_ends_the_run(processes: Processes, vhost_endpoint: Endpoi
     management._send("DELETE", "queues", vhost_endpoint.vhost, "steady")
     run = running.wait(END_S)
 
-    assert run.exit_code in {1, 3}, run.printed
+    # 4 where it held no message when it was deleted, so that none is lost.
+    assert run.exit_code in {1, 3, 4}, run.printed
     assert_accounted_for(run.result)
     assert "consumer-cancelled" in {event["code"] for event in run.result["events"]}
     report = processes.run([*LOADTEST, "report", str(run.results_folder.relative_to(run.folder))])

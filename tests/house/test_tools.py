@@ -226,7 +226,8 @@ def test_tests_run_in_stages_and_all_that_failed_are_named(shell: Shell, argumen
     python.write_text(f'#!/bin/sh\necho "$@" >>calls\n{answers}\n', encoding="utf-8")
     python.chmod(0o755)
     script = ["bash", str(folder / "tools" / "test.sh"), *argument.split()]
-    ended = subprocess.run(script, check=False, capture_output=True, text=True, timeout=20)
+    environ = {name: value for name, value in os.environ.items() if name not in {"PYTEST_ARGS", "TEST_WORKERS"}}
+    ended = subprocess.run(script, check=False, capture_output=True, text=True, timeout=20, env=environ)
 
     calls = (folder / "calls").read_text(encoding="utf-8").splitlines()
     alone = [call for call in calls if "-m alone" in call]

@@ -107,7 +107,7 @@ def begin(staged: StagedRun, group: str) -> tuple[Any, gevent.Greenlet]:
     gevent.sleep(0.001)
     staged.run.begin_ns = monotonic_ns()
     staged.run.begun.set()
-    gevent.sleep(0.001)
+    gevent.sleep(0.02)
     return member, living
 
 
